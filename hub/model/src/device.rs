@@ -1,0 +1,142 @@
+//! A thing in the field with an identity and a place.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Longest device id in bytes; it must fit an MQTT topic level and a URL segment.
+pub(crate) const DEVICE_ID_BYTES_MAX: usize = 128;
+
+/// The hub's own number of a device; never reused, and stable across restarts.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DeviceKey(pub u32);
+
+/// The name by which people and protocols know a device.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DeviceId(Arc<str>);
+
+/// A device id that could not be used in a topic or a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidDeviceId(pub String);
+
+impl fmt::Display for InvalidDeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "device id `{}` must have 1 to {DEVICE_ID_BYTES_MAX} bytes, no white space, no control \
+             character and none of / + # $ ? %",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for InvalidDeviceId {}
+
+impl DeviceId {
+    /// Takes a name that fits an MQTT topic level and a URL segment.
+    pub fn new(id: &str) -> Result<Self, InvalidDeviceId> {
+        let forbidden = |c: char| {
+            c.is_whitespace() || c.is_control() || matches!(c, '/' | '+' | '#' | '$' | '?' | '%')
+        };
+        if id.is_empty() || id.len() > DEVICE_ID_BYTES_MAX || id.contains(forbidden) {
+            return Err(InvalidDeviceId(id.to_owned()));
+        }
+        Ok(Self(id.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for DeviceId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for DeviceId {
+    type Error = InvalidDeviceId;
+    fn try_from(id: String) -> Result<Self, InvalidDeviceId> {
+        Self::new(&id)
+    }
+}
+
+impl From<DeviceId> for String {
+    fn from(id: DeviceId) -> Self {
+        id.0.as_ref().to_owned()
+    }
+}
+
+/// Where a device stands, in degrees of the named datum.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    pub lon: f64,
+    pub lat: f64,
+    /// `WGS84`, `CGCS2000` or `GCJ02`; never mixed silently.
+    #[serde(default = "wgs84")]
+    pub datum: String,
+}
+
+fn wgs84() -> String {
+    "WGS84".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A registered device, without its secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    pub id: DeviceId,
+    /// A kind of the metric catalogue, such as `gas_pressure`.
+    pub kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// The gateway that speaks for this device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<DeviceId>,
+    /// How often the device promises to report, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cadence_s: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component_code: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Names of this device in field protocols, such as `hj212_mn`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub identities: BTreeMap<String, String>,
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DeviceId;
+
+    #[test]
+    fn an_id_that_breaks_topics_or_paths_is_refused() {
+        for id in ["", "a/b", "a+b", "#", "$SYS", "a b", "a\n", "a?b", "a%2fb"] {
+            assert!(DeviceId::new(id).is_err(), "{id:?}");
+        }
+        assert!(DeviceId::new(&"x".repeat(129)).is_err());
+        for id in ["gas-0001", "花园路-03", "0123:ab.cd_e"] {
+            assert!(DeviceId::new(id).is_ok(), "{id:?}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The nouns of the hub and their public JSON.
+//!
+//! An *alarm* has state, an *event* is a numbered fact, a *case* is what the city sees.
+//! Nothing in this crate waits, reads a file or asks a clock.
+
+mod alarm;
+mod device;
+mod event;
+mod ledger;
+mod metric;
+mod reading;
+mod time;
+
+pub use alarm::{AlarmRow, AlarmState, Severity};
+pub use device::{Device, DeviceId, DeviceKey, InvalidDeviceId, Location};
+pub use event::{Event, MinSeverity};
+pub use ledger::{Counts, Reason};
+pub use metric::{Catalogue, CatalogueError, MetricDef, MetricKey, MetricShape};
+pub use reading::{Cause, Observation, Position, Quality, Reading, Series, Value};
+pub use time::{InvalidTimestamp, Timestamp};

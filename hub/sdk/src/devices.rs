@@ -1,0 +1,266 @@
+//! The register of devices, as drivers and the console look things up in it.
+
+use model::{Device, DeviceKey};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+/// Random bytes of this installation, mixed into every device secret's hash.
+#[derive(Copy, Clone, PartialEq, Eq)]
+pub struct SecretSalt(pub [u8; 16]);
+
+impl fmt::Debug for SecretSalt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretSalt(***)")
+    }
+}
+
+/// Salted SHA-256 of a device's secret. The salt is the installation's, not the device's, so that
+/// a device can be found by its secret alone (the ThingsBoard access token).
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SecretHash([u8; 32]);
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash(***)")
+    }
+}
+
+impl SecretHash {
+    pub fn of(salt: SecretSalt, secret: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(salt.0);
+        hash.update(secret.as_bytes());
+        Self(hash.finalize().into())
+    }
+
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// A device in the register.
+#[derive(Clone, Debug)]
+pub struct DeviceEntry {
+    pub key: DeviceKey,
+    pub device: Device,
+    pub secret: Option<SecretHash>,
+    /// Unit grid code (单元网格) found from the location.
+    pub grid: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Register {
+    by_id: HashMap<Arc<str>, DeviceKey>,
+    by_secret: HashMap<SecretHash, DeviceKey>,
+    by_identity: HashMap<(String, String), DeviceKey>,
+    entries: HashMap<DeviceKey, Arc<DeviceEntry>>,
+}
+
+/// A shared view of the register. Only the hub's writer changes it, after the commit.
+#[derive(Clone, Debug)]
+pub struct Devices {
+    register: Arc<RwLock<Register>>,
+    version: Arc<AtomicU64>,
+    salt: SecretSalt,
+}
+
+impl Devices {
+    pub fn new(salt: SecretSalt) -> Self {
+        Self {
+            register: Arc::default(),
+            version: Arc::default(),
+            salt,
+        }
+    }
+
+    pub fn salt(&self) -> SecretSalt {
+        self.salt
+    }
+
+    /// Grows with every change; a session that remembers a device looks again when it moves.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    pub fn find(&self, id: &str) -> Option<Arc<DeviceEntry>> {
+        let register = self.read();
+        register
+            .by_id
+            .get(id)
+            .and_then(|key| register.entries.get(key))
+            .cloned()
+    }
+
+    pub fn get(&self, key: DeviceKey) -> Option<Arc<DeviceEntry>> {
+        self.read().entries.get(&key).cloned()
+    }
+
+    /// Finds the device whose name in a field protocol (`hj212_mn`) this is.
+    pub fn find_identity(&self, protocol: &str, name: &str) -> Option<Arc<DeviceEntry>> {
+        let register = self.read();
+        let key = register
+            .by_identity
+            .get(&(protocol.to_owned(), name.to_owned()))?;
+        register.entries.get(key).cloned()
+    }
+
+    /// Lets an enabled device in by id and secret.
+    pub fn authenticate(&self, id: &str, secret: &str) -> Option<Arc<DeviceEntry>> {
+        let hash = SecretHash::of(self.salt, secret);
+        self.find(id)
+            .filter(|entry| entry.device.enabled && entry.secret == Some(hash))
+    }
+
+    /// Lets an enabled device in by its secret alone, as an access token. A secret that two
+    /// devices share names neither.
+    pub fn authenticate_token(&self, secret: &str) -> Option<Arc<DeviceEntry>> {
+        let hash = SecretHash::of(self.salt, secret);
+        let register = self.read();
+        let key = register.by_secret.get(&hash)?;
+        register
+            .entries
+            .get(key)
+            .filter(|entry| entry.device.enabled)
+            .cloned()
+    }
+
+    /// Tells whether `writer` may write for `target`: itself, or a gateway for its children.
+    pub fn may_write(writer: &DeviceEntry, target: &DeviceEntry) -> bool {
+        target.device.enabled
+            && (writer.key == target.key
+                || target.device.parent.as_ref() == Some(&writer.device.id))
+    }
+
+    pub fn len(&self) -> usize {
+        self.read().entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lists every device in the order of its id.
+    pub fn all(&self) -> Vec<Arc<DeviceEntry>> {
+        let mut all: Vec<_> = self.read().entries.values().cloned().collect();
+        all.sort_unstable_by(|a, b| a.device.id.cmp(&b.device.id));
+        all
+    }
+
+    /// Puts entries in, replacing those with the same key. For the writer and for tests.
+    pub fn put(&self, entries: impl IntoIterator<Item = DeviceEntry>) {
+        let mut register = self
+            .register
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for entry in entries {
+            register.remove(entry.key);
+            register.insert(entry);
+        }
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Takes a device out. For the writer and for tests.
+    pub fn remove(&self, key: DeviceKey) {
+        self.register
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Register> {
+        self.register.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Register {
+    fn insert(&mut self, entry: DeviceEntry) {
+        let key = entry.key;
+        self.by_id.insert(entry.device.id.as_str().into(), key);
+        if let Some(hash) = entry.secret {
+            self.by_secret.insert(hash, key);
+        }
+        for (protocol, name) in &entry.device.identities {
+            self.by_identity
+                .insert((protocol.clone(), name.clone()), key);
+        }
+        self.entries.insert(key, Arc::new(entry));
+    }
+
+    fn remove(&mut self, key: DeviceKey) {
+        let Some(entry) = self.entries.remove(&key) else {
+            return;
+        };
+        self.by_id.remove(entry.device.id.as_str());
+        if let Some(hash) = entry.secret
+            && self.by_secret.get(&hash) == Some(&key)
+        {
+            self.by_secret.remove(&hash);
+        }
+        for (protocol, name) in &entry.device.identities {
+            self.by_identity.remove(&(protocol.clone(), name.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DeviceEntry, Devices, SecretHash, SecretSalt};
+    use model::{Device, DeviceKey};
+
+    const SALT: SecretSalt = SecretSalt([7; 16]);
+
+    fn entry(key: u32, json: &str, secret: &str) -> DeviceEntry {
+        let device: Device = serde_json::from_str(json).unwrap();
+        DeviceEntry {
+            key: DeviceKey(key),
+            device,
+            secret: Some(SecretHash::of(SALT, secret)),
+            grid: None,
+        }
+    }
+
+    #[test]
+    fn a_device_is_let_in_only_with_its_own_secret_and_while_enabled() {
+        let devices = Devices::new(SALT);
+        devices.put([
+            entry(1, r#"{"id":"a","kind":"smoke"}"#, "sa"),
+            entry(2, r#"{"id":"b","kind":"smoke","enabled":false}"#, "sb"),
+        ]);
+        assert!(devices.authenticate("a", "sa").is_some());
+        assert!(devices.authenticate("a", "sb").is_none());
+        assert!(devices.authenticate("b", "sb").is_none());
+        assert!(devices.authenticate_token("sb").is_none());
+        assert_eq!(
+            devices.authenticate_token("sa").map(|e| e.key),
+            Some(DeviceKey(1))
+        );
+    }
+
+    #[test]
+    fn a_gateway_writes_for_its_children_only() {
+        let gateway = entry(1, r#"{"id":"gw","kind":"gateway"}"#, "s");
+        let child = entry(2, r#"{"id":"c","kind":"smoke","parent":"gw"}"#, "s2");
+        let other = entry(3, r#"{"id":"o","kind":"smoke","parent":"gw2"}"#, "s3");
+        assert!(Devices::may_write(&gateway, &child));
+        assert!(!Devices::may_write(&gateway, &other));
+        assert!(!Devices::may_write(&child, &gateway));
+    }
+
+    #[test]
+    fn a_changed_secret_forgets_the_old_one() {
+        let devices = Devices::new(SALT);
+        devices.put([entry(1, r#"{"id":"a","kind":"smoke"}"#, "old")]);
+        devices.put([entry(1, r#"{"id":"a","kind":"smoke"}"#, "new")]);
+        assert!(devices.authenticate_token("old").is_none());
+        assert!(devices.authenticate_token("new").is_some());
+    }
+}

@@ -1,0 +1,28 @@
+//! The way in, and what a driver is written against.
+//!
+//! A driver gets a [`Context`], decodes bytes into [`Submission`]s and answers its device only with
+//! a [`Committed`] in hand. It knows neither the store nor the rules nor another driver.
+
+mod access;
+mod clock;
+mod devices;
+mod driver;
+mod feed;
+mod ingest;
+mod operator;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
+pub use access::{Access, Actor, Role, TokenHash, TokenTable};
+pub use clock::Clock;
+pub use devices::{DeviceEntry, Devices, SecretHash, SecretSalt};
+pub use driver::{Context, Driver, DriverError, Registration, Running};
+pub use feed::{Feed, FeedError, LiveBatch, Mark, Tail};
+pub use ingest::{
+    COMMIT_DEADLINE, Committed, Drained, DriverKey, INTAKE_BATCHES, Ingest, IngestError, Intake,
+    Part, Pending, RawFrame, Receipt, Refusal, Refusals, Rejected, Request, Submission, Ticket,
+    Unclaimed,
+};
+pub use operator::{
+    Action, AlarmVerb, Command, CommandError, Done, Operator, PendingCommand, SecretChange,
+};

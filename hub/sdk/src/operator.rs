@@ -1,0 +1,125 @@
+//! What people and programs ask of the hub: commands that travel the writer's queue, so that they
+//! are durable and ordered like readings.
+
+use crate::{Actor, Request, SecretHash};
+use model::{Device, DeviceId};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long a person waits for a commit before being told that the hub is busy.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Something that an actor wants done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    pub actor: Actor,
+    pub action: Action,
+}
+
+/// What to do with a device's secret when it is put.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretChange {
+    Keep,
+    Set(SecretHash),
+}
+
+/// The commands. Their JSON is kept in the journal: add variants, never change one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    PutDevices(Vec<(Device, SecretChange)>),
+    DeleteDevice(DeviceId),
+    /// `spec` is the JSON form of one rule of the public contract, section 7.
+    PutRule {
+        id: String,
+        spec: serde_json::Value,
+    },
+    DeleteRule {
+        id: String,
+    },
+    Alarm {
+        id: String,
+        verb: AlarmVerb,
+        /// The version that the actor saw; a stale one is a conflict.
+        version: Option<u64>,
+        comment: Option<String>,
+        /// The `Idempotency-Key` of the request.
+        key: Option<String>,
+    },
+}
+
+/// What can be done to an alarm.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmVerb {
+    Ack,
+    Comment,
+}
+
+/// The answer to a command that was carried out and is on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done {
+    /// Position of the commit in the journal.
+    pub seq: u64,
+    /// The row that was changed, as its GET shows it.
+    pub body: serde_json::Value,
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("the hub is busy; try again later")]
+    Busy,
+    #[error("the hub is shutting down")]
+    ShuttingDown,
+}
+
+/// A command that waits for its commit.
+#[derive(Debug)]
+pub struct PendingCommand {
+    pub command: Command,
+    reply: oneshot::Sender<Result<Done, CommandError>>,
+}
+
+impl PendingCommand {
+    /// Answers whoever asked. To be called by the writer, after the fsync.
+    pub fn answer(self, answer: Result<Done, CommandError>) {
+        drop(self.reply.send(answer));
+    }
+}
+
+/// The console's handle on the writer.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    requests: mpsc::Sender<Request>,
+}
+
+impl Operator {
+    pub fn new(requests: mpsc::Sender<Request>) -> Self {
+        Self { requests }
+    }
+
+    /// Waits until the command is carried out and on disk, or refused.
+    pub async fn commit(&self, command: Command) -> Result<Done, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        let pending = PendingCommand { command, reply };
+        let answered = async {
+            self.requests
+                .send(Request::Command(pending))
+                .await
+                .map_err(|_| CommandError::ShuttingDown)?;
+            answer.await.unwrap_or(Err(CommandError::ShuttingDown))
+        };
+        tokio::time::timeout(COMMAND_DEADLINE, answered)
+            .await
+            .unwrap_or(Err(CommandError::Busy))
+    }
+}

@@ -1,0 +1,165 @@
+//! A writer, a register and a feed for drivers' tests: no disk, and the test decides when a commit
+//! happens.
+
+use crate::{
+    Access, Clock, Context, DeviceEntry, Devices, Done, DriverKey, Feed, FeedError, Ingest, Intake,
+    LiveBatch, Mark, Pending, Receipt, Refusals, Request, SecretHash, SecretSalt, Submission, Tail,
+    TokenHash, TokenTable,
+};
+use model::{Catalogue, Device, DeviceKey, Event};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// A feed that a test fills.
+#[derive(Debug, Default)]
+pub struct FakeFeed {
+    pub events: Mutex<Vec<Event>>,
+    pub cursors: Mutex<HashMap<String, u64>>,
+    pub live: Mutex<Vec<LiveBatch>>,
+}
+
+impl Feed for FakeFeed {
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, FeedError> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(events
+            .iter()
+            .filter(|event| event.seq > after)
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    fn live(&self, after: u64, _limit: usize) -> Result<LiveBatch, FeedError> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = LiveBatch {
+            commit: after,
+            readings: Vec::new(),
+        };
+        for batch in live.iter().filter(|batch| batch.commit > after) {
+            all.commit = batch.commit;
+            all.readings.extend_from_slice(&batch.readings);
+        }
+        Ok(all)
+    }
+
+    fn cursor(&self, name: &str) -> Result<Option<u64>, FeedError> {
+        Ok(self
+            .cursors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .copied())
+    }
+}
+
+/// Both ends of a hub that is not there.
+#[derive(Debug)]
+pub struct Kit {
+    pub cx: Context,
+    pub requests: mpsc::Receiver<Request>,
+    pub refusals: Refusals,
+    pub feed: Arc<FakeFeed>,
+    pub mark: watch::Sender<Mark>,
+}
+
+/// The tokens that [`Kit::new`] knows: `token-<role>` for each role.
+fn tokens() -> TokenTable {
+    let actor = |role: crate::Role| crate::Actor {
+        name: role.name().to_owned(),
+        role,
+    };
+    crate::Role::ALL
+        .into_iter()
+        .map(|role| {
+            (
+                TokenHash::of(&format!("token-{}", role.name())),
+                actor(role),
+            )
+        })
+        .collect()
+}
+
+impl Kit {
+    /// Registers `devices` (JSON as in the contract), each with the secret `s-<id>`; keys count
+    /// from 1 in order.
+    pub fn new(devices: &[&str]) -> Self {
+        let salt = SecretSalt([1; 16]);
+        let register = Devices::new(salt);
+        register.put(devices.iter().zip(1u32..).map(|(json, key)| {
+            let device: Device = serde_json::from_str(json).expect("test devices are valid");
+            let secret = SecretHash::of(salt, &format!("s-{}", device.id));
+            DeviceEntry {
+                key: DeviceKey(key),
+                device,
+                secret: Some(secret),
+                grid: None,
+            }
+        }));
+        let (sender, intake) = Intake::open();
+        let (mark, receiver) = watch::channel(Mark::default());
+        let feed = Arc::new(FakeFeed::default());
+        let tail = Tail {
+            feed: Arc::<FakeFeed>::clone(&feed),
+            mark: receiver,
+        };
+        let cx = Context {
+            name: "test".to_owned(),
+            ingest: Ingest::new(DriverKey(1), sender, intake.refusals.clone()),
+            devices: register,
+            catalogue: Arc::new(Catalogue::built_in()),
+            access: Access::new(tokens(), || None),
+            tail,
+            clock: Clock::System,
+            stop: CancellationToken::new(),
+        };
+        Self {
+            cx,
+            requests: intake.requests,
+            refusals: intake.refusals,
+            feed,
+            mark,
+        }
+    }
+
+    /// Waits for the next submission, without confirming it.
+    pub async fn next(&mut self) -> Option<Pending> {
+        loop {
+            match self.requests.recv().await? {
+                Request::Submit(pending) => return Some(pending),
+                Request::MoveCursor { name, seq } => {
+                    let mut cursors = self
+                        .feed
+                        .cursors
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    cursors.insert(name, seq);
+                }
+                Request::Command(command) => {
+                    command.answer(Ok(Done {
+                        seq: 0,
+                        body: serde_json::Value::Null,
+                    }));
+                }
+            }
+        }
+    }
+
+    /// Waits for the next submission and confirms that all of it was stored.
+    pub async fn store_next(&mut self) -> Option<Submission> {
+        let pending = self.next().await?;
+        let submission = pending.submission.clone();
+        let stored = submission
+            .parts
+            .iter()
+            .map(|part| part.observations.len() as u64)
+            .sum();
+        pending.confirm(Receipt {
+            seq: 1,
+            stored,
+            ..Receipt::default()
+        });
+        Some(submission)
+    }
+}
