@@ -39,3 +39,15 @@ impl Counts {
         self.received == self.stored + self.duplicate + self.rejected_total()
     }
 }
+
+/// A value that could not be taken, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// A fixed word, such as `unknown_metric`: the key of the ledger.
+    pub reason: Reason,
+    /// What was wrong, where, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}

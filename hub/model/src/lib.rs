@@ -14,7 +14,7 @@ mod time;
 pub use alarm::{AlarmRow, AlarmState, Severity};
 pub use device::{Device, DeviceId, DeviceKey, InvalidDeviceId, Location};
 pub use event::{Event, MinSeverity};
-pub use ledger::{Counts, Reason};
+pub use ledger::{Counts, Reason, Rejected};
 pub use metric::{Catalogue, CatalogueError, MetricDef, MetricKey, MetricShape};
 pub use reading::{Cause, Observation, Position, Quality, Reading, Series, Value};
 pub use time::{InvalidTimestamp, Timestamp};

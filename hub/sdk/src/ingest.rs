@@ -1,6 +1,6 @@
 //! The way in: a bounded queue to the writer, and the proof that it wrote.
 
-use model::{DeviceKey, Observation, Reason};
+use model::{DeviceKey, Observation, Reason, Rejected};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,18 +19,6 @@ const REFUSALS_MAX: usize = 1_000;
 /// The hub's own number of a configured driver instance; stable across restarts.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DriverKey(pub u16);
-
-/// A value that could not be taken, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rejected {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metric: Option<String>,
-    /// A fixed word, such as `unknown_metric`: the key of the ledger.
-    pub reason: Reason,
-    /// What was wrong, where, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-}
 
 /// What came in for one device.
 #[derive(Clone, Debug, PartialEq)]

@@ -20,8 +20,7 @@ pub use driver::{Context, Driver, DriverError, Registration, Running};
 pub use feed::{Feed, FeedError, LiveBatch, Mark, Tail};
 pub use ingest::{
     COMMIT_DEADLINE, Committed, Drained, DriverKey, INTAKE_BATCHES, Ingest, IngestError, Intake,
-    Part, Pending, RawFrame, Receipt, Refusal, Refusals, Rejected, Request, Submission, Ticket,
-    Unclaimed,
+    Part, Pending, RawFrame, Receipt, Refusal, Refusals, Request, Submission, Ticket, Unclaimed,
 };
 pub use operator::{
     Action, AlarmVerb, Command, CommandError, Done, Operator, PendingCommand, SecretChange,
