@@ -1,1 +1,100 @@
-//! Placeholder.
+//! Takes telemetry over HTTP on a port of its own, and acknowledges what is committed.
+//!
+//! `POST /devices/{device}/telemetry` with `Authorization: Bearer <secret>`: 204 when all is on
+//! disk, 200 with a list when a part of it was refused, 4xx when nothing could be taken, 503 with
+//! `Retry-After` when the hub cannot keep up.
+
+mod serve;
+
+use sdk::{Context, Driver, DriverError};
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+
+/// Largest body: a gateway's backlog of some ten thousand values fits.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Requests in work at once; more wait in their sockets.
+const REQUESTS_MAX: usize = 1024;
+
+/// A device that takes longer to send a body is cut off.
+const REQUEST_TIMEOUT_S: u64 = 30;
+
+/// `[drivers.NAME]` with `kind = "http"`.
+#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Always `http`.
+    pub kind: String,
+    /// Address to listen on, such as `127.0.0.1:8081`; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Largest request body in bytes.
+    #[serde(default = "body_bytes_max")]
+    pub body_bytes_max: usize,
+    /// Requests that are served at once.
+    #[serde(default = "requests_max")]
+    pub requests_max: usize,
+    /// Seconds that one request may take, its body included.
+    #[serde(default = "request_timeout_s")]
+    pub request_timeout_s: u64,
+}
+
+fn body_bytes_max() -> usize {
+    BODY_BYTES_MAX
+}
+
+fn requests_max() -> usize {
+    REQUESTS_MAX
+}
+
+fn request_timeout_s() -> u64 {
+    REQUEST_TIMEOUT_S
+}
+
+/// The HTTP ingest listener.
+#[derive(Debug)]
+pub struct Http {
+    config: Config,
+    listener: TcpListener,
+    address: SocketAddr,
+    cx: Context,
+}
+
+impl Driver for Http {
+    const NAME: &'static str = "http";
+    type Config = Config;
+
+    async fn open(config: Config, cx: Context) -> Result<Self, DriverError> {
+        if config.body_bytes_max == 0 || config.requests_max == 0 || config.request_timeout_s == 0 {
+            let text = "body_bytes_max, requests_max and request_timeout_s must be above 0";
+            return Err(DriverError::Config(text.to_owned()));
+        }
+        let failed = |source| DriverError::Io {
+            what: format!("listen {}", config.listen),
+            source,
+        };
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self {
+            config,
+            listener,
+            address,
+            cx,
+        })
+    }
+
+    fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        vec![("listen", self.address)]
+    }
+
+    async fn run(self) -> Result<(), DriverError> {
+        let stop = self.cx.stop.clone();
+        let router = serve::router(&self.config, self.cx);
+        axum::serve(
+            self.listener,
+            router.into_make_service_with_connect_info::<SocketAddr>(),
+        )
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+        .map_err(|error| DriverError::Failed(format!("http listener: {error}")))
+    }
+}

@@ -1,0 +1,262 @@
+//! One request: who is it, what is in it, is it on disk.
+
+use crate::Config;
+use axum::body::{self, Body};
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use codecs::Decoded;
+use model::Rejected;
+use sdk::{
+    Committed, Context, DeviceEntry, Devices, IngestError, Part, RawFrame, Refusal, Submission,
+};
+use serde_json::json;
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Bytes of an undecodable message that are kept for an engineer to look at.
+const QUARANTINED_BYTES_MAX: usize = 4096;
+
+/// What a device is told to wait before it sends again.
+const RETRY_AFTER_S: u32 = 5;
+
+struct Shared {
+    cx: Context,
+    body_bytes_max: usize,
+    timeout: Duration,
+    slots: Semaphore,
+}
+
+pub(crate) fn router(config: &Config, cx: Context) -> Router {
+    let shared = Shared {
+        cx,
+        body_bytes_max: config.body_bytes_max,
+        timeout: Duration::from_secs(config.request_timeout_s),
+        slots: Semaphore::new(config.requests_max),
+    };
+    Router::new()
+        .route("/devices/{device}/telemetry", post(telemetry))
+        .fallback(async || {
+            problem(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "there is no such resource",
+            )
+        })
+        .method_not_allowed_fallback(async || {
+            problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "use POST",
+            )
+        })
+        .with_state(Arc::new(shared))
+}
+
+async fn telemetry(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(device): Path<String>,
+    request: Request,
+) -> Response {
+    let served = async {
+        // The semaphore is never closed, so a slot always comes.
+        let _slot = shared.slots.acquire().await.ok();
+        take(&shared, peer, &device, request).await
+    };
+    match tokio::time::timeout(shared.timeout, served).await {
+        Ok(Ok(response) | Err(response)) => response,
+        Err(_) => problem(
+            StatusCode::REQUEST_TIMEOUT,
+            "timeout",
+            "the request took too long",
+        ),
+    }
+}
+
+async fn take(
+    shared: &Shared,
+    peer: SocketAddr,
+    device: &str,
+    request: Request,
+) -> Result<Response, Response> {
+    let (head, body) = request.into_parts();
+    let target = admit(shared, peer, device, &head.headers)?;
+    let payload = read_body(shared, peer, device, body).await?;
+    let catalogue = &shared.cx.catalogue;
+    let (decoded, parsed) = codecs::canonical::decode(catalogue, target.key, &payload);
+    let rejected = decoded.rejected.clone();
+    let mut submission = Submission::default();
+    if let Err(why) = parsed {
+        let bytes = payload
+            .get(..payload.len().min(QUARANTINED_BYTES_MAX))
+            .unwrap_or_default();
+        submission.quarantined.push(RawFrame {
+            device: Some(target.key),
+            reason: why.reason,
+            detail: why.detail,
+            bytes: bytes.to_vec(),
+        });
+    }
+    submission.parts.push(part(decoded));
+    match shared.cx.ingest.commit(submission).await {
+        Ok(committed) => Ok(answer(&committed, rejected)),
+        Err(error) => Err(busy(error)),
+    }
+}
+
+fn part(decoded: Decoded) -> Part {
+    Part {
+        device: decoded.device,
+        received: decoded.received,
+        observations: decoded.observations,
+        rejected: decoded.rejected,
+    }
+}
+
+/// Lets the device in, or a gateway that speaks for it. Whoever it is must name an enabled device.
+fn admit(
+    shared: &Shared,
+    peer: SocketAddr,
+    device: &str,
+    headers: &HeaderMap,
+) -> Result<Arc<DeviceEntry>, Response> {
+    let refuse = |status, reason: &'static str, detail: &str| {
+        shared.cx.ingest.refuse(Refusal {
+            reason: Cow::Borrowed(reason),
+            claimed: Some(device.chars().take(128).collect()),
+            peer: peer.to_string(),
+            message: true,
+        });
+        problem(status, reason, detail)
+    };
+    let secret = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    let Some(secret) = secret else {
+        let detail = "send the device's secret as `Authorization: Bearer <secret>`";
+        return Err(refuse(StatusCode::UNAUTHORIZED, "no_secret", detail));
+    };
+    let devices = &shared.cx.devices;
+    let Some(target) = devices.find(device) else {
+        let detail = "the device is not registered; register it with PUT /api/v1/devices";
+        return Err(refuse(StatusCode::NOT_FOUND, "unknown_device", detail));
+    };
+    if !target.device.enabled {
+        return Err(refuse(
+            StatusCode::FORBIDDEN,
+            "device_disabled",
+            "the device is disabled",
+        ));
+    }
+    if devices.authenticate(device, secret).is_some() {
+        return Ok(target);
+    }
+    let parent = target.device.parent.as_ref();
+    match parent.and_then(|parent| devices.authenticate(parent.as_str(), secret)) {
+        Some(gateway) if Devices::may_write(&gateway, &target) => Ok(target),
+        _ => Err(refuse(
+            StatusCode::UNAUTHORIZED,
+            "wrong_secret",
+            "the secret is not this device's",
+        )),
+    }
+}
+
+async fn read_body(
+    shared: &Shared,
+    peer: SocketAddr,
+    device: &str,
+    body: Body,
+) -> Result<body::Bytes, Response> {
+    body::to_bytes(body, shared.body_bytes_max)
+        .await
+        .map_err(|_| {
+            shared.cx.ingest.refuse(Refusal {
+                reason: Cow::Borrowed("packet_too_large"),
+                claimed: Some(device.to_owned()),
+                peer: peer.to_string(),
+                message: true,
+            });
+            let detail = format!("a body may have {} bytes at most", shared.body_bytes_max);
+            problem(StatusCode::PAYLOAD_TOO_LARGE, "packet_too_large", &detail)
+        })
+}
+
+/// Tells the device what became of its message: only a commit can be answered positively.
+fn answer(proof: &Committed, mut rejected: Vec<Rejected>) -> Response {
+    let receipt = proof.receipt();
+    rejected.extend_from_slice(&receipt.rejected);
+    let taken = receipt.stored + receipt.duplicate;
+    match (taken, rejected.is_empty()) {
+        (_, true) => StatusCode::NO_CONTENT.into_response(),
+        (1.., false) => Json(json!({
+            "stored": receipt.stored,
+            "duplicate": receipt.duplicate,
+            "rejected": rejected,
+        }))
+        .into_response(),
+        (0, false) => nothing_taken(&rejected),
+    }
+}
+
+fn nothing_taken(rejected: &[Rejected]) -> Response {
+    let first = rejected.first();
+    let reason = first.map_or("rejected", |first| first.reason.as_ref());
+    let detail = first
+        .and_then(|first| first.detail.as_deref())
+        .unwrap_or("nothing was stored");
+    let unreadable = [
+        "invalid_json",
+        "invalid_utf8",
+        "empty_payload",
+        "wrong_shape",
+    ];
+    let status = if unreadable.contains(&reason) {
+        StatusCode::BAD_REQUEST
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
+    let mut body = problem_body(status, reason, detail);
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("stored".to_owned(), json!(0));
+        fields.insert("rejected".to_owned(), json!(rejected));
+    }
+    problem_response(status, &body)
+}
+
+fn busy(error: IngestError) -> Response {
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string());
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+    response
+}
+
+fn problem_body(status: StatusCode, reason: &str, detail: &str) -> serde_json::Value {
+    json!({
+        "type": format!("urn:cityhub:problem:{reason}"),
+        "title": status.canonical_reason().unwrap_or("problem"),
+        "status": status.as_u16(),
+        "detail": detail,
+    })
+}
+
+/// RFC 9457 problem details.
+fn problem(status: StatusCode, reason: &str, detail: &str) -> Response {
+    problem_response(status, &problem_body(status, reason, detail))
+}
+
+fn problem_response(status: StatusCode, body: &serde_json::Value) -> Response {
+    let header = [(header::CONTENT_TYPE, "application/problem+json")];
+    (status, header, body.to_string()).into_response()
+}
+
+#[cfg(test)]
+mod tests;
