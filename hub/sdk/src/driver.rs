@@ -23,6 +23,8 @@ pub struct Context {
     /// For replies of protocols that ask for the time, and for nothing else.
     pub clock: Clock,
     pub stop: CancellationToken,
+    /// The administrative division of the city (`[city].code`): where an event has no grid cell.
+    pub city_code: String,
 }
 
 /// Why a driver could not open or had to end.

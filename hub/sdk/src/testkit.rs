@@ -113,6 +113,7 @@ impl Kit {
             tail,
             clock: Clock::System,
             stop: CancellationToken::new(),
+            city_code: "350200".to_owned(),
         };
         Self {
             cx,
