@@ -1,1 +1,23 @@
-//! Placeholder.
+//! Turns readings and time into alarms, and nothing else: no I/O, no clock.
+//!
+//! [`Engine`] is told what was received and when, and answers with [`Change`]s; [`AlarmBook`]
+//! turns those, and what officers do, into alarm rows. Live, restart, test and backtest are the
+//! same calls.
+
+mod alarm;
+mod backtest;
+mod change;
+mod device;
+mod engine;
+mod history;
+mod kind;
+mod spec;
+
+pub use alarm::{ActError, Action, AlarmBook, AlarmEvent, Facts, Verb};
+pub use backtest::{Plan, backtest};
+pub use change::{Change, ClearReason, Figures, Outcome, What, alarm_id, change_crc};
+pub use device::DeviceView;
+pub use engine::{Engine, RestoreError, Rule, Settings};
+pub use history::{AlarmSpan, History};
+pub use kind::{Condition, silence, threshold};
+pub use spec::{RuleError, RuleSpec, Select, Targets, parse_json, parse_toml};
