@@ -19,7 +19,7 @@ pub struct Figures {
 }
 
 /// One whole alarm, as far as it is known.
-#[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Outcome {
     pub raised_at: Timestamp,
     pub cleared_at: Option<Timestamp>,
@@ -27,7 +27,7 @@ pub struct Outcome {
 }
 
 /// Why an alarm ended.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum ClearReason {
     /// By its own readings.
     Normal,
@@ -95,6 +95,112 @@ pub fn alarm_id(number: u64) -> String {
 /// Sums up the changes of one commit, so that a replay can be compared with what was recorded.
 ///
 /// `Updated` does not count; no changes give 0.
-pub fn change_crc(_changes: &[Change]) -> u32 {
-    todo!()
+pub fn change_crc(changes: &[Change]) -> u32 {
+    let mut bytes = Vec::new();
+    let mut crc = 0;
+    for change in changes {
+        if matches!(change.what, What::Updated(_)) {
+            continue;
+        }
+        bytes.clear();
+        change.write(&mut bytes);
+        crc = crc32(crc, &bytes);
+    }
+    crc
+}
+
+impl Change {
+    /// Writes every field in a form that does not depend on the machine or the compiler.
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.alarm.to_le_bytes());
+        bytes.extend((self.rule.len() as u64).to_le_bytes());
+        bytes.extend(self.rule.as_bytes());
+        bytes.extend(self.rule_revision.to_le_bytes());
+        bytes.extend(self.device.0.to_le_bytes());
+        bytes.extend(
+            self.metric
+                .map_or([0xff; 4], |m| u32::from(m.0).to_le_bytes()),
+        );
+        bytes.push(u8::from(self.shadow));
+        bytes.extend(self.at.millis().to_le_bytes());
+        match &self.what {
+            What::Raised(figures) => figures.write(1, bytes),
+            What::Escalated(figures) => figures.write(2, bytes),
+            What::Deescalated(figures) => figures.write(3, bytes),
+            What::Updated(figures) => figures.write(4, bytes),
+            What::Cleared { reason, figures } => {
+                figures.write(5, bytes);
+                bytes.extend(reason.note().unwrap_or("normal").as_bytes());
+            }
+            What::Amended(outcome) => outcome.write(6, bytes),
+            What::Withdrawn => bytes.push(7),
+            What::Recorded(outcome) => outcome.write(8, bytes),
+        }
+    }
+}
+
+impl Figures {
+    fn write(&self, tag: u8, bytes: &mut Vec<u8>) {
+        bytes.push(tag);
+        bytes.extend(self.severity.name().as_bytes());
+        for number in [self.value, self.limit, self.peak] {
+            bytes.push(u8::from(number.is_some()));
+            bytes.extend(number.unwrap_or(0.0).to_bits().to_le_bytes());
+        }
+        bytes.extend(self.count.to_le_bytes());
+    }
+}
+
+impl Outcome {
+    fn write(&self, tag: u8, bytes: &mut Vec<u8>) {
+        self.figures.write(tag, bytes);
+        bytes.extend(self.raised_at.millis().to_le_bytes());
+        // No instant is as late as the last one, which stands for "still active".
+        let cleared_at = self.cleared_at.unwrap_or(Timestamp::MAX);
+        bytes.extend(cleared_at.millis().to_le_bytes());
+    }
+}
+
+/// The reflected CRC-32 of ISO-HDLC (as in zip and Ethernet), byte by byte.
+const CRC_TABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        let mut crc = index as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 1 {
+                (crc >> 1) ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            };
+            bit += 1;
+        }
+        table[index] = crc;
+        index += 1;
+    }
+    table
+};
+
+/// Goes on with a CRC-32; the first piece goes on from 0.
+pub(crate) fn crc32(crc: u32, bytes: &[u8]) -> u32 {
+    let crc = bytes.iter().fold(!crc, |crc, byte| {
+        let [low, ..] = crc.to_le_bytes();
+        let entry = CRC_TABLE.get(usize::from(low ^ byte));
+        (crc >> 8) ^ entry.copied().unwrap_or_default()
+    });
+    !crc
+}
+
+#[cfg(test)]
+mod tests {
+    use super::crc32;
+
+    // The check value of CRC-32/ISO-HDLC in the catalogue of parametrised CRC algorithms.
+    #[test]
+    fn the_checksum_is_the_standard_one_in_one_piece_or_two() {
+        assert_eq!(crc32(0, b"123456789"), 0xcbf4_3926);
+        assert_eq!(crc32(crc32(0, b"1234"), b"56789"), 0xcbf4_3926);
+        assert_eq!(crc32(0, b""), 0);
+    }
 }

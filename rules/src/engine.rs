@@ -1,20 +1,45 @@
 //! The engine: no clock, no I/O; told what was received and when, it answers what changed.
+//!
+//! Laws, each a property test: extra calls of `advance` change nothing; a checkpoint and restore
+//! anywhere changes nothing; any order of arrival within the lateness gives the same history; later
+//! readings never sound an alarm; editing one rule leaves the others as they were.
 
-use crate::{Change, DeviceView, RuleSpec};
-use model::{Catalogue, DeviceKey, Reading, Timestamp};
+mod checkpoint;
+mod lane;
+mod late;
+mod rerun;
+mod watch;
+
+pub use checkpoint::RestoreError;
+
+use crate::kind::Input;
+use crate::{Change, ClearReason, DeviceView, RuleSpec};
+use lane::{Lane, NEVER, Pulse, Scope};
+use model::{Catalogue, DeviceKey, MetricKey, Reading, Timestamp};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
+use watch::{NO_LANE, Watched};
 
 /// What the engine must know of the city's configuration.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// A reading that arrives more than this after its own time is late.
+    /// A reading that arrives more than this after its own time is late; one whose time is more
+    /// than this ahead has a clock that cannot be believed.
     pub lateness_s: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self { lateness_s: 120 }
+    }
+}
+
+impl Settings {
+    fn lateness_ms(self) -> i64 {
+        i64::from(self.lateness_s) * 1000
     }
 }
 
@@ -26,80 +51,335 @@ pub struct Rule {
     pub spec: RuleSpec,
 }
 
-/// A checkpoint that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RestoreError {
-    #[error("the engine's checkpoint has format {found}, this version reads {known}")]
-    Format { found: u8, known: u8 },
-    #[error("the engine's checkpoint is damaged: {0}")]
-    Damaged(String),
+/// A rule as the engine runs it.
+#[derive(Debug)]
+struct Entry {
+    id: Arc<str>,
+    revision: u64,
+    spec: RuleSpec,
+    metric: Option<MetricKey>,
 }
 
 /// Turns readings and time into changes of alarms.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    catalogue: Arc<Catalogue>,
+    pulse: Pulse,
+    /// By slot; a removed rule leaves its slot to the next one.
+    rules: Vec<Option<Entry>>,
+    slots: BTreeMap<Arc<str>, u32>,
+    devices: FxHashMap<DeviceKey, Watched>,
+    lanes: Lanes,
+}
+
+/// All lanes by number, and when each wants to be woken.
+#[derive(Debug, Default)]
+struct Lanes {
+    places: Vec<Option<Lane>>,
+    free: Vec<u32>,
+    /// A reading only moves its lane's deadline further away, so the queue is not touched: an entry
+    /// that comes up too early is put back at the true deadline. Entries that do not agree with
+    /// their lane's `armed_ms` have been overtaken and mean nothing.
+    queue: BinaryHeap<Reverse<(i64, u32)>>,
+}
+
+impl Lanes {
+    fn add(&mut self, lane: Lane) -> u32 {
+        if let Some(number) = self.free.pop() {
+            if let Some(place) = self.places.get_mut(number as usize) {
+                *place = Some(lane);
+            }
+            return number;
+        }
+        let number = u32::try_from(self.places.len()).unwrap_or(NO_LANE);
+        self.places.push(Some(lane));
+        number
+    }
+
+    fn remove(&mut self, number: u32) -> Option<Lane> {
+        let lane = self.places.get_mut(number as usize)?.take()?;
+        self.free.push(number);
+        Some(lane)
+    }
+}
 
 impl Engine {
-    pub fn new(_settings: Settings, _catalogue: Arc<Catalogue>) -> Self {
-        todo!()
+    pub fn new(settings: Settings, catalogue: Arc<Catalogue>) -> Self {
+        Self {
+            catalogue,
+            pulse: Pulse {
+                now_ms: i64::MIN,
+                lateness_ms: settings.lateness_ms(),
+                last_alarm: 0,
+            },
+            rules: Vec::new(),
+            slots: BTreeMap::new(),
+            devices: FxHashMap::default(),
+            lanes: Lanes::default(),
+        }
     }
 
-    /// Adds or replaces a rule. An edit that leaves its condition as it was keeps its state.
-    pub fn put_rule(&mut self, _at: Timestamp, _rule: Rule, _out: &mut Vec<Change>) {
-        todo!()
+    /// Adds or replaces a rule.
+    ///
+    /// An edit that leaves its condition as it was keeps its state; otherwise it starts fresh, and
+    /// its open alarms clear with the reason `rule changed`.
+    pub fn put_rule(&mut self, at: Timestamp, rule: Rule, out: &mut Vec<Change>) {
+        self.advance(at, out);
+        let slot = self.slot_of(&rule.id);
+        let metric = rule.spec.metric().and_then(|m| self.catalogue.find(m));
+        let entry = Entry {
+            id: rule.id.as_str().into(),
+            revision: rule.revision,
+            spec: rule.spec,
+            metric,
+        };
+        self.slots.insert(Arc::clone(&entry.id), slot);
+        let Some(place) = self.rules.get_mut(slot as usize) else {
+            return;
+        };
+        let is_edit = place.as_ref().is_some_and(|old| {
+            old.spec.condition == entry.spec.condition && old.metric == entry.metric
+        });
+        *place = Some(entry);
+        for key in self.device_keys() {
+            self.reconcile(key, slot, is_edit, ClearReason::RuleChanged, out);
+        }
     }
 
-    pub fn remove_rule(&mut self, _at: Timestamp, _id: &str, _out: &mut Vec<Change>) {
-        todo!()
+    /// Removes a rule; its open alarms clear with the reason `rule removed`.
+    pub fn remove_rule(&mut self, at: Timestamp, id: &str, out: &mut Vec<Change>) {
+        self.advance(at, out);
+        let Some(slot) = self.slots.remove(id) else {
+            return;
+        };
+        for key in self.device_keys() {
+            self.unwatch(key, slot, ClearReason::RuleRemoved, out);
+        }
+        if let Some(place) = self.rules.get_mut(slot as usize) {
+            *place = None;
+        }
     }
 
-    /// Gives a rule in force.
-    pub fn rule(&self, _id: &str) -> Option<&Rule> {
-        todo!()
+    /// Gives the id, revision and spec of every rule in force, in the order of their ids.
+    pub fn rules(&self) -> impl Iterator<Item = (&str, u64, &RuleSpec)> {
+        self.slots.values().filter_map(|slot| {
+            let entry = self.rules.get(*slot as usize)?.as_ref()?;
+            Some((entry.id.as_ref(), entry.revision, &entry.spec))
+        })
     }
 
-    pub fn put_device(&mut self, _at: Timestamp, _device: DeviceView, _out: &mut Vec<Change>) {
-        todo!()
+    /// Gives the revision and spec of a rule in force.
+    pub fn rule(&self, id: &str) -> Option<(u64, &RuleSpec)> {
+        let slot = self.slots.get(id)?;
+        let entry = self.rules.get(*slot as usize)?.as_ref()?;
+        Some((entry.revision, &entry.spec))
     }
 
-    pub fn remove_device(&mut self, _at: Timestamp, _device: DeviceKey, _out: &mut Vec<Change>) {
-        todo!()
+    /// Adds or replaces a device. Alarms of rules that no longer select it clear with the reason
+    /// `device changed`.
+    pub fn put_device(&mut self, at: Timestamp, device: DeviceView, out: &mut Vec<Change>) {
+        self.advance(at, out);
+        let key = device.key;
+        match self.devices.entry(key) {
+            std::collections::hash_map::Entry::Occupied(mut entry) => entry.get_mut().view = device,
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(Watched::new(device));
+            }
+        }
+        for slot in 0..u32::try_from(self.rules.len()).unwrap_or(u32::MAX) {
+            self.reconcile(key, slot, true, ClearReason::DeviceChanged, out);
+        }
     }
 
-    /// Fires every deadline up to and including `to`, each at its own instant.
-    pub fn advance(&mut self, _to: Timestamp, _out: &mut Vec<Change>) {
-        todo!()
+    /// Removes a device; its open alarms clear with the reason `device removed`.
+    pub fn remove_device(&mut self, at: Timestamp, device: DeviceKey, out: &mut Vec<Change>) {
+        self.advance(at, out);
+        for slot in 0..u32::try_from(self.rules.len()).unwrap_or(u32::MAX) {
+            self.unwatch(device, slot, ClearReason::DeviceRemoved, out);
+        }
+        self.devices.remove(&device);
+    }
+
+    /// Fires every deadline up to and including `to`, each at its own instant, in the order of time.
+    pub fn advance(&mut self, to: Timestamp, out: &mut Vec<Change>) {
+        let to_ms = to.millis();
+        while let Some(Reverse((at_ms, number))) = self.lanes.queue.peek().copied()
+            && at_ms <= to_ms
+        {
+            self.lanes.queue.pop();
+            let Some(Some(lane)) = self.lanes.places.get_mut(number as usize) else {
+                continue;
+            };
+            if lane.armed_ms != at_ms {
+                continue;
+            }
+            lane.armed_ms = NEVER;
+            let Some(Some(entry)) = self.rules.get(lane.slot as usize) else {
+                continue;
+            };
+            self.pulse.now_ms = self.pulse.now_ms.max(at_ms);
+            let mut scope = Scope {
+                entry,
+                pulse: &mut self.pulse,
+                out,
+            };
+            lane.wake(&mut scope, at_ms);
+            arm(lane, &scope, number, &mut self.lanes.queue);
+        }
+        self.pulse.now_ms = self.pulse.now_ms.max(to_ms);
     }
 
     /// Applies one reading received at `at`.
-    pub fn apply(&mut self, _at: Timestamp, _reading: &Reading, _out: &mut Vec<Change>) {
-        todo!()
+    #[inline]
+    pub fn apply(&mut self, at: Timestamp, reading: &Reading, out: &mut Vec<Change>) {
+        if at.millis() > self.pulse.now_ms {
+            self.advance(at, out);
+        }
+        let Some(device) = self.devices.get_mut(&reading.series.device) else {
+            return;
+        };
+        let arrival = Arrival::judge(&self.pulse, reading);
+        for watch in &mut device.watches {
+            if !watch.takes(reading.series.metric) {
+                continue;
+            }
+            let Some(Some(entry)) = self.rules.get(watch.slot as usize) else {
+                continue;
+            };
+            let any = entry.spec.condition.takes_any_reading();
+            if !any && arrival.value.is_none() {
+                continue;
+            }
+            if watch.lane == NO_LANE {
+                let state = entry.spec.condition.start();
+                watch.lane = self
+                    .lanes
+                    .add(Lane::new(watch.slot, device.view.key, state));
+            }
+            let Some(Some(lane)) = self.lanes.places.get_mut(watch.lane as usize) else {
+                continue;
+            };
+            let mut scope = Scope {
+                entry,
+                pulse: &mut self.pulse,
+                out,
+            };
+            if any {
+                lane.feed(&mut scope, &arrival.sign_of_life());
+            } else if arrival.is_late {
+                lane.feed_late(&mut scope, &arrival.input());
+            } else {
+                lane.feed(&mut scope, &arrival.input());
+            }
+            arm(lane, &scope, watch.lane, &mut self.lanes.queue);
+        }
     }
 
-    /// Tells when to call [`Engine::advance`] next at the latest; it may be early, never late.
+    /// Tells when to call [`Engine::advance`] next; it may be early, never late.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        todo!()
+        let Reverse((at_ms, _)) = self.lanes.queue.peek()?;
+        Some(Timestamp::from_millis(*at_ms))
     }
 
-    /// The instant up to which every deadline has fired.
+    /// Gives the instant up to which every deadline has fired.
     pub fn now(&self) -> Timestamp {
-        todo!()
-    }
-
-    pub fn checkpoint(&self) -> Vec<u8> {
-        todo!()
-    }
-
-    pub fn restore(
-        _settings: Settings,
-        _catalogue: Arc<Catalogue>,
-        _bytes: &[u8],
-    ) -> Result<Self, RestoreError> {
-        todo!()
+        Timestamp::from_millis(self.pulse.now_ms)
     }
 
     /// Counts the states kept, one per rule and series or device.
     pub fn lanes(&self) -> usize {
-        todo!()
+        self.lanes.places.len() - self.lanes.free.len()
+    }
+
+    fn slot_of(&mut self, id: &str) -> u32 {
+        if let Some(slot) = self.slots.get(id) {
+            return *slot;
+        }
+        let free = self.rules.iter().position(Option::is_none);
+        let slot = free.unwrap_or(self.rules.len());
+        if slot == self.rules.len() {
+            self.rules.push(None);
+        }
+        u32::try_from(slot).expect("every rule takes more than a byte of memory")
+    }
+
+    /// Gives the devices in an order that does not depend on how the table came about.
+    fn device_keys(&self) -> Vec<DeviceKey> {
+        let mut keys: Vec<DeviceKey> = self.devices.keys().copied().collect();
+        keys.sort_unstable();
+        keys
+    }
+}
+
+/// Has the lane woken at its deadline, if nothing wakes it before.
+#[inline]
+fn arm(
+    lane: &mut Lane,
+    scope: &Scope<'_>,
+    number: u32,
+    queue: &mut BinaryHeap<Reverse<(i64, u32)>>,
+) {
+    let deadline_ms = lane.deadline_ms(scope);
+    if deadline_ms < lane.armed_ms {
+        lane.armed_ms = deadline_ms;
+        queue.push(Reverse((deadline_ms, number)));
+    }
+}
+
+/// A reading, judged by when it came.
+struct Arrival {
+    /// For rules on values; none if the value is bad or no number.
+    value: Option<f64>,
+    observed_ms: i64,
+    received_ms: i64,
+    is_late: bool,
+    is_ahead: bool,
+}
+
+impl Arrival {
+    #[inline]
+    fn judge(pulse: &Pulse, reading: &Reading) -> Self {
+        let observed_ms = reading.observed_at.millis();
+        let received_ms = pulse.now_ms;
+        let delay_ms = received_ms.saturating_sub(observed_ms);
+        Self {
+            value: reading
+                .value
+                .as_number()
+                .filter(|_| !reading.quality.is_bad()),
+            observed_ms,
+            received_ms,
+            is_late: delay_ms > pulse.lateness_ms,
+            is_ahead: delay_ms < -pulse.lateness_ms,
+        }
+    }
+
+    /// A clock that is too far ahead cannot be believed: the reading counts when it came.
+    #[inline]
+    fn input(&self) -> Input {
+        Input {
+            at_ms: if self.is_ahead {
+                self.received_ms
+            } else {
+                self.observed_ms
+            },
+            observed_ms: self.observed_ms,
+            value: self.value.unwrap_or(0.0),
+        }
+    }
+
+    /// Whoever sends old readings is alive now.
+    #[inline]
+    fn sign_of_life(&self) -> Input {
+        let is_believed = !self.is_late && !self.is_ahead;
+        Input {
+            at_ms: if is_believed {
+                self.observed_ms
+            } else {
+                self.received_ms
+            },
+            observed_ms: self.observed_ms,
+            value: 0.0,
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The alarm history that a stream of changes amounts to.
 
-use crate::Change;
+use crate::{Change, Figures, What};
 use model::{DeviceKey, MetricKey, Severity, Timestamp};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One alarm from its beginning to its end.
@@ -12,6 +13,7 @@ pub struct AlarmSpan {
     pub rule_revision: u64,
     pub device: DeviceKey,
     pub metric: Option<MetricKey>,
+    /// The severity that it had at the end.
     pub severity: Severity,
     pub raised_at: Timestamp,
     pub cleared_at: Option<Timestamp>,
@@ -26,15 +28,88 @@ pub struct AlarmSpan {
 
 /// Accumulates changes into spans.
 #[derive(Clone, Debug, Default)]
-pub struct History {}
+pub struct History {
+    spans: BTreeMap<u64, AlarmSpan>,
+}
 
 impl History {
-    pub fn apply(&mut self, _change: &Change) {
-        todo!()
+    pub fn apply(&mut self, change: &Change) {
+        match &change.what {
+            What::Raised(figures) => self.insert(change, change.at, figures, false),
+            What::Recorded(outcome) => {
+                self.insert(change, outcome.raised_at, &outcome.figures, true);
+                self.set(change, outcome.cleared_at, &outcome.figures);
+            }
+            What::Escalated(figures) | What::Deescalated(figures) | What::Updated(figures) => {
+                self.set(change, None, figures);
+            }
+            What::Cleared { figures, .. } => self.set(change, Some(change.at), figures),
+            What::Amended(outcome) => {
+                if let Some(span) = self.spans.get_mut(&change.alarm) {
+                    span.raised_at = outcome.raised_at;
+                }
+                self.set(change, outcome.cleared_at, &outcome.figures);
+            }
+            What::Withdrawn => {
+                self.spans.remove(&change.alarm);
+            }
+        }
     }
 
-    /// Gives the spans in the order (raised_at, rule, device, metric).
+    /// Takes out the spans that have ended, so that a long run needs little memory.
+    ///
+    /// Readings out of order may amend an alarm for the lateness after its end, so `before` must
+    /// lie at least that far back.
+    pub fn take_ended(&mut self, before: Timestamp) -> Vec<AlarmSpan> {
+        let has_ended = |span: &AlarmSpan| span.cleared_at.is_some_and(|at| at < before);
+        self.spans
+            .extract_if(.., |_, span| has_ended(span))
+            .map(|(_, span)| span)
+            .collect()
+    }
+
+    /// Gives the spans in the order of beginning, rule, device and metric.
     pub fn into_spans(self) -> Vec<AlarmSpan> {
-        todo!()
+        let mut spans: Vec<AlarmSpan> = self.spans.into_values().collect();
+        spans.sort_by(|a, b| {
+            let key = |span: &AlarmSpan| (span.raised_at, span.device, span.metric, span.alarm);
+            a.raised_at
+                .cmp(&b.raised_at)
+                .then_with(|| a.rule.cmp(&b.rule))
+                .then_with(|| key(a).cmp(&key(b)))
+        });
+        spans
+    }
+
+    fn insert(&mut self, change: &Change, raised_at: Timestamp, figures: &Figures, late: bool) {
+        let span = AlarmSpan {
+            alarm: change.alarm,
+            rule: Arc::clone(&change.rule),
+            rule_revision: change.rule_revision,
+            device: change.device,
+            metric: change.metric,
+            severity: figures.severity,
+            raised_at,
+            cleared_at: None,
+            value: figures.value,
+            limit: figures.limit,
+            peak: figures.peak,
+            count: figures.count,
+            late,
+            shadow: change.shadow,
+        };
+        self.spans.insert(change.alarm, span);
+    }
+
+    fn set(&mut self, change: &Change, cleared_at: Option<Timestamp>, figures: &Figures) {
+        let Some(span) = self.spans.get_mut(&change.alarm) else {
+            return;
+        };
+        span.cleared_at = cleared_at;
+        span.severity = figures.severity;
+        span.value = figures.value;
+        span.limit = figures.limit;
+        span.peak = figures.peak;
+        span.count = figures.count;
     }
 }

@@ -1,5 +1,10 @@
 //! `silence`: nothing was received from a device for too long.
+//!
+//! The countdown starts with the last sign of life, or when the rule first watches the device. The
+//! alarm is raised at the instant at which patience ends and cleared at the next sign of life.
 
+use super::Step;
+use crate::Figures;
 use model::Severity;
 use serde::{Deserialize, Serialize};
 
@@ -16,4 +21,95 @@ pub enum Patience {
 pub struct Spec {
     pub severity: Severity,
     pub patience: Patience,
+}
+
+impl Spec {
+    /// Tells how long this device may be silent, if it is watched at all.
+    pub(crate) fn patience_ms(&self, cadence_s: Option<u32>) -> Option<i64> {
+        match self.patience {
+            Patience::AfterS(after_s) => Some(i64::from(after_s) * 1000),
+            Patience::Factor(factor) => {
+                let patience_ms = factor * f64::from(cadence_s?) * 1000.0;
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "a factor is at most 1000 and a cadence fits u32, so that this fits"
+                )]
+                let patience_ms = patience_ms.round() as i64;
+                Some(patience_ms.max(1))
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    patience_ms: i64,
+    last_alive_ms: i64,
+    is_silent: bool,
+}
+
+impl State {
+    pub(crate) fn new(patience_ms: i64, since_ms: i64) -> Self {
+        Self {
+            patience_ms,
+            last_alive_ms: since_ms,
+            is_silent: false,
+        }
+    }
+
+    pub(crate) fn patience_ms(&self) -> i64 {
+        self.patience_ms
+    }
+
+    fn figures(&self, spec: &Spec, silent_ms: i64) -> Figures {
+        Figures {
+            severity: spec.severity,
+            value: Some(seconds(silent_ms)),
+            limit: Some(seconds(self.patience_ms)),
+            peak: Some(seconds(silent_ms)),
+            count: 0,
+        }
+    }
+}
+
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+#[inline]
+pub(crate) fn step(spec: &Spec, state: &mut State, at_ms: i64) -> Step {
+    let silent_ms = at_ms.saturating_sub(state.last_alive_ms);
+    // A reading from before the rule watched the device does not shorten the countdown.
+    state.last_alive_ms = state.last_alive_ms.max(at_ms);
+    if !state.is_silent {
+        return Step::Quiet;
+    }
+    state.is_silent = false;
+    Step::Cleared(state.figures(spec, silent_ms))
+}
+
+#[inline]
+pub(crate) fn deadline(state: &State) -> Option<i64> {
+    (!state.is_silent).then(|| state.last_alive_ms.saturating_add(state.patience_ms))
+}
+
+pub(crate) fn fire(spec: &Spec, state: &mut State) -> Step {
+    if state.is_silent {
+        return Step::Quiet;
+    }
+    state.is_silent = true;
+    Step::Raised(state.figures(spec, state.patience_ms))
+}
+
+pub(crate) fn figures(spec: &Spec, state: &State) -> Option<Figures> {
+    state
+        .is_silent
+        .then(|| state.figures(spec, state.patience_ms))
+}
+
+/// A sign of life between two others that are closer than the patience says nothing new. (At
+/// exactly the patience the deadline fires before the later one, so that it does.)
+#[inline]
+pub(crate) fn could_matter_between(state: &State, before_ms: i64, after_ms: i64) -> bool {
+    after_ms.saturating_sub(before_ms) >= state.patience_ms
 }

@@ -1,0 +1,153 @@
+//! The engine's whole state as bytes, and back.
+//!
+//! Layout: format byte, CRC-32 (little endian) of the rest, postcard of [`Written`]. The queue of
+//! deadlines is not written, because it follows from the lanes.
+
+use super::lane::{Lane, Pulse, Scope};
+use super::watch::Watched;
+use super::{Engine, Entry, Lanes, Rule, Settings, arm};
+use crate::change::crc32;
+use model::Catalogue;
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+const FORMAT: u8 = 1;
+const HEADER_BYTES: usize = 5;
+
+/// A checkpoint that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    #[error("the engine's checkpoint has format {found}, this version reads {FORMAT}")]
+    Format { found: u8 },
+    #[error("the engine's checkpoint is damaged: {0}")]
+    Damaged(String),
+}
+
+#[derive(Serialize)]
+struct Writing<'a> {
+    pulse: &'a Pulse,
+    rules: Vec<Option<Rule>>,
+    devices: Vec<&'a Watched>,
+    lanes: &'a [Option<Lane>],
+    free: &'a [u32],
+}
+
+#[derive(Deserialize)]
+struct Written {
+    pulse: Pulse,
+    rules: Vec<Option<Rule>>,
+    devices: Vec<Watched>,
+    lanes: Vec<Option<Lane>>,
+    free: Vec<u32>,
+}
+
+impl Engine {
+    /// Writes the whole state.
+    pub fn checkpoint(&self) -> Vec<u8> {
+        let mut devices: Vec<&Watched> = self.devices.values().collect();
+        devices.sort_unstable_by_key(|device| device.view.key);
+        let writing = Writing {
+            pulse: &self.pulse,
+            rules: self
+                .rules
+                .iter()
+                .map(|entry| entry.as_ref().map(Entry::rule))
+                .collect(),
+            devices,
+            lanes: &self.lanes.places,
+            free: &self.lanes.free,
+        };
+        let body = postcard::to_stdvec(&writing).expect("memory has no limit of its own");
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
+        bytes.push(FORMAT);
+        bytes.extend(crc32(0, &body).to_le_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    /// Reads what [`Engine::checkpoint`] wrote; the engine goes on exactly where it was.
+    pub fn restore(
+        settings: Settings,
+        catalogue: Arc<Catalogue>,
+        bytes: &[u8],
+    ) -> Result<Self, RestoreError> {
+        let damaged = |why: &str| RestoreError::Damaged(why.to_owned());
+        let (header, body) = bytes
+            .split_first_chunk::<HEADER_BYTES>()
+            .ok_or_else(|| damaged("it is too short"))?;
+        let [format, crc @ ..] = *header;
+        if format != FORMAT {
+            return Err(RestoreError::Format { found: format });
+        }
+        if crc32(0, body) != u32::from_le_bytes(crc) {
+            return Err(damaged("its checksum is wrong"));
+        }
+        let written: Written =
+            postcard::from_bytes(body).map_err(|error| damaged(&error.to_string()))?;
+        let mut engine = Self {
+            pulse: Pulse {
+                lateness_ms: settings.lateness_ms(),
+                ..written.pulse
+            },
+            rules: Vec::with_capacity(written.rules.len()),
+            slots: BTreeMap::new(),
+            devices: FxHashMap::default(),
+            lanes: Lanes {
+                places: written.lanes,
+                free: written.free,
+                queue: BinaryHeap::new(),
+            },
+            catalogue,
+        };
+        for rule in written.rules {
+            engine.restore_rule(rule);
+        }
+        let devices = written.devices.into_iter();
+        engine.devices = devices.map(|device| (device.view.key, device)).collect();
+        engine.arm_all();
+        Ok(engine)
+    }
+
+    fn restore_rule(&mut self, rule: Option<Rule>) {
+        let slot = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
+        let entry = rule.map(|rule| Entry {
+            id: rule.id.as_str().into(),
+            revision: rule.revision,
+            metric: rule.spec.metric().and_then(|m| self.catalogue.find(m)),
+            spec: rule.spec,
+        });
+        if let Some(entry) = &entry {
+            self.slots.insert(Arc::clone(&entry.id), slot);
+        }
+        self.rules.push(entry);
+    }
+
+    fn arm_all(&mut self) {
+        let mut out = Vec::new();
+        for (number, lane) in (0u32..).zip(&mut self.lanes.places) {
+            let Some(lane) = lane else { continue };
+            let Some(Some(entry)) = self.rules.get(lane.slot as usize) else {
+                continue;
+            };
+            lane.armed_ms = super::NEVER;
+            let scope = Scope {
+                entry,
+                pulse: &mut self.pulse,
+                out: &mut out,
+            };
+            arm(lane, &scope, number, &mut self.lanes.queue);
+        }
+    }
+}
+
+impl Entry {
+    fn rule(&self) -> Rule {
+        Rule {
+            id: self.id.as_ref().to_owned(),
+            revision: self.revision,
+            spec: self.spec.clone(),
+        }
+    }
+}

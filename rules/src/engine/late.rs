@@ -1,0 +1,79 @@
+//! Late readings of one lane: gathered until no more come, then told as history, never as an alarm.
+
+use super::lane::{Episode, Pulse, Scope};
+use super::rerun::Run;
+use crate::What;
+use crate::kind::{Input, State};
+use model::DeviceKey;
+use serde::{Deserialize, Serialize};
+
+/// How many late readings a lane gathers: a week of minutes, or three hours of seconds.
+const LATE_INPUTS_MAX: usize = 10_000;
+
+/// A run over late readings, apart from the live one.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct LateLane {
+    /// In the order of their arrival.
+    inputs: Vec<Input>,
+    last_arrival_ms: i64,
+    /// Where the readings lead that have been evaluated, because there were too many to keep.
+    state: State,
+    open: Option<Episode>,
+    /// Readings up to here have been evaluated.
+    floor_ms: Option<i64>,
+}
+
+impl LateLane {
+    /// Tells when it is taken for granted that no more late readings come.
+    pub(super) fn ends_ms(&self, pulse: &Pulse) -> i64 {
+        self.last_arrival_ms.saturating_add(pulse.lateness_ms)
+    }
+
+    pub(super) fn feed(&mut self, device: DeviceKey, scope: &mut Scope<'_>, input: &Input) {
+        // What is older than the evaluated ones cannot join their run: it begins another.
+        if self.floor_ms.is_some_and(|floor| input.at_ms < floor) {
+            self.finish(device, scope);
+        }
+        if self.inputs.len() == LATE_INPUTS_MAX {
+            self.evaluate(device, scope, LATE_INPUTS_MAX / 2);
+        }
+        self.inputs.push(*input);
+        self.last_arrival_ms = scope.pulse.now_ms;
+    }
+
+    /// Evaluates everything; an alarm that is then active ends with its last late reading.
+    pub(super) fn finish(&mut self, device: DeviceKey, scope: &mut Scope<'_>) {
+        self.evaluate(device, scope, self.inputs.len());
+        if let Some(mut open) = self.open.take() {
+            open.cleared_ms = self.floor_ms;
+            record(scope, device, open);
+        }
+        *self = Self::default();
+    }
+
+    /// Evaluates the oldest readings.
+    fn evaluate(&mut self, device: DeviceKey, scope: &mut Scope<'_>, count: usize) {
+        self.inputs.sort_unstable_by_key(Input::key);
+        let condition = &scope.entry.spec.condition;
+        let state = std::mem::take(&mut self.state);
+        let mut run = Run::new(condition, state, self.open.take());
+        for input in self.inputs.drain(..count.min(self.inputs.len())) {
+            run.step(&input);
+            self.floor_ms = Some(input.at_ms);
+        }
+        self.state = run.state;
+        for episode in run.episodes {
+            if episode.cleared_ms.is_some() {
+                record(scope, device, episode);
+            } else {
+                self.open = Some(episode);
+            }
+        }
+    }
+}
+
+fn record(scope: &mut Scope<'_>, device: DeviceKey, episode: Episode) {
+    let alarm = scope.next_alarm();
+    let now_ms = scope.pulse.now_ms;
+    scope.say(device, alarm, now_ms, What::Recorded(episode.outcome()));
+}

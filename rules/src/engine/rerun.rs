@@ -1,0 +1,180 @@
+//! Starts a lane again from its settled state, and tells how its alarms differ from what was told.
+
+use super::lane::{Episode, Lane, Scope};
+use crate::kind::{State, Step};
+use crate::{ClearReason, Condition, Outcome, What};
+use model::{DeviceKey, Timestamp};
+
+/// Alarms as a run through inputs and deadlines makes them, before they have numbers.
+pub(super) struct Run<'a> {
+    condition: &'a Condition,
+    pub(super) state: State,
+    pub(super) episodes: Vec<Episode>,
+    pub(super) frontier_ms: i64,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(condition: &'a Condition, state: State, open: Option<Episode>) -> Self {
+        Self {
+            condition,
+            state,
+            episodes: open.into_iter().collect(),
+            frontier_ms: i64::MIN,
+        }
+    }
+
+    pub(super) fn step(&mut self, input: &crate::kind::Input) {
+        self.fire_until(input.at_ms);
+        let step = self.condition.step(&mut self.state, input);
+        self.frontier_ms = input.at_ms;
+        self.note(input.at_ms, step);
+    }
+
+    pub(super) fn fire_until(&mut self, to_ms: i64) {
+        while let Some(at_ms) = self.condition.deadline(&self.state)
+            && at_ms <= to_ms
+        {
+            let step = self.condition.fire(&mut self.state, at_ms);
+            self.frontier_ms = self.frontier_ms.max(at_ms);
+            self.note(at_ms, step);
+        }
+    }
+
+    fn note(&mut self, at_ms: i64, step: Step) {
+        let Some(figures) = step.figures() else {
+            return;
+        };
+        if matches!(step, Step::Raised(_)) {
+            self.episodes.push(Episode {
+                alarm: 0,
+                raised_ms: at_ms,
+                cleared_ms: None,
+                figures,
+            });
+        } else if let Some(episode) = self.episodes.last_mut() {
+            episode.figures = figures;
+            if matches!(step, Step::Cleared(_)) {
+                episode.cleared_ms = Some(at_ms);
+            }
+        }
+    }
+}
+
+/// Runs a lane's recent inputs again, in their right order, and tells what that changes.
+pub(super) fn rerun(lane: &mut Lane, scope: &mut Scope<'_>) {
+    let condition = &scope.entry.spec.condition;
+    // An alarm that was active when the state settled is the first of the unsettled ones.
+    let open = condition.figures(&lane.settled).and_then(|figures| {
+        lane.episodes.first().map(|first| Episode {
+            cleared_ms: None,
+            figures,
+            ..*first
+        })
+    });
+    let mut run = Run::new(condition, lane.settled.clone(), open);
+    for input in &lane.recent {
+        run.step(input);
+    }
+    run.fire_until(scope.pulse.now_ms);
+    let Run {
+        state,
+        mut episodes,
+        frontier_ms,
+        ..
+    } = run;
+    let told = std::mem::take(&mut lane.episodes);
+    tell_difference(scope, lane.device, &told, &mut episodes);
+    lane.state = state;
+    lane.frontier_ms = frontier_ms;
+    lane.episodes = episodes;
+}
+
+/// Numbers the new episodes like the old ones that they are, and tells what is different.
+fn tell_difference(
+    scope: &mut Scope<'_>,
+    device: DeviceKey,
+    told: &[Episode],
+    episodes: &mut [Episode],
+) {
+    let now_ms = scope.pulse.now_ms;
+    let mut matched: Vec<Option<Episode>> = vec![None; episodes.len()];
+    let mut left: Vec<Episode> = Vec::new();
+    // An alarm is the same if it began at the same instant …
+    for old in told {
+        let same = episodes
+            .iter()
+            .position(|episode| episode.raised_ms == old.raised_ms);
+        match same.and_then(|index| matched.get_mut(index)) {
+            Some(place) => *place = Some(*old),
+            None => left.push(*old),
+        }
+    }
+    // … and otherwise the next one that has no partner: its beginning has moved.
+    let mut left = left.into_iter();
+    for place in matched.iter_mut().filter(|place| place.is_none()) {
+        *place = left.next();
+    }
+    for old in left {
+        scope.say(device, old.alarm, now_ms, What::Withdrawn);
+    }
+    for (episode, old) in episodes.iter_mut().zip(matched) {
+        match old {
+            Some(old) => {
+                episode.alarm = old.alarm;
+                tell_move(scope, device, &old, episode);
+            }
+            None => {
+                episode.alarm = scope.next_alarm();
+                tell_new(scope, device, episode);
+            }
+        }
+    }
+}
+
+fn tell_new(scope: &mut Scope<'_>, device: DeviceKey, new: &Episode) {
+    scope.say(device, new.alarm, new.raised_ms, What::Raised(new.figures));
+    if let Some(cleared_ms) = new.cleared_ms {
+        let what = What::Cleared {
+            reason: ClearReason::Normal,
+            figures: new.figures,
+        };
+        scope.say(device, new.alarm, cleared_ms, what);
+    }
+}
+
+fn tell_move(scope: &mut Scope<'_>, device: DeviceKey, old: &Episode, new: &Episode) {
+    if old == new {
+        return;
+    }
+    let now_ms = scope.pulse.now_ms;
+    let began_alike = old.raised_ms == new.raised_ms;
+    let (at_ms, what) = match (old.cleared_ms, new.cleared_ms) {
+        (None, None) if began_alike => {
+            let what = match new.figures.severity.cmp(&old.figures.severity) {
+                std::cmp::Ordering::Greater => What::Escalated(new.figures),
+                std::cmp::Ordering::Less => What::Deescalated(new.figures),
+                std::cmp::Ordering::Equal => What::Updated(new.figures),
+            };
+            (now_ms, what)
+        }
+        (None, Some(cleared_ms)) if began_alike => {
+            let what = What::Cleared {
+                reason: ClearReason::Normal,
+                figures: new.figures,
+            };
+            (cleared_ms, what)
+        }
+        _ => (now_ms, What::Amended(new.outcome())),
+    };
+    scope.say(device, new.alarm, at_ms, what);
+}
+
+impl Episode {
+    pub(super) fn outcome(&self) -> Outcome {
+        Outcome {
+            raised_at: Timestamp::from_millis(self.raised_ms),
+            cleared_at: self.cleared_ms.map(Timestamp::from_millis),
+            figures: self.figures,
+        }
+    }
+}
