@@ -1,0 +1,26 @@
+//! End to end: a module per story, each against a hub of its own.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod duplicates;
+#[cfg(test)]
+mod fault;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod path;
+#[cfg(test)]
+mod resume;
+#[cfg(test)]
+mod rules;
+#[cfg(test)]
+mod store;

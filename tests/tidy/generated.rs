@@ -1,0 +1,30 @@
+//! Compares generated files with what the program generates; `UPDATE=1` rewrites them.
+
+use tests::hub::{Place, root, words};
+
+#[test]
+fn the_schema_file_is_what_the_program_prints() {
+    let output = Place::default().run(&["schema"]);
+    assert!(output.status.success(), "{}", words(&output));
+    let path = root().join("deploy/hub.schema.json");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &output.stdout).unwrap();
+    }
+    let file = std::fs::read(&path).unwrap_or_default();
+    assert!(
+        file == output.stdout,
+        "deploy/hub.schema.json is not up to date: run this test with UPDATE=1"
+    );
+}
+
+#[test]
+fn the_schema_names_every_section_of_the_contract() {
+    let output = Place::default().run(&["schema"]);
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys = schema["properties"].as_object().unwrap();
+    for key in [
+        "data_dir", "devices", "rules", "city", "http", "auth", "drivers", "store",
+    ] {
+        assert!(keys.contains_key(key), "no `{key}` in the schema");
+    }
+}

@@ -1,0 +1,8 @@
+//! Holds the house rules that no compiler checks: arrows, file sizes, opening sentences, names.
+
+#[cfg(test)]
+mod arrows;
+#[cfg(test)]
+mod generated;
+#[cfg(test)]
+mod sources;
