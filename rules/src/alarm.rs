@@ -153,6 +153,18 @@ impl AlarmBook {
         }
     }
 
+    /// Shows a row as it is in another book; a copy for readers is kept so.
+    pub fn put(&mut self, row: AlarmRow) {
+        let Some(number) = alarm_number(&row.id) else {
+            return;
+        };
+        if row.state == AlarmState::Normal {
+            self.rows.remove(&number);
+        } else {
+            self.rows.insert(number, row);
+        }
+    }
+
     /// Takes in a change of the engine; one that only moves figures makes no event.
     pub fn apply(&mut self, change: &Change, facts: &Facts<'_>) -> Option<AlarmEvent> {
         let mut row = self
@@ -172,8 +184,15 @@ impl AlarmBook {
         event
     }
 
-    /// Takes an officer's action. A comment is not kept in the row: it is part of the audit trail.
-    pub fn act(&mut self, id: &str, action: Action<'_>) -> Result<AlarmEvent, ActError> {
+    /// Takes an officer's action; a comment becomes the row's note.
+    ///
+    /// Nothing that can be done yet depends on `_now`; shelving will.
+    pub fn act(
+        &mut self,
+        _now: Timestamp,
+        id: &str,
+        action: Action<'_>,
+    ) -> Result<AlarmEvent, ActError> {
         let number = alarm_number(id).ok_or(ActError::NotFound)?;
         let row = self.rows.get_mut(&number).ok_or(ActError::NotFound)?;
         if action.version.is_some_and(|version| version != row.version) {
@@ -189,7 +208,7 @@ impl AlarmBook {
         match action.verb {
             Verb::Ack => {
                 row.acked = true;
-                row.owner = Some(action.actor.to_owned());
+                row.owner.get_or_insert_with(|| action.actor.to_owned());
             }
             Verb::Comment => {}
         }

@@ -13,7 +13,7 @@ mod watch;
 pub use checkpoint::RestoreError;
 
 use crate::kind::Input;
-use crate::{Change, ClearReason, DeviceView, RuleSpec};
+use crate::{Change, ClearReason, Condition, DeviceView, RuleSpec};
 use lane::{Lane, NEVER, Pulse, Scope};
 use model::{Catalogue, DeviceKey, MetricKey, Reading, Timestamp};
 use rustc_hash::FxHashMap;
@@ -55,9 +55,23 @@ pub struct Rule {
 #[derive(Debug)]
 struct Entry {
     id: Arc<str>,
-    revision: u64,
-    spec: RuleSpec,
+    rule: Rule,
     metric: Option<MetricKey>,
+}
+
+impl Entry {
+    fn new(rule: Rule, catalogue: &Catalogue) -> Self {
+        Self {
+            id: rule.id.as_str().into(),
+            metric: rule.spec.metric().and_then(|name| catalogue.find(name)),
+            rule,
+        }
+    }
+
+    #[inline]
+    fn condition(&self) -> &Condition {
+        &self.rule.spec.condition
+    }
 }
 
 /// Turns readings and time into changes of alarms.
@@ -126,20 +140,14 @@ impl Engine {
     pub fn put_rule(&mut self, at: Timestamp, rule: Rule, out: &mut Vec<Change>) {
         self.advance(at, out);
         let slot = self.slot_of(&rule.id);
-        let metric = rule.spec.metric().and_then(|m| self.catalogue.find(m));
-        let entry = Entry {
-            id: rule.id.as_str().into(),
-            revision: rule.revision,
-            spec: rule.spec,
-            metric,
-        };
+        let entry = Entry::new(rule, &self.catalogue);
         self.slots.insert(Arc::clone(&entry.id), slot);
         let Some(place) = self.rules.get_mut(slot as usize) else {
             return;
         };
-        let is_edit = place.as_ref().is_some_and(|old| {
-            old.spec.condition == entry.spec.condition && old.metric == entry.metric
-        });
+        let is_edit = place
+            .as_ref()
+            .is_some_and(|old| old.condition() == entry.condition() && old.metric == entry.metric);
         *place = Some(entry);
         for key in self.device_keys() {
             self.reconcile(key, slot, is_edit, ClearReason::RuleChanged, out);
@@ -160,19 +168,19 @@ impl Engine {
         }
     }
 
-    /// Gives the id, revision and spec of every rule in force, in the order of their ids.
-    pub fn rules(&self) -> impl Iterator<Item = (&str, u64, &RuleSpec)> {
-        self.slots.values().filter_map(|slot| {
-            let entry = self.rules.get(*slot as usize)?.as_ref()?;
-            Some((entry.id.as_ref(), entry.revision, &entry.spec))
-        })
-    }
-
-    /// Gives the revision and spec of a rule in force.
-    pub fn rule(&self, id: &str) -> Option<(u64, &RuleSpec)> {
+    /// Gives a rule in force.
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
         let slot = self.slots.get(id)?;
         let entry = self.rules.get(*slot as usize)?.as_ref()?;
-        Some((entry.revision, &entry.spec))
+        Some(&entry.rule)
+    }
+
+    /// Gives every rule in force, in the order of their ids.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.slots.values().filter_map(|slot| {
+            let entry = self.rules.get(*slot as usize)?.as_ref()?;
+            Some(&entry.rule)
+        })
     }
 
     /// Adds or replaces a device. Alarms of rules that no longer select it clear with the reason
@@ -246,12 +254,12 @@ impl Engine {
             let Some(Some(entry)) = self.rules.get(watch.slot as usize) else {
                 continue;
             };
-            let any = entry.spec.condition.takes_any_reading();
+            let any = entry.condition().takes_any_reading();
             if !any && arrival.value.is_none() {
                 continue;
             }
             if watch.lane == NO_LANE {
-                let state = entry.spec.condition.start();
+                let state = entry.condition().start();
                 watch.lane = self
                     .lanes
                     .add(Lane::new(watch.slot, device.view.key, state));

@@ -1,8 +1,15 @@
 //! A rule as people write it, in TOML files and as JSON.
 
+mod node;
+mod read;
+
+pub use read::{parse_json, parse_toml};
+
 use crate::Condition;
-use model::{Catalogue, DeviceId, Severity};
+use crate::kind::{silence, threshold};
+use model::{Catalogue, DeviceId, MetricShape, Severity};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -36,11 +43,12 @@ pub struct RuleSpec {
 }
 
 /// A rule that cannot be used: what is wrong, where, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleError {
     pub file: Option<String>,
     pub line: Option<usize>,
     pub rule: Option<String>,
+    /// Such as `deadband` or `levels[1].above`.
     pub key: Option<String>,
     pub reason: String,
 }
@@ -68,13 +76,58 @@ impl std::error::Error for RuleError {}
 
 impl RuleSpec {
     /// Writes the rule in the form that [`parse_json`] reads.
-    pub fn to_json(&self) -> serde_json::Value {
-        todo!()
+    pub fn to_json(&self) -> Value {
+        let mut fields = Map::new();
+        fields.insert("title".to_owned(), json!(self.title));
+        fields.insert("kind".to_owned(), json!(self.condition.kind()));
+        match &self.targets {
+            Targets::Select(select) => {
+                fields.insert("select".to_owned(), select.to_json());
+            }
+            Targets::Devices(ids) => {
+                fields.insert("devices".to_owned(), json!(ids));
+            }
+        }
+        match &self.condition {
+            Condition::Threshold(spec) => spec.write_json(&mut fields),
+            Condition::Silence(spec) => spec.write_json(&mut fields),
+        }
+        if let Some(category) = &self.category {
+            fields.insert("category".to_owned(), json!(category));
+        }
+        fields.insert("enabled".to_owned(), json!(self.enabled));
+        fields.insert("shadow".to_owned(), json!(self.shadow));
+        Value::Object(fields)
     }
 
-    /// Checks what only the catalogue can tell, such as whether the metric exists.
-    pub fn validate(&self, _catalogue: &Catalogue) -> Result<(), RuleError> {
-        todo!()
+    /// Checks what only the catalogue can tell: whether the metric and the kind of device exist.
+    pub fn validate(&self, catalogue: &Catalogue) -> Result<(), RuleError> {
+        let wrong = |key: &str, reason: String| {
+            Err(RuleError {
+                key: Some(key.to_owned()),
+                reason,
+                ..RuleError::default()
+            })
+        };
+        if let Targets::Select(Select {
+            kind: Some(kind), ..
+        }) = &self.targets
+            && !catalogue.has_kind(kind)
+        {
+            return wrong("select.kind", format!("there is no device kind `{kind}`"));
+        }
+        let Some(metric) = self.metric() else {
+            return Ok(());
+        };
+        let def = catalogue.find(metric).and_then(|key| catalogue.def(key));
+        match def.map(|def| def.shape) {
+            None => wrong("metric", format!("there is no metric `{metric}`")),
+            Some(MetricShape::Position) => wrong(
+                "metric",
+                format!("`{metric}` is a place, which has no threshold"),
+            ),
+            Some(MetricShape::Number) => Ok(()),
+        }
     }
 
     /// Gives the name of the metric, for a rule that watches one.
@@ -86,22 +139,79 @@ impl RuleSpec {
     }
 
     /// Gives the unit of the alarm's value and limit.
-    pub fn unit<'a>(&self, _catalogue: &'a Catalogue) -> Option<&'a str> {
-        todo!()
+    pub fn unit<'a>(&self, catalogue: &'a Catalogue) -> Option<&'a str> {
+        match &self.condition {
+            Condition::Threshold(spec) => {
+                let def = catalogue.def(catalogue.find(&spec.metric)?)?;
+                Some(&def.unit)
+            }
+            Condition::Silence(_) => Some("s"),
+        }
     }
 
     /// Gives the worst severity that the rule can raise.
     pub fn severity(&self) -> Severity {
-        todo!()
+        self.condition.severity()
     }
 }
 
-/// Reads every `[rules.NAME]` table of a file; an error names file, line and key.
-pub fn parse_toml(_file_name: &str, _text: &str) -> Result<Vec<(String, RuleSpec)>, RuleError> {
-    todo!()
+impl Select {
+    fn to_json(&self) -> Value {
+        let mut fields = Map::new();
+        if let Some(kind) = &self.kind {
+            fields.insert("kind".to_owned(), json!(kind));
+        }
+        if let Some(site) = &self.site {
+            fields.insert("site".to_owned(), json!(site));
+        }
+        if !self.tags.is_empty() {
+            fields.insert("tags".to_owned(), json!(self.tags));
+        }
+        Value::Object(fields)
+    }
 }
 
-/// Reads one rule as the API takes it.
-pub fn parse_json(_id: &str, _spec: &serde_json::Value) -> Result<RuleSpec, RuleError> {
-    todo!()
+impl threshold::Spec {
+    fn write_json(&self, fields: &mut Map<String, Value>) {
+        let mut put = |key: &str, value: Value| fields.insert(key.to_owned(), value);
+        put("metric", json!(self.metric));
+        put("deadband", json!(self.deadband));
+        put("on_delay_s", json!(self.on_delay_s));
+        put("off_delay_s", json!(self.off_delay_s));
+        let level_json = |level: &threshold::Level| {
+            let mut fields = Map::new();
+            for (key, limit) in [("above", level.above), ("below", level.below)] {
+                if let Some(limit) = limit {
+                    fields.insert(key.to_owned(), json!(limit));
+                }
+            }
+            fields.insert("severity".to_owned(), json!(level.severity));
+            fields
+        };
+        // One level is written as people write it, without a list.
+        if let [level] = self.levels.as_slice() {
+            fields.extend(level_json(level));
+        } else {
+            let levels: Vec<Value> = self
+                .levels
+                .iter()
+                .map(|level| Value::Object(level_json(level)))
+                .collect();
+            fields.insert("levels".to_owned(), Value::Array(levels));
+        }
+    }
 }
+
+impl silence::Spec {
+    fn write_json(&self, fields: &mut Map<String, Value>) {
+        fields.insert("severity".to_owned(), json!(self.severity));
+        let (key, value) = match self.patience {
+            silence::Patience::Factor(factor) => ("factor", json!(factor)),
+            silence::Patience::AfterS(after_s) => ("after_s", json!(after_s)),
+        };
+        fields.insert(key.to_owned(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ pub enum RestoreError {
 #[derive(Serialize)]
 struct Writing<'a> {
     pulse: &'a Pulse,
-    rules: Vec<Option<Rule>>,
+    rules: Vec<Option<&'a Rule>>,
     devices: Vec<&'a Watched>,
     lanes: &'a [Option<Lane>],
     free: &'a [u32],
@@ -53,7 +53,7 @@ impl Engine {
             rules: self
                 .rules
                 .iter()
-                .map(|entry| entry.as_ref().map(Entry::rule))
+                .map(|entry| entry.as_ref().map(|entry| &entry.rule))
                 .collect(),
             devices,
             lanes: &self.lanes.places,
@@ -112,12 +112,7 @@ impl Engine {
 
     fn restore_rule(&mut self, rule: Option<Rule>) {
         let slot = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
-        let entry = rule.map(|rule| Entry {
-            id: rule.id.as_str().into(),
-            revision: rule.revision,
-            metric: rule.spec.metric().and_then(|m| self.catalogue.find(m)),
-            spec: rule.spec,
-        });
+        let entry = rule.map(|rule| Entry::new(rule, &self.catalogue));
         if let Some(entry) = &entry {
             self.slots.insert(Arc::clone(&entry.id), slot);
         }
@@ -138,16 +133,6 @@ impl Engine {
                 out: &mut out,
             };
             arm(lane, &scope, number, &mut self.lanes.queue);
-        }
-    }
-}
-
-impl Entry {
-    fn rule(&self) -> Rule {
-        Rule {
-            id: self.id.as_ref().to_owned(),
-            revision: self.revision,
-            spec: self.spec.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::kind::{Input, State, Step};
 use crate::{Change, ClearReason, Figures, What};
 use model::{DeviceKey, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// No deadline.
 pub(super) const NEVER: i64 = i64::MAX;
@@ -65,11 +66,11 @@ impl Scope<'_> {
     pub(super) fn say(&mut self, device: DeviceKey, alarm: u64, at_ms: i64, what: What) {
         self.out.push(Change {
             alarm,
-            rule: self.entry.id.clone(),
-            rule_revision: self.entry.revision,
+            rule: Arc::clone(&self.entry.id),
+            rule_revision: self.entry.rule.revision,
             device,
             metric: self.entry.metric,
-            shadow: self.entry.spec.shadow,
+            shadow: self.entry.rule.spec.shadow,
             at: Timestamp::from_millis(at_ms),
             what,
         });
@@ -107,7 +108,7 @@ impl Lane {
         if is_in_order {
             self.remember(scope, input);
             self.fire_until(scope, input.at_ms);
-            let step = scope.entry.spec.condition.step(&mut self.state, input);
+            let step = scope.entry.condition().step(&mut self.state, input);
             self.frontier_ms = input.at_ms;
             self.tell(scope, input.at_ms, step);
             self.fire_until(scope, scope.pulse.now_ms);
@@ -126,7 +127,7 @@ impl Lane {
     /// Tells when something happens without an input.
     #[inline]
     pub(super) fn deadline_ms(&self, scope: &Scope<'_>) -> i64 {
-        let deadline_ms = scope.entry.spec.condition.deadline(&self.state);
+        let deadline_ms = scope.entry.condition().deadline(&self.state);
         let late_ms = self.late.as_ref().map(|late| late.ends_ms(scope.pulse));
         deadline_ms.unwrap_or(NEVER).min(late_ms.unwrap_or(NEVER))
     }
@@ -159,7 +160,7 @@ impl Lane {
 
     #[inline]
     fn fire_until(&mut self, scope: &mut Scope<'_>, to_ms: i64) {
-        let condition = &scope.entry.spec.condition;
+        let condition = scope.entry.condition();
         while let Some(at_ms) = condition.deadline(&self.state)
             && at_ms <= to_ms
         {
@@ -207,7 +208,7 @@ impl Lane {
 
     /// Moves the settled state up to where inputs can still come in, and forgets what lies before.
     fn settle(&mut self, scope: &Scope<'_>) {
-        let condition = &scope.entry.spec.condition;
+        let condition = scope.entry.condition();
         let before_ms = scope.settled_before_ms();
         let settled = &mut self.settled;
         let mut ended = 0;

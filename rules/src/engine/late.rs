@@ -54,7 +54,7 @@ impl LateLane {
     /// Evaluates the oldest readings.
     fn evaluate(&mut self, device: DeviceKey, scope: &mut Scope<'_>, count: usize) {
         self.inputs.sort_unstable_by_key(Input::key);
-        let condition = &scope.entry.spec.condition;
+        let condition = scope.entry.condition();
         let state = std::mem::take(&mut self.state);
         let mut run = Run::new(condition, state, self.open.take());
         for input in self.inputs.drain(..count.min(self.inputs.len())) {

@@ -62,7 +62,7 @@ impl<'a> Run<'a> {
 
 /// Runs a lane's recent inputs again, in their right order, and tells what that changes.
 pub(super) fn rerun(lane: &mut Lane, scope: &mut Scope<'_>) {
-    let condition = &scope.entry.spec.condition;
+    let condition = scope.entry.condition();
     // An alarm that was active when the state settled is the first of the unsettled ones.
     let open = condition.figures(&lane.settled).and_then(|figures| {
         lane.episodes.first().map(|first| Episode {

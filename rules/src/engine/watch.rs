@@ -82,10 +82,10 @@ impl Condition {
 
 impl Entry {
     fn wants(&self, device: &DeviceView) -> Option<Wanted> {
-        if !self.spec.enabled || !device.enabled || !self.spec.targets.include(device) {
+        if !self.rule.spec.enabled || !device.enabled || !self.rule.spec.targets.include(device) {
             return None;
         }
-        match &self.spec.condition {
+        match self.condition() {
             Condition::Threshold(_) => self.metric.map(|_| Wanted::OnReading),
             Condition::Silence(spec) => spec
                 .patience_ms(device.cadence_s)
