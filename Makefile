@@ -1,0 +1,65 @@
+# The commands of a fresh machine; `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+DEMO := deploy/demo
+CYCLES ?= 200
+DEVICES ?= 100000
+CONNECTED ?= 10000
+MINUTES ?= 10
+RELEASE := cargo build --release --locked -p hub
+
+.PHONY: help run test console bench crash soak
+
+help: ## lists these commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 - \2/p' Makefile
+
+run: console ## builds everything and runs the demo city with simulated sensors; Ctrl-C stops it
+	@$(RELEASE)
+	token=$$(sed -n 's/^token *= *"\(.*\)"/\1/p' $(DEMO)/hub.toml | head -n 1)
+	address() { sed -n "/^\[$$1\]/,/^\[/s/^listen *= *\"\(.*\)\".*/\1/p" $(DEMO)/hub.toml | head -n 1; }
+	stop() {
+	  trap - INT TERM EXIT
+	  kill -TERM $$(jobs -p) 2>/dev/null || true
+	  wait || true
+	}
+	trap stop EXIT
+	trap 'exit 0' INT TERM
+	target/release/cityhub simulate --print-devices csv > $(DEMO)/devices.csv
+	# The log comes through a descriptor, so that the `ready` line can be waited for.
+	exec {log}< <(exec target/release/cityhub run --config $(DEMO)/hub.toml 2>&1)
+	hub=$$!
+	while read -r line <&$$log; do
+	  printf '%s\n' "$$line"
+	  [[ $$line == *ready*http=* ]] && break
+	done || { echo "the hub did not start" >&2; exit 1; }
+	cat <&$$log &
+	target/release/cityhub simulate --demo --mqtt $$(address drivers.mqtt) --http $$(address drivers.ingest) > /dev/null &
+	printf '\n  Console  http://%s/\n  Token    %s\n  Ctrl-C stops the hub and its sensors.\n\n' "$$(address http)" "$$token"
+	trap 'kill -TERM $$hub; stop; exit 0' INT TERM EXIT
+	wait $$!
+
+test: ## installs what the tests need, runs all that CI runs, ends with one line
+	@tests/run-all
+
+console: ## builds the console, where its sources are
+	@if [ -f dashboards/console/package.json ]; then
+	  cd dashboards/console && npm ci --no-fund --no-audit && npm run build
+	fi
+
+bench: ## prints the figures beside those of a bare broker in the same run
+	@$(RELEASE)
+	cargo build --release --locked -p tests --bin bench
+	CITYHUB_BIN=$$PWD/target/release/cityhub target/release/bench figures
+
+crash: ## kills the hub CYCLES times under load
+	@$(RELEASE)
+	CITYHUB_BIN=$$PWD/target/release/cityhub CYCLES=$(CYCLES) \
+	  cargo test --release --locked -p tests --test e2e -- --nocapture --test-threads 1 crash::
+
+soak: ## registers DEVICES, connects CONNECTED for MINUTES, prints the memory each minute
+	@$(RELEASE)
+	cargo build --release --locked -p tests --bin bench
+	CITYHUB_BIN=$$PWD/target/release/cityhub target/release/bench soak $(DEVICES) $(CONNECTED) $(MINUTES)
