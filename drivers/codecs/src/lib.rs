@@ -4,6 +4,8 @@
 //! reason, and a payload that is no message at all counts as one rejected value.
 
 pub mod canonical;
+#[cfg(test)]
+mod corpus;
 mod json;
 pub mod thingsboard;
 

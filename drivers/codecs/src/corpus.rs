@@ -1,0 +1,45 @@
+//! Replays the fuzzers' corpus (`tests/corpus`) with an ordinary test run.
+
+use crate::{canonical, thingsboard};
+use model::{Catalogue, DeviceKey};
+use std::path::PathBuf;
+
+fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/corpus")
+        .join(target);
+    let files = std::fs::read_dir(&folder).unwrap();
+    let files: Vec<_> = files
+        .map(|file| {
+            let path = file.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            (path, bytes)
+        })
+        .collect();
+    assert!(!files.is_empty(), "{} is empty", folder.display());
+    files
+}
+
+#[test]
+fn every_canonical_payload_of_the_corpus_is_counted() {
+    let catalogue = Catalogue::built_in();
+    for (path, payload) in corpus("canonical") {
+        let (decoded, _) = canonical::decode(&catalogue, DeviceKey(1), &payload);
+        let counted = decoded.observations.len() + decoded.rejected.len();
+        assert_eq!(decoded.received as usize, counted, "{}", path.display());
+        assert!(counted > 0, "{}", path.display());
+    }
+}
+
+#[test]
+fn every_gateway_payload_of_the_corpus_is_counted() {
+    let catalogue = Catalogue::built_in();
+    for (path, payload) in corpus("gateway") {
+        let mut resolve = |_: &str| Some(DeviceKey(1));
+        let parts = thingsboard::decode_gateway(&catalogue, &payload, &mut resolve);
+        for part in parts.unwrap_or_default() {
+            let counted = part.observations.len() + part.rejected.len();
+            assert_eq!(part.received as usize, counted, "{}", path.display());
+        }
+    }
+}
