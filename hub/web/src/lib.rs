@@ -1,1 +1,42 @@
-//! Placeholder.
+//! Answers officers and platforms: REST, server-sent events, and the console's files.
+//!
+//! The hub fills a [`State`] and serves [`router`] with [`serve`]. Everything is read from what is
+//! committed; everything that changes something travels the writer's queue as a command.
+
+mod actions;
+mod alarms;
+mod backtest;
+mod devices;
+mod events;
+mod guard;
+mod health;
+mod knocks;
+mod ledger;
+mod metrics;
+mod problem;
+mod query;
+mod readings;
+mod records;
+mod report;
+mod roster;
+mod routes;
+mod rule_list;
+mod rulebook;
+mod serve;
+mod state;
+mod status;
+mod stream;
+
+#[cfg(test)]
+mod tests;
+
+pub use health::{DriverHealth, Health, PartState};
+pub use knocks::{Knock, Knocks};
+pub use roster::{ROSTER_ROWS_MAX, Roster, RosterRow, RowNote};
+pub use routes::router;
+pub use rule_list::{RuleEntry, RuleList};
+pub use serve::{CONNECTIONS_MAX, serve};
+pub use state::{City, STREAM_CLIENTS_MAX, State};
+
+/// The description of the API, as `GET /api/v1/openapi.json` gives it.
+pub const OPENAPI: &str = include_str!("../openapi.json");

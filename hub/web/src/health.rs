@@ -1,0 +1,122 @@
+//! How the parts of the hub are doing: a board that the hub writes and the web reads.
+
+use model::Timestamp;
+use sdk::Request;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// Whether a driver or sink works.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartState {
+    Up,
+    /// Failed, and waiting to be started again.
+    Restarting,
+    Down,
+}
+
+/// One driver instance, as `GET /api/v1/health` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DriverHealth {
+    pub kind: String,
+    pub state: PartState,
+    /// Since when it has been in this state.
+    pub since: Timestamp,
+    /// The real addresses of its listeners, by the name of their setting.
+    pub addresses: BTreeMap<String, String>,
+    pub restarts: u64,
+    pub last_error: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Board {
+    drivers: BTreeMap<String, DriverHealth>,
+    addresses: BTreeMap<String, String>,
+    requests: Option<mpsc::WeakSender<Request>>,
+}
+
+/// The shared board.
+#[derive(Clone, Debug)]
+pub struct Health {
+    pub(crate) version: &'static str,
+    pub(crate) started_at: Timestamp,
+    ready: Arc<AtomicBool>,
+    board: Arc<Mutex<Board>>,
+}
+
+/// How full the writer's queue is.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct QueueDepth {
+    pub(crate) queued: usize,
+    pub(crate) capacity: usize,
+}
+
+impl Health {
+    pub fn new(version: &'static str, started_at: Timestamp) -> Self {
+        Self {
+            version,
+            started_at,
+            ready: Arc::default(),
+            board: Arc::default(),
+        }
+    }
+
+    /// Says whether telemetry is taken: true once every driver is bound, false when stopping.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Puts a driver on the board, replacing what it said before.
+    pub fn put_driver(&self, name: &str, health: DriverHealth) {
+        self.lock().drivers.insert(name.to_owned(), health);
+    }
+
+    /// Changes what the board says of a driver that is on it.
+    pub fn change_driver(&self, name: &str, change: impl FnOnce(&mut DriverHealth)) {
+        if let Some(driver) = self.lock().drivers.get_mut(name) {
+            change(driver);
+        }
+    }
+
+    /// Names the address of a listener that belongs to no driver, such as `http`.
+    pub fn put_address(&self, name: &str, address: &str) {
+        let address = address.to_owned();
+        self.lock().addresses.insert(name.to_owned(), address);
+    }
+
+    /// Lets the board see how full the writer's queue is, without keeping it open.
+    pub fn watch_queue(&self, requests: &mpsc::Sender<Request>) {
+        self.lock().requests = Some(requests.downgrade());
+    }
+
+    pub(crate) fn drivers(&self) -> BTreeMap<String, DriverHealth> {
+        self.lock().drivers.clone()
+    }
+
+    pub(crate) fn addresses(&self) -> BTreeMap<String, String> {
+        self.lock().addresses.clone()
+    }
+
+    pub(crate) fn queue(&self) -> QueueDepth {
+        let requests = self
+            .lock()
+            .requests
+            .as_ref()
+            .and_then(mpsc::WeakSender::upgrade);
+        requests.map_or_else(QueueDepth::default, |requests| QueueDepth {
+            queued: requests.max_capacity().saturating_sub(requests.capacity()),
+            capacity: requests.max_capacity(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

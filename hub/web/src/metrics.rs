@@ -1,0 +1,249 @@
+//! Figures for Prometheus. A device's id is never a label: there may be a hundred thousand.
+
+use crate::health::PartState;
+use crate::problem::Problem;
+use crate::query::RawParams;
+use crate::state::{Inner, Shared, ask};
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use model::{AlarmState, Severity};
+use std::fmt::{Display, Write as _};
+use store::{Ledger, Stats};
+
+/// The text form, version 0.0.4.
+const MEDIA: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// `GET /metrics`
+pub(crate) async fn show(
+    State(shared): State<Shared>,
+    raw: RawParams,
+) -> Result<Response, Problem> {
+    raw.only(&[])?;
+    let text = ask(&shared, "collect the figures", |hub| {
+        let mut page = Page::default();
+        write_process(&mut page, hub);
+        write_intake(&mut page, hub, &hub.reader.ledger(None, None)?);
+        write_alarms(&mut page, hub);
+        write_store(&mut page, &hub.reader.stats()?);
+        Ok(page.text)
+    })
+    .await?;
+    Ok(([(header::CONTENT_TYPE, MEDIA)], text).into_response())
+}
+
+/// A page that is being written.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}")
+            .expect("a string takes any text");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.text.push_str(name);
+        for (index, (label, text)) in labels.iter().enumerate() {
+            let open = if index == 0 { '{' } else { ',' };
+            write!(self.text, "{open}{label}=\"{}\"", escape(text))
+                .expect("a string takes any text");
+        }
+        if !labels.is_empty() {
+            self.text.push('}');
+        }
+        writeln!(self.text, " {value}").expect("a string takes any text");
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.family(name, kind, help);
+        self.sample(name, &[], value);
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+fn write_process(page: &mut Page, hub: &Inner) {
+    let health = &hub.health;
+    page.family("cityhub_build_info", "gauge", "The version that runs.");
+    page.sample("cityhub_build_info", &[("version", health.version)], 1);
+    page.single(
+        "process_start_time_seconds",
+        "gauge",
+        "When the process started, in seconds since the epoch.",
+        health.started_at.millis() / 1000,
+    );
+    if let Some(bytes) = resident_bytes() {
+        page.single(
+            "process_resident_memory_bytes",
+            "gauge",
+            "Memory that the process holds.",
+            bytes,
+        );
+    }
+    page.single(
+        "cityhub_ready",
+        "gauge",
+        "1 while telemetry is taken.",
+        u8::from(health.is_ready()),
+    );
+    let drivers = health.drivers();
+    page.family("cityhub_driver_up", "gauge", "1 while the driver works.");
+    for (name, driver) in &drivers {
+        let labels = [("driver", name.as_str()), ("kind", driver.kind.as_str())];
+        let up = u8::from(driver.state == PartState::Up);
+        page.sample("cityhub_driver_up", &labels, up);
+    }
+    page.family(
+        "cityhub_driver_restarts_total",
+        "counter",
+        "Restarts after a failure.",
+    );
+    for (name, driver) in &drivers {
+        let labels = [("driver", name.as_str())];
+        page.sample("cityhub_driver_restarts_total", &labels, driver.restarts);
+    }
+    page.single(
+        "cityhub_stream_clients",
+        "gauge",
+        "Open event streams.",
+        hub.streams_open(),
+    );
+    page.single(
+        "cityhub_devices",
+        "gauge",
+        "Registered devices.",
+        hub.devices.len(),
+    );
+}
+
+/// What `/proc` says of this process; nothing where there is no such thing.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+fn write_intake(page: &mut Page, hub: &Inner, ledger: &Ledger) {
+    type Column = (&'static str, &'static str, fn(&model::Counts) -> u64);
+    const COLUMNS: [Column; 4] = [
+        (
+            "cityhub_values_received_total",
+            "Values that came in.",
+            |c| c.received,
+        ),
+        (
+            "cityhub_values_stored_total",
+            "Values that were stored.",
+            |c| c.stored,
+        ),
+        (
+            "cityhub_values_duplicate_total",
+            "Values that were stored before.",
+            |c| c.duplicate,
+        ),
+        (
+            "cityhub_values_late_total",
+            "Stored values that came late.",
+            |c| c.late,
+        ),
+    ];
+    for (name, help, column) in COLUMNS {
+        page.family(name, "counter", help);
+        for (driver, counts) in &ledger.drivers {
+            page.sample(name, &[("driver", driver)], column(counts));
+        }
+    }
+    const REJECTED: &str = "cityhub_values_rejected_total";
+    page.family(
+        REJECTED,
+        "counter",
+        "Values and messages that were turned away.",
+    );
+    for (driver, counts) in &ledger.drivers {
+        for (reason, count) in &counts.rejected {
+            page.sample(REJECTED, &[("driver", driver), ("reason", reason)], count);
+        }
+    }
+    let queue = hub.health.queue();
+    page.single(
+        "cityhub_intake_queued",
+        "gauge",
+        "Requests that wait for the writer.",
+        queue.queued,
+    );
+    page.single(
+        "cityhub_intake_capacity",
+        "gauge",
+        "Requests that may wait for the writer.",
+        queue.capacity,
+    );
+    let mark = *hub.tail.mark.borrow();
+    page.single(
+        "cityhub_journal_commit",
+        "counter",
+        "The last commit.",
+        mark.commit,
+    );
+    page.single(
+        "cityhub_journal_event",
+        "counter",
+        "The last event.",
+        mark.event,
+    );
+}
+
+fn write_alarms(page: &mut Page, hub: &Inner) {
+    let counts = hub.alarms().counts();
+    page.family("cityhub_alarms", "gauge", "Alarms that are not normal.");
+    for state in AlarmState::ALL {
+        if state == AlarmState::Normal {
+            continue;
+        }
+        for severity in Severity::ALL {
+            let labels = [("state", state.name()), ("severity", severity.name())];
+            let count = counts.get(&(state, severity)).copied().unwrap_or(0);
+            page.sample("cityhub_alarms", &labels, count);
+        }
+    }
+}
+
+fn write_store(page: &mut Page, stats: &Stats) {
+    page.family("cityhub_store_bytes", "gauge", "Bytes on the disk.");
+    for (part, bytes) in [
+        ("segments", stats.segment_bytes),
+        ("database", stats.database_bytes),
+        ("wal", stats.wal_bytes),
+    ] {
+        page.sample("cityhub_store_bytes", &[("part", part)], bytes);
+    }
+    for (name, help, value) in [
+        ("cityhub_store_segments", "Segment files.", stats.segments),
+        (
+            "cityhub_store_sealed_readings",
+            "Readings in segments.",
+            stats.sealed_readings,
+        ),
+        (
+            "cityhub_store_head_cells",
+            "Cells that are not in segments yet.",
+            stats.head_cells,
+        ),
+        (
+            "cityhub_disk_free_bytes",
+            "Room left on the disk.",
+            stats.disk_free_bytes,
+        ),
+    ] {
+        page.single(name, "gauge", help, value);
+    }
+}

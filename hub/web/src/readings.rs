@@ -1,0 +1,203 @@
+//! History of one series, and the last reading of every series.
+
+use crate::devices;
+use crate::problem::Problem;
+use crate::query::{RawParams, bad_cursor};
+use crate::state::{Shared, ask, work};
+use crate::status::value_json;
+use axum::Json;
+use axum::extract::{Path, State};
+use model::{Series, Timestamp};
+use serde_json::{Value, json};
+use store::{Agg, SeriesQuery};
+
+const POINTS_MAX: usize = 10_000;
+const POINTS_DEFAULT: usize = 1_000;
+
+/// History that is given when the request names no beginning.
+const SPAN_DEFAULT_S: i64 = 86_400;
+
+/// Series of one answer of `latest`.
+const LATEST_MAX: usize = 200_000;
+
+const AGGREGATES: [(&str, Option<Agg>); 6] = [
+    ("raw", None),
+    ("mean", Some(Agg::Mean)),
+    ("min", Some(Agg::Min)),
+    ("max", Some(Agg::Max)),
+    ("last", Some(Agg::Last)),
+    ("minmax", Some(Agg::MinMax)),
+];
+
+/// `GET /api/v1/devices/{id}/readings`
+pub(crate) async fn history(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    raw: RawParams,
+) -> Result<Json<Value>, Problem> {
+    let params = raw.only(&["metric", "from", "to", "step", "agg", "cursor", "limit"])?;
+    let entry = devices::find(&shared, &id)?;
+    let name = params.required("metric")?;
+    let Some(metric) = shared.catalogue.find(name) else {
+        let detail = format!("unknown metric `{name}`; see /api/v1/catalogue");
+        return Err(Problem::bad_request(detail));
+    };
+    let to = params.time("to")?.unwrap_or(Timestamp::MAX);
+    let mut from = params
+        .time("from")?
+        .unwrap_or_else(|| shared.clock.now().plus_s(-SPAN_DEFAULT_S));
+    if from > to {
+        return Err(Problem::bad_request(format!(
+            "`from` ({from}) is after `to` ({to})"
+        )));
+    }
+    if let Some(cursor) = params.text("cursor") {
+        let at = cursor.parse().map_err(|_| bad_cursor(cursor))?;
+        from = from.max(Timestamp::from_millis(at));
+    }
+    let step_ms = params.text("step").map(parse_step).transpose()?;
+    let agg = match (params.word("agg", &AGGREGATES)?, step_ms) {
+        (None, None) | (Some(None), None) => None,
+        (None, Some(step)) => Some((Agg::Mean, step)),
+        (Some(Some(agg)), Some(step)) => Some((agg, step)),
+        (Some(Some(_)), None) => {
+            return Err(Problem::bad_request(
+                "`agg` needs `step`, such as `step=5m`",
+            ));
+        }
+        (Some(None), Some(_)) => {
+            return Err(Problem::bad_request("`step` makes no sense with `agg=raw`"));
+        }
+    };
+    let query = SeriesQuery {
+        series: Series {
+            device: entry.key,
+            metric,
+        },
+        from,
+        to,
+        limit: params.limit(POINTS_DEFAULT, 1..=POINTS_MAX)?,
+    };
+    let page = ask(&shared, "read history", move |hub| match agg {
+        None => hub.reader.readings(&query),
+        Some((agg, step_ms)) => hub.reader.buckets(&query, step_ms, agg),
+    })
+    .await?;
+    let points: Vec<Value> = page
+        .points
+        .iter()
+        .map(|point| {
+            json!([
+                point.at.millis(),
+                value_json(&point.value),
+                point.quality.to_string()
+            ])
+        })
+        .collect();
+    let unit = shared.catalogue.def(metric).map(|def| def.unit.as_str());
+    Ok(Json(json!({
+        "metric": name,
+        "unit": unit,
+        "points": points,
+        "next": page.next.map(|at| at.millis().to_string()),
+    })))
+}
+
+/// Reads `500ms`, `60s`, `5m`, `1h`, `1d`, or a plain count of milliseconds.
+fn parse_step(text: &str) -> Result<i64, Problem> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit_ms = match text.strip_prefix(digits) {
+        Some("" | "ms") => Some(1),
+        Some("s") => Some(1_000),
+        Some("m") => Some(60_000),
+        Some("h") => Some(3_600_000),
+        Some("d") => Some(86_400_000),
+        _ => None,
+    };
+    let count: Option<i64> = digits.parse().ok().filter(|count| *count > 0);
+    count
+        .zip(unit_ms)
+        .and_then(|(count, unit_ms): (i64, i64)| count.checked_mul(unit_ms))
+        .ok_or_else(|| {
+            let detail = format!(
+                "query parameter `step`: `{text}` is no duration such as `60s`, `5m`, `1h`, `1d`, \
+                 `500ms` or a count of milliseconds"
+            );
+            Problem::bad_request(detail)
+        })
+}
+
+/// `GET /api/v1/latest`
+pub(crate) async fn latest(
+    State(shared): State<Shared>,
+    raw: RawParams,
+) -> Result<Json<Value>, Problem> {
+    let params = raw.only(&["kind"])?;
+    let kind = params.text("kind").map(str::to_owned);
+    if let Some(kind) = &kind
+        && !shared.catalogue.has_kind(kind)
+    {
+        return Err(Problem::bad_request(format!("unknown kind `{kind}`")));
+    }
+    work(&shared, "read the latest values", move |hub| {
+        let mut items = Vec::new();
+        for entry in hub.devices.all() {
+            if kind.as_ref().is_some_and(|kind| *kind != entry.device.kind) {
+                continue;
+            }
+            for reading in hub.reader.latest(entry.key) {
+                let Some(def) = hub.catalogue.def(reading.series.metric) else {
+                    continue;
+                };
+                if items.len() >= LATEST_MAX {
+                    let detail = format!("more than {LATEST_MAX} series; ask kind by kind");
+                    return Err(Problem::invalid(detail));
+                }
+                items.push(json!({
+                    "device": entry.device.id,
+                    "kind": entry.device.kind,
+                    "metric": def.name,
+                    "unit": def.unit,
+                    "value": value_json(&reading.value),
+                    "quality": reading.quality.to_string(),
+                    "observed_at": reading.observed_at,
+                    "received_at": reading.received_at,
+                }));
+            }
+        }
+        Ok(Json(json!({"items": items})))
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_step;
+
+    #[test]
+    fn a_step_is_a_duration_or_milliseconds() {
+        let cases = [
+            ("60s", 60_000),
+            ("5m", 300_000),
+            ("1h", 3_600_000),
+            ("1d", 86_400_000),
+            ("250ms", 250),
+            ("1000", 1_000),
+        ];
+        for (text, ms) in cases {
+            assert_eq!(parse_step(text).unwrap(), ms, "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "-5s",
+            "5x",
+            "m",
+            "1.5h",
+            "999999999999999999d",
+            "5 m",
+        ] {
+            assert!(parse_step(text).is_err(), "{text}");
+        }
+    }
+}

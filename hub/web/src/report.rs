@@ -1,0 +1,67 @@
+//! Whether the hub lives, takes telemetry, and how its parts do.
+
+use crate::health::PartState;
+use crate::problem::Problem;
+use crate::query::RawParams;
+use crate::state::{Shared, ask};
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+/// `GET /healthz`: the process answers.
+pub(crate) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: telemetry is taken.
+pub(crate) async fn ready(State(shared): State<Shared>) -> Result<&'static str, Problem> {
+    if shared.health.is_ready() && !shared.stop.is_cancelled() {
+        return Ok("ready\n");
+    }
+    Err(Problem::busy("the hub takes no telemetry now"))
+}
+
+/// `GET /api/v1/health`
+pub(crate) async fn health(
+    State(shared): State<Shared>,
+    raw: RawParams,
+) -> Result<Json<Value>, Problem> {
+    raw.only(&[])?;
+    let body = ask(&shared, "report on the hub", |hub| {
+        let now = hub.clock.now();
+        let drivers = hub.health.drivers();
+        let all_up = drivers.values().all(|driver| driver.state == PartState::Up);
+        let ready = hub.health.is_ready() && !hub.stop.is_cancelled();
+        let total = hub.reader.ledger(None, None)?.total;
+        let queue = hub.health.queue();
+        let mark = *hub.tail.mark.borrow();
+        Ok(json!({
+            "status": if ready && all_up { "up" } else { "degraded" },
+            "ready": ready,
+            "version": hub.health.version,
+            "started_at": hub.health.started_at,
+            "uptime_s": now.since_ms(hub.health.started_at) / 1000,
+            "now": now,
+            "city": hub.city,
+            "addresses": hub.health.addresses(),
+            "drivers": drivers,
+            "sinks": {},
+            "store": hub.reader.stats()?,
+            "intake": {
+                "received": total.received,
+                "stored": total.stored,
+                "duplicate": total.duplicate,
+                "late": total.late,
+                "rejected": total.rejected_total(),
+                "queued": queue.queued,
+                "capacity": queue.capacity,
+            },
+            "journal": {"commit": mark.commit, "event": mark.event},
+            "devices": hub.devices.len(),
+            "streams": {"open": hub.streams_open(), "limit": hub.stream_clients_max},
+            "canary": null,
+        }))
+    })
+    .await?;
+    Ok(Json(body))
+}

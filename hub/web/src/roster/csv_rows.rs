@@ -1,0 +1,113 @@
+//! The rows of a CSV file, in the shape of JSON rows.
+
+use super::draft::{Draft, FIELDS};
+use serde_json::{Map, Value};
+use std::str::FromStr;
+
+/// Where a column's value goes: a field, or one entry of a table.
+pub(super) struct Column {
+    field: String,
+    entry: Option<String>,
+}
+
+pub(super) fn columns(header: &csv::StringRecord) -> Result<Vec<Column>, String> {
+    let mut columns: Vec<Column> = Vec::new();
+    for name in header {
+        let (field, entry) = match name.split_once('.') {
+            Some((table @ ("tags" | "identities"), entry)) if !entry.is_empty() => {
+                (table, Some(entry.to_owned()))
+            }
+            Some(("location", part)) => (part, None),
+            _ => (name, None),
+        };
+        let known = entry.is_some()
+            || matches!(
+                field,
+                "id" | "kind"
+                    | "name"
+                    | "site"
+                    | "lon"
+                    | "lat"
+                    | "datum"
+                    | "parent"
+                    | "cadence_s"
+                    | "secret"
+                    | "component_code"
+                    | "enabled"
+            );
+        if !known {
+            return Err(format!("line 1: unknown column `{name}`; known: {FIELDS}"));
+        }
+        let same = |column: &Column| column.field == field && column.entry == entry;
+        if columns.iter().any(same) {
+            return Err(format!("line 1: column `{name}` is given twice"));
+        }
+        columns.push(Column {
+            field: field.to_owned(),
+            entry,
+        });
+    }
+    for needed in ["id", "kind"] {
+        if !columns.iter().any(|column| column.field == needed) {
+            return Err(format!("line 1: column `{needed}` is missing"));
+        }
+    }
+    Ok(columns)
+}
+
+/// Brings a CSV row into the shape of a JSON row; an empty cell says nothing.
+pub(super) fn draft(
+    columns: &[Column],
+    record: &csv::StringRecord,
+    line: Option<u64>,
+    row: usize,
+) -> Draft {
+    let mut draft = Draft::new(line, row, Map::new());
+    let mut location = Map::new();
+    for (column, text) in columns.iter().zip(record) {
+        if text.is_empty() {
+            continue;
+        }
+        let field = column.field.as_str();
+        if let Some(entry) = &column.entry {
+            let table = draft
+                .fields
+                .entry(field)
+                .or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(table) = table {
+                table.insert(entry.clone(), text.into());
+            }
+            continue;
+        }
+        let parsed = match field {
+            "lon" | "lat" => parse::<f64>(text, "a number"),
+            "cadence_s" => parse::<u32>(text, "a whole number of seconds"),
+            "enabled" => match text {
+                "true" | "1" => Ok(Value::Bool(true)),
+                "false" | "0" => Ok(Value::Bool(false)),
+                _ => Err(format!("`{text}` is neither `true` nor `false`")),
+            },
+            _ => Ok(Value::from(text)),
+        };
+        match parsed {
+            Ok(value) if matches!(field, "lon" | "lat" | "datum") => {
+                location.insert(field.to_owned(), value);
+            }
+            Ok(value) => {
+                draft.fields.insert(field.to_owned(), value);
+            }
+            Err(reason) => draft.errors.push((Some(field.to_owned()), reason)),
+        }
+    }
+    let placed = location.contains_key("lon") || location.contains_key("lat");
+    if placed && draft.errors.is_empty() {
+        draft.fields.insert("location".to_owned(), location.into());
+    }
+    draft
+}
+
+fn parse<T: FromStr + Into<Value>>(text: &str, what: &str) -> Result<Value, String> {
+    text.parse::<T>()
+        .map(Into::into)
+        .map_err(|_| format!("`{text}` is not {what}"))
+}

@@ -1,0 +1,189 @@
+//! Every path of the API: one table, from which the router is made and which the OpenAPI document
+//! is compared with.
+
+use crate::guard::{self, BACKTEST_DEADLINE, Need, Post, REQUEST_DEADLINE, RequestIds, Right};
+use crate::problem::Problem;
+use crate::state::{Inner, Shared, State};
+use crate::{
+    actions, alarms, backtest, devices, events, ledger, metrics, readings, records, report,
+    rulebook, stream,
+};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::handler::Handler;
+use axum::http::{HeaderValue, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, post, put};
+use std::time::Duration;
+
+/// Ten thousand devices fit.
+const DEVICES_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// A backtest's thousand rules fit.
+const RULES_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Ten thousand alarm ids fit.
+const BULK_BYTES_MAX: usize = 1024 * 1024;
+
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// One method of one path.
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) need: Need,
+    handler: MethodRouter<Shared>,
+    body_bytes_max: usize,
+    deadline: Duration,
+}
+
+impl Route {
+    fn get<H, T>(path: &'static str, need: Need, handler: H) -> Self
+    where
+        H: Handler<T, Shared>,
+        T: 'static,
+    {
+        Self::of("get", path, need, get(handler))
+    }
+
+    fn of(
+        method: &'static str,
+        path: &'static str,
+        need: Need,
+        handler: MethodRouter<Shared>,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            need,
+            handler,
+            body_bytes_max: BODY_BYTES_MAX,
+            deadline: REQUEST_DEADLINE,
+        }
+    }
+
+    fn body(mut self, bytes_max: usize) -> Self {
+        self.body_bytes_max = bytes_max;
+        self
+    }
+
+    fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+}
+
+/// The table.
+pub(crate) fn table() -> Vec<Route> {
+    const READ: Need = Need::Right(Right::Read);
+    const EVENTS: Need = Need::Right(Right::ReadEvents);
+    const ACT: Need = Need::Right(Right::Act);
+    const EDIT: Need = Need::Right(Right::Edit);
+    const AUDIT: Need = Need::Right(Right::ReadAudit);
+    const KNOWN: Need = Need::Right(Right::BeKnown);
+    const TEST: Need = Need::Right(Right::Backtest);
+    vec![
+        Route::get("/healthz", Need::Nothing, report::alive),
+        Route::get("/readyz", Need::Installed, report::ready),
+        Route::get("/metrics", READ, metrics::show),
+        Route::get("/api/v1/openapi.json", KNOWN, openapi),
+        Route::get("/api/v1/session", KNOWN, records::session),
+        Route::get("/api/v1/health", READ, report::health),
+        Route::get("/api/v1/ledger", READ, ledger::show),
+        Route::get("/api/v1/catalogue", READ, records::catalogue),
+        Route::get("/api/v1/devices", READ, devices::list),
+        Route::of("put", "/api/v1/devices", EDIT, put(devices::put)).body(DEVICES_BYTES_MAX),
+        Route::get("/api/v1/devices/unclaimed", READ, devices::unclaimed),
+        Route::get("/api/v1/devices/{id}", READ, devices::one),
+        Route::of(
+            "delete",
+            "/api/v1/devices/{id}",
+            EDIT,
+            delete(devices::delete),
+        ),
+        Route::get("/api/v1/devices/{id}/readings", READ, readings::history),
+        Route::get("/api/v1/latest", READ, readings::latest),
+        Route::get("/api/v1/rules", READ, rulebook::list),
+        Route::of("post", "/api/v1/rules/backtest", TEST, post(backtest::run))
+            .body(RULES_BYTES_MAX)
+            .deadline(BACKTEST_DEADLINE),
+        Route::get("/api/v1/rules/{id}", READ, rulebook::one),
+        Route::of("put", "/api/v1/rules/{id}", EDIT, put(rulebook::put)),
+        Route::of(
+            "delete",
+            "/api/v1/rules/{id}",
+            EDIT,
+            delete(rulebook::delete),
+        ),
+        Route::get("/api/v1/alarms", EVENTS, alarms::list),
+        Route::of("post", "/api/v1/alarms/bulk", ACT, post(actions::bulk)).body(BULK_BYTES_MAX),
+        Route::get("/api/v1/alarms/{id}", EVENTS, alarms::one),
+        Route::of(
+            "post",
+            "/api/v1/alarms/{id}/{action}",
+            ACT,
+            post(actions::act),
+        ),
+        Route::get("/api/v1/events", EVENTS, events::list),
+        Route::get("/api/v1/stream", EVENTS, stream::open),
+        Route::get("/api/v1/audit", AUDIT, records::audit),
+        Route::get("/api/v1/quarantine", EDIT, records::quarantine),
+    ]
+}
+
+/// Makes the service of the console's port.
+pub fn router(state: State) -> Router {
+    let ids = RequestIds::starting_at(state.health.started_at);
+    let shared = Inner::new(state);
+    let mut router = Router::new();
+    for route in table() {
+        let post = Post {
+            shared: Shared::clone(&shared),
+            need: route.need,
+            deadline: route.deadline,
+        };
+        let handler = route
+            .handler
+            .layer(DefaultBodyLimit::max(route.body_bytes_max))
+            .layer(from_fn_with_state(post, guard::stand));
+        router = router.route(route.path, handler);
+    }
+    let lost = Shared::clone(&shared);
+    router
+        .fallback(move |request: Request| async move { elsewhere(&lost, &request) })
+        .with_state(shared)
+        .layer(from_fn(protect))
+        .layer(from_fn_with_state(ids, guard::finish))
+}
+
+/// What is no route: a page of the console, or nothing.
+fn elsewhere(shared: &Shared, request: &Request) -> Response {
+    let path = request.uri().path();
+    let of_the_api = path == "/api" || path.starts_with("/api/");
+    let need = if of_the_api {
+        Need::Right(Right::BeKnown)
+    } else {
+        Need::Installed
+    };
+    if let Err(problem) = guard::admit(shared, need, request) {
+        return problem.into_response();
+    }
+    let page = if of_the_api {
+        None
+    } else {
+        dashboards::page(request.method(), request.uri(), request.headers())
+    };
+    page.unwrap_or_else(|| Problem::not_found(format!("there is no `{path}` here")).into_response())
+}
+
+async fn protect(request: Request, next: axum::middleware::Next) -> Response {
+    let mut response = next.run(request).await;
+    dashboards::protect(response.headers_mut());
+    response
+}
+
+async fn openapi() -> Response {
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json)], crate::OPENAPI).into_response()
+}

@@ -1,0 +1,112 @@
+//! The rules: reading, putting and deleting them.
+
+use crate::problem::Problem;
+use crate::query::{RawParams, json_body};
+use crate::rule_list::RuleEntry;
+use crate::state::Shared;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use rules::RuleError;
+use sdk::{Action, Actor, Command};
+use serde_json::{Map, Value, json};
+
+/// Longest id of a rule; it stands in every alarm row.
+const RULE_ID_BYTES_MAX: usize = 128;
+
+/// `GET /api/v1/rules`
+pub(crate) async fn list(
+    State(shared): State<Shared>,
+    raw: RawParams,
+) -> Result<Json<Value>, Problem> {
+    raw.only(&[])?;
+    let items: Vec<Value> = shared.rules.all().iter().map(RuleEntry::to_json).collect();
+    Ok(Json(json!({"items": items})))
+}
+
+/// `GET /api/v1/rules/{id}`
+pub(crate) async fn one(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    raw: RawParams,
+) -> Result<Json<Value>, Problem> {
+    raw.only(&[])?;
+    Ok(Json(find(&shared, &id)?.to_json()))
+}
+
+fn find(shared: &Shared, id: &str) -> Result<RuleEntry, Problem> {
+    shared
+        .rules
+        .find(id)
+        .ok_or_else(|| Problem::not_found(format!("there is no rule `{id}`")))
+}
+
+/// `PUT /api/v1/rules/{id}`
+pub(crate) async fn put(
+    State(shared): State<Shared>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<String>,
+    raw: RawParams,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    raw.only(&[])?;
+    check_id(&id)?;
+    let mut spec: Map<String, Value> = json_body(&body)?;
+    let present = shared.rules.find(&id);
+    // What GET shows can be put back: the id must agree, and a revision guards against lost edits.
+    if let Some(given) = spec.remove("id")
+        && given != id.as_str()
+    {
+        return Err(Problem::invalid(format!(
+            "`id` is {given}, but the path says `{id}`"
+        )));
+    }
+    if let Some(given) = spec.remove("revision") {
+        let revision = present.map_or(0, |rule| rule.revision);
+        if given != revision {
+            let detail = format!("rule `{id}` has moved on to revision {revision}");
+            return Err(Problem::conflict(detail).with("revision", revision));
+        }
+    }
+    let spec = Value::Object(spec);
+    let parsed = rules::parse_json(&id, &spec).map_err(|error| rule_problem(&error))?;
+    parsed
+        .validate(&shared.catalogue)
+        .map_err(|error| rule_problem(&error))?;
+    let action = Action::PutRule { id, spec };
+    let done = shared.operator.commit(Command { actor, action }).await?;
+    Ok(Json(done.body))
+}
+
+/// `DELETE /api/v1/rules/{id}`
+pub(crate) async fn delete(
+    State(shared): State<Shared>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<String>,
+    raw: RawParams,
+) -> Result<StatusCode, Problem> {
+    raw.only(&[])?;
+    find(&shared, &id)?;
+    let action = Action::DeleteRule { id };
+    shared.operator.commit(Command { actor, action }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) fn check_id(id: &str) -> Result<(), Problem> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    if (1..=RULE_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(Problem::invalid(format!(
+        "rule id `{id}` must have 1 to {RULE_ID_BYTES_MAX} letters, digits, _ - or ."
+    )))
+}
+
+pub(crate) fn rule_problem(error: &RuleError) -> Problem {
+    let problem = Problem::invalid(error.to_string()).with("reason", error.reason.as_str());
+    match &error.key {
+        Some(key) => problem.with("key", key.as_str()),
+        None => problem,
+    }
+}

@@ -1,0 +1,134 @@
+//! All that the web needs of the hub.
+
+use crate::problem::Problem;
+use crate::{Health, Knocks, RuleList};
+use model::Catalogue;
+use rules::AlarmBook;
+use sdk::{Access, Clock, Devices, Operator, Tail};
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use store::{Reader, StoreError};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Streams that may be open at once, unless the configuration says otherwise.
+pub const STREAM_CLIENTS_MAX: usize = 256;
+
+/// The city as the pages show it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct City {
+    pub name: String,
+    /// 行政区划代码, six digits.
+    pub code: String,
+    pub time_zone: String,
+}
+
+/// What the hub fills in and hands to [`crate::router`].
+#[derive(Clone, Debug)]
+pub struct State {
+    pub reader: Reader,
+    pub operator: Operator,
+    pub devices: Devices,
+    pub access: Access,
+    pub catalogue: Arc<Catalogue>,
+    /// Every alarm that is not `normal`, as of the last commit.
+    pub book: Arc<RwLock<AlarmBook>>,
+    /// The rules in force, as of the last commit.
+    pub rules: RuleList,
+    pub tail: Tail,
+    pub clock: Clock,
+    pub health: Health,
+    /// Identities that knocked but are not registered.
+    pub knocks: Knocks,
+    pub city: City,
+    /// Driver instances in the order of their keys, those of former configurations too.
+    pub driver_names: Arc<[String]>,
+    /// How the engine is set, for backtests.
+    pub rule_settings: rules::Settings,
+    pub stream_clients_max: usize,
+    /// Ends every open stream.
+    pub stop: CancellationToken,
+}
+
+/// The hub's part, and what the web itself keeps.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) state: State,
+    /// One permit for each stream that may still open.
+    pub(crate) streams: Arc<Semaphore>,
+    /// The turn to run a backtest.
+    pub(crate) backtests: Semaphore,
+}
+
+pub(crate) type Shared = Arc<Inner>;
+
+impl Inner {
+    pub(crate) fn new(state: State) -> Shared {
+        let streams = Arc::new(Semaphore::new(state.stream_clients_max));
+        let backtests = Semaphore::new(1);
+        Arc::new(Self {
+            state,
+            streams,
+            backtests,
+        })
+    }
+
+    pub(crate) fn streams_open(&self) -> usize {
+        self.stream_clients_max
+            .saturating_sub(self.streams.available_permits())
+    }
+
+    pub(crate) fn alarms(&self) -> RwLockReadGuard<'_, AlarmBook> {
+        self.book.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Inner {
+    type Target = State;
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+/// Asks the store, away from the threads that serve sockets: an answer may touch the disk.
+pub(crate) async fn ask<T: Send + 'static>(
+    shared: &Shared,
+    what: &'static str,
+    question: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Problem> {
+    let shared = Arc::clone(shared);
+    let answer = tokio::task::spawn_blocking(move || question(&shared)).await;
+    answer
+        .map_err(|error| Problem::internal(what, &error))?
+        .map_err(|error| store_problem(what, &error))
+}
+
+/// Does work of some length away from the threads that serve sockets.
+pub(crate) async fn work<T: Send + 'static>(
+    shared: &Shared,
+    what: &'static str,
+    task: impl FnOnce(&Inner) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let shared = Arc::clone(shared);
+    tokio::task::spawn_blocking(move || task(&shared))
+        .await
+        .map_err(|error| Problem::internal(what, &error))?
+}
+
+pub(crate) fn store_problem(what: &'static str, error: &StoreError) -> Problem {
+    match error {
+        StoreError::Expired { oldest } => Problem::new(
+            axum::http::StatusCode::GONE,
+            "past-retention",
+            format!("what came before event {oldest} is no longer kept"),
+        )
+        .with("oldest", *oldest),
+        StoreError::Invalid(reason) => Problem::bad_request(reason.as_str()),
+        StoreError::Locked(_)
+        | StoreError::NewerFormat { .. }
+        | StoreError::Damaged(_)
+        | StoreError::Io { .. }
+        | StoreError::Sqlite { .. }
+        | StoreError::Broken(_) => Problem::internal(what, error),
+    }
+}

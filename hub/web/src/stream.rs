@@ -1,0 +1,211 @@
+//! Events as they happen: one tail of the journal for each listener, read at the listener's pace.
+
+use crate::events::{Kept, read_types};
+use crate::guard::bearer;
+use crate::problem::Problem;
+use crate::query::RawParams;
+use crate::state::{Shared, ask};
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use model::Event;
+use sdk::Mark;
+use serde_json::json;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{EventFilter, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
+
+/// How often a listener hears from us, events or none.
+pub(crate) const BEAT: Duration = Duration::from_secs(5);
+
+/// Events that are read at once.
+const BATCH: usize = 256;
+
+/// How long a browser waits before it connects again.
+const RETRY_MS: u32 = 2_000;
+
+/// One listener.
+struct Listener {
+    shared: Shared,
+    mark: watch::Receiver<Mark>,
+    filter: EventFilter,
+    /// Everything up to here was sent, or filtered out.
+    cursor: u64,
+    beat_at: Instant,
+    /// What goes out first.
+    opening: Option<Bytes>,
+    token: String,
+    _place: OwnedSemaphorePermit,
+}
+
+/// `GET /api/v1/stream`
+pub(crate) async fn open(
+    State(shared): State<Shared>,
+    raw: RawParams,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let params = raw.only(&["from", "types"])?;
+    let from = match headers.get("last-event-id") {
+        Some(value) => Some(read_last_id(value)?),
+        None => params.number("from")?,
+    };
+    let filter = EventFilter {
+        kinds: read_types(&params)?,
+        ..EventFilter::default()
+    };
+    let Ok(place) = Arc::clone(&shared.streams).try_acquire_owned() else {
+        return Err(Problem::busy(format!(
+            "{} streams are open; no more are served",
+            shared.stream_clients_max
+        )));
+    };
+    let mark = shared.tail.mark.clone();
+    let kept = ask(&shared, "open a stream", |hub| Kept::of(hub)).await?;
+    let mut opening = format!("retry: {RETRY_MS}\n\n");
+    let cursor = start(from, kept, &mut opening);
+    let listener = Listener {
+        mark,
+        filter,
+        cursor,
+        beat_at: Instant::now(),
+        opening: Some(opening.into()),
+        token: bearer(&headers).unwrap_or_default().to_owned(),
+        _place: place,
+        shared,
+    };
+    let body = Body::from_stream(stream::unfold(listener, |mut listener| async move {
+        let bytes = listener.next().await?;
+        Some((Ok::<Bytes, Infallible>(bytes), listener))
+    }));
+    let fields = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/event-stream"),
+        ),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (
+            HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        ),
+    ];
+    Ok((fields, body).into_response())
+}
+
+fn read_last_id(value: &HeaderValue) -> Result<u64, Problem> {
+    let id = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    id.ok_or_else(|| Problem::bad_request("header `last-event-id` is no number of an event"))
+}
+
+/// Decides where to begin; a hole is announced, never skipped in silence.
+fn start(from: Option<u64>, kept: Kept, opening: &mut String) -> u64 {
+    let Some(from) = from else { return kept.newest };
+    if from > kept.newest {
+        write_reset(opening, "ahead", kept, kept.newest);
+        return kept.newest;
+    }
+    if from < kept.before_oldest {
+        write_reset(opening, "past_retention", kept, kept.before_oldest);
+        return kept.before_oldest;
+    }
+    from
+}
+
+fn write_reset(out: &mut String, reason: &str, kept: Kept, cursor: u64) {
+    let data = json!({"reason": reason, "oldest": kept.oldest, "newest": kept.newest});
+    write_message(out, cursor, "reset", &data.to_string());
+}
+
+fn write_message(out: &mut String, id: u64, event: &str, data: &str) {
+    // A line feed would end the field, so each line of the data gets a field of its own.
+    let data = data.replace('\n', "\ndata: ");
+    writeln!(out, "id: {id}\nevent: {event}\ndata: {data}\n").expect("a string takes any text");
+}
+
+impl Listener {
+    /// Waits for what goes out next. `None` ends the stream; the listener comes back by itself.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(opening) = self.opening.take() {
+            return Some(opening);
+        }
+        loop {
+            if self.shared.stop.is_cancelled() {
+                return None;
+            }
+            if Instant::now() >= self.beat_at {
+                return self.beat();
+            }
+            let newest = self.mark.borrow_and_update().event;
+            if self.cursor < newest {
+                match self.read(newest).await? {
+                    bytes if bytes.is_empty() => continue,
+                    bytes => return Some(bytes),
+                }
+            }
+            let stop = self.shared.stop.clone();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return None,
+                changed = self.mark.changed() => changed.ok()?,
+                () = tokio::time::sleep_until(self.beat_at) => {}
+            }
+        }
+    }
+
+    /// Tells that the link lives and how far it has come; ends it when the token is gone.
+    fn beat(&mut self) -> Option<Bytes> {
+        self.shared.access.check(&self.token)?;
+        self.beat_at = Instant::now() + BEAT;
+        let now = self.shared.clock.now();
+        let data = json!({"as_of_seq": self.cursor, "now": now}).to_string();
+        let mut out = String::new();
+        // The id lets a listener whose filter matches nothing come back to the right place.
+        write_message(&mut out, self.cursor, "hb", &data);
+        Some(out.into())
+    }
+
+    /// Reads what follows the cursor. `None` when the journal cannot be read: the listener comes
+    /// back with its last id and misses nothing.
+    async fn read(&mut self, newest: u64) -> Option<Bytes> {
+        let (after, filter) = (self.cursor, self.filter.clone());
+        let answer = ask(&self.shared, "follow the events", move |hub| {
+            match hub.reader.events(after, BATCH, &filter) {
+                Ok(events) => Ok(Ok(events)),
+                Err(StoreError::Expired { .. }) => Kept::of(hub).map(Err),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+        .ok()?;
+        let mut out = String::new();
+        match answer {
+            Ok(events) => self.take(&events, newest, &mut out),
+            Err(kept) => {
+                self.cursor = kept.before_oldest.max(after);
+                write_reset(&mut out, "past_retention", kept, self.cursor);
+            }
+        }
+        Some(out.into())
+    }
+
+    fn take(&mut self, events: &[Event], newest: u64, out: &mut String) {
+        for event in events {
+            write_message(out, event.seq, &event.kind, &event.json);
+        }
+        let last = events.last().map_or(self.cursor, |event| event.seq);
+        // A batch that is not full has seen everything up to the mark that was read before it.
+        self.cursor = if events.len() < BATCH {
+            last.max(newest)
+        } else {
+            last
+        };
+    }
+}
