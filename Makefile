@@ -57,7 +57,7 @@ bench: ## prints the figures beside those of a bare broker in the same run
 crash: ## kills the hub CYCLES times under load
 	@$(RELEASE)
 	CITYHUB_BIN=$$PWD/target/release/cityhub CYCLES=$(CYCLES) \
-	  cargo test --release --locked -p tests --test e2e -- --nocapture --test-threads 1 crash::
+	  cargo test --locked -p tests --test e2e -- --nocapture --test-threads 1 crash::
 
 soak: ## registers DEVICES, connects CONNECTED for MINUTES, prints the memory each minute
 	@$(RELEASE)

@@ -231,13 +231,12 @@ fn a_backtest_on_the_command_line_prints_the_alarms_as_lines() {
     let rule = "[rules.what_if]\ntitle = \"what if\"\nkind = \"threshold\"\nselect = {}\n\
                 metric = \"pressure_kpa\"\nabove = 400.0\nseverity = \"major\"\n";
     std::fs::write(place.path().join("what-if.toml"), rule).unwrap();
-    let output = place.run(&[
-        "backtest",
-        "--config",
-        "hub.toml",
-        "--rules",
-        "what-if.toml",
-    ]);
+    let (from, to) = (
+        (start - 1_000).to_string(),
+        tests::time::now_ms().to_string(),
+    );
+    let period = ["--from", &from, "--to", &to, "--rules", "what-if.toml"];
+    let output = place.run(&[&["backtest", "--config", "hub.toml"][..], &period].concat());
     assert!(output.status.success(), "{}", words(&output));
     let lines = String::from_utf8(output.stdout).unwrap();
     let rows: Vec<Value> = lines
