@@ -10,7 +10,7 @@ use std::time::Duration;
 const FILTER: &str = "devices/+/telemetry";
 
 /// Runs the broker in this process, for ever.
-pub fn serve(addr: SocketAddr) {
+pub(crate) fn serve(addr: SocketAddr) {
     let settings = ServerSettings {
         name: "bare".to_owned(),
         listen: addr,
@@ -53,9 +53,9 @@ pub fn serve(addr: SocketAddr) {
 }
 
 /// A bare broker in a process of its own.
-pub struct Bare {
+pub(crate) struct Bare {
     child: Child,
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
 }
 
 impl Drop for Bare {
@@ -67,7 +67,7 @@ impl Drop for Bare {
 
 impl Bare {
     /// Starts it and waits until it takes connections.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         // rumqttd cannot tell which port it was given, so a free one is looked for here.
         let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let addr = probe.local_addr().expect("a bound socket has an address");
@@ -77,17 +77,18 @@ impl Bare {
             .args(["bare-broker", &addr.to_string()])
             .spawn()
             .expect("this program starts");
+        let bare = Self { child, addr };
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         for _ in 0..500 {
             ticks.tick().await;
             if tokio::net::TcpStream::connect(addr).await.is_ok() {
-                return Self { child, addr };
+                return bare;
             }
         }
         panic!("the bare broker never listened on {addr}");
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 }

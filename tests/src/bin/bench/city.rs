@@ -8,14 +8,14 @@ use tests::hub::{Hub, Place, plain_config};
 const CHUNK: usize = 1_000;
 
 /// A configuration that lets the load in: all its connections come from one address.
-pub fn place() -> Place {
+pub(crate) fn place() -> Place {
     let open = "kind = \"mqtt\"\nconnections_max = 20000\nconnections_per_address_max = 20000\n";
     let text = plain_config().replace("kind = \"mqtt\"\n", open);
     Place::with_config(&format!("{text}[log]\nlevel = \"warn\"\n"))
 }
 
 /// The rules that are on in every run: limits on both metrics of the load, and silence.
-pub fn rules() -> Vec<(&'static str, Value)> {
+pub(crate) fn rules() -> Vec<(&'static str, Value)> {
     vec![
         (
             "overpressure",
@@ -38,7 +38,7 @@ pub fn rules() -> Vec<(&'static str, Value)> {
 }
 
 /// The same rules as the file that `cityhub backtest` reads.
-pub fn rules_toml() -> String {
+pub(crate) fn rules_toml() -> String {
     let key = |value: &Value| match value {
         Value::Object(map) => {
             let pairs = map.iter().map(|(key, value)| format!("{key} = {value}"));
@@ -57,7 +57,7 @@ pub fn rules_toml() -> String {
 }
 
 /// Registers the devices of a load with their secrets.
-pub fn register(hub: &Hub, load: &LoadArgs) {
+pub(crate) fn register(hub: &Hub, load: &LoadArgs) {
     let devices: Vec<Value> = load
         .devices()
         .into_iter()
@@ -69,7 +69,7 @@ pub fn register(hub: &Hub, load: &LoadArgs) {
     put(hub, &devices);
 }
 
-pub fn put(hub: &Hub, devices: &[Value]) {
+pub(crate) fn put(hub: &Hub, devices: &[Value]) {
     for chunk in devices.chunks(CHUNK) {
         let reply = hub
             .api()
@@ -78,7 +78,7 @@ pub fn put(hub: &Hub, devices: &[Value]) {
     }
 }
 
-pub fn put_rules(hub: &Hub) {
+pub(crate) fn put_rules(hub: &Hub) {
     for (id, rule) in rules() {
         hub.rule(id, &rule);
     }

@@ -30,7 +30,7 @@ struct Run {
 }
 
 /// Measures and prints everything.
-pub fn print() {
+pub(crate) fn print() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     println!("{}", machine::describe());
     println!("QoS 1, two values a message; a reading is one value.\n");

@@ -6,7 +6,7 @@ use std::fs::read_to_string;
 const TICKS_PER_S: f64 = 100.0;
 
 /// Describes the machine in one line.
-pub fn describe() -> String {
+pub(crate) fn describe() -> String {
     let cpu = read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = field(&cpu, "model name").unwrap_or_else(|| "unknown CPU".to_owned());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -22,7 +22,7 @@ fn field(text: &str, name: &str) -> Option<String> {
 }
 
 /// Memory of a process in MB: now, and at its greatest.
-pub fn memory_mb(pid: u32) -> (f64, f64) {
+pub(crate) fn memory_mb(pid: u32) -> (f64, f64) {
     let status = read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let mb = |name: &str| {
         let text = field(&status, name).unwrap_or_default();
@@ -33,7 +33,7 @@ pub fn memory_mb(pid: u32) -> (f64, f64) {
 }
 
 /// CPU seconds that a process has used.
-pub fn cpu_s(pid: u32) -> f64 {
+pub(crate) fn cpu_s(pid: u32) -> f64 {
     let stat = read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name of the program may hold spaces; fields count from the bracket that ends it.
     let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
@@ -47,7 +47,7 @@ pub fn cpu_s(pid: u32) -> f64 {
 }
 
 /// Bytes of all files in a folder.
-pub fn bytes_in(folder: &std::path::Path) -> u64 {
+pub(crate) fn bytes_in(folder: &std::path::Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| {

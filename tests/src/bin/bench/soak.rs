@@ -10,7 +10,7 @@ use tests::audit;
 const CADENCE_S: f64 = 60.0;
 
 /// Registers `devices`, connects some of them for `minutes`, and prints the memory each minute.
-pub fn run(devices: usize, connected: usize, minutes: usize) {
+pub(crate) fn run(devices: usize, connected: usize, minutes: usize) {
     let place = city::place();
     let hub = place.start();
     let pid = hub.pid();
