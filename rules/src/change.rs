@@ -161,35 +161,36 @@ impl Outcome {
     }
 }
 
-/// The reflected CRC-32 of ISO-HDLC (as in zip and Ethernet), byte by byte.
-const CRC_TABLE: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut index = 0;
-    while index < 256 {
-        let mut crc = index as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 {
-                (crc >> 1) ^ 0xedb8_8320
-            } else {
-                crc >> 1
-            };
-            bit += 1;
-        }
-        table[index] = crc;
-        index += 1;
-    }
-    table
-};
+/// The reflected CRC-32 of ISO-HDLC (as in zip and Ethernet), by half bytes.
+const CRC_NIBBLES: [u32; 16] = [
+    0x0000_0000,
+    0x1db7_1064,
+    0x3b6e_20c8,
+    0x26d9_30ac,
+    0x76dc_4190,
+    0x6b6b_51f4,
+    0x4db2_6158,
+    0x5005_713c,
+    0xedb8_8320,
+    0xf00f_9344,
+    0xd6d6_a3e8,
+    0xcb61_b38c,
+    0x9b64_c2b0,
+    0x86d3_d2d4,
+    0xa00a_e278,
+    0xbdbd_f21c,
+];
 
 /// Goes on with a CRC-32; the first piece goes on from 0.
 pub(crate) fn crc32(crc: u32, bytes: &[u8]) -> u32 {
-    let crc = bytes.iter().fold(!crc, |crc, byte| {
+    let half = |crc: u32| {
         let [low, ..] = crc.to_le_bytes();
-        let entry = CRC_TABLE.get(usize::from(low ^ byte));
-        (crc >> 8) ^ entry.copied().unwrap_or_default()
-    });
-    !crc
+        let entry = CRC_NIBBLES.get(usize::from(low & 0xf));
+        (crc >> 4) ^ entry.copied().unwrap_or_default()
+    };
+    !bytes
+        .iter()
+        .fold(!crc, |crc, byte| half(half(crc ^ u32::from(*byte))))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
-use watch::{NO_LANE, Watched};
+use watch::{Edit, NO_LANE, Watched};
 
 /// What the engine must know of the city's configuration.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -145,12 +145,16 @@ impl Engine {
         let Some(place) = self.rules.get_mut(slot as usize) else {
             return;
         };
-        let is_edit = place
+        let keeps_state = place
             .as_ref()
             .is_some_and(|old| old.condition() == entry.condition() && old.metric == entry.metric);
         *place = Some(entry);
+        let edit = Edit {
+            keeps_state,
+            reason: ClearReason::RuleChanged,
+        };
         for key in self.device_keys() {
-            self.reconcile(key, slot, is_edit, ClearReason::RuleChanged, out);
+            self.reconcile(key, slot, &edit, out);
         }
     }
 
@@ -194,8 +198,12 @@ impl Engine {
                 entry.insert(Watched::new(device));
             }
         }
+        let edit = Edit {
+            keeps_state: true,
+            reason: ClearReason::DeviceChanged,
+        };
         for slot in 0..u32::try_from(self.rules.len()).unwrap_or(u32::MAX) {
-            self.reconcile(key, slot, true, ClearReason::DeviceChanged, out);
+            self.reconcile(key, slot, &edit, out);
         }
     }
 

@@ -42,6 +42,12 @@ impl Watch {
     }
 }
 
+/// What was edited, and what that means for a watch that goes on.
+pub(super) struct Edit {
+    pub(super) keeps_state: bool,
+    pub(super) reason: ClearReason,
+}
+
 /// How a rule is to watch a device.
 enum Wanted {
     /// From its first reading on.
@@ -100,8 +106,7 @@ impl Engine {
         &mut self,
         key: DeviceKey,
         slot: u32,
-        keeps_state: bool,
-        reason: ClearReason,
+        edit: &Edit,
         out: &mut Vec<Change>,
     ) {
         let Some(Some(entry)) = self.rules.get(slot as usize) else {
@@ -111,7 +116,7 @@ impl Engine {
             return;
         };
         let Some(wanted) = entry.wants(&device.view) else {
-            self.unwatch(key, slot, reason, out);
+            self.unwatch(key, slot, edit.reason, out);
             return;
         };
         let metric = entry.metric;
@@ -122,10 +127,10 @@ impl Engine {
                 Wanted::OnReading => true,
                 Wanted::Countdown { patience_ms: new } => patience_ms == Some(new),
             };
-            if keeps_state && is_same {
+            if edit.keeps_state && is_same {
                 return;
             }
-            self.unwatch(key, slot, reason, out);
+            self.unwatch(key, slot, edit.reason, out);
         }
         let lane = match wanted {
             Wanted::OnReading => NO_LANE,

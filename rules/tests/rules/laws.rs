@@ -1,0 +1,331 @@
+//! The laws of the engine, over random streams.
+
+use crate::support::{
+    LATENESS_MS, SETTINGS, START_MS, Sample, at, catalogue, engine, history, metric, quality,
+    rules, run,
+};
+use proptest::collection::vec;
+use proptest::prelude::{Just, ProptestConfig, Strategy, any};
+use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
+use rules::{Change, Engine, Rule, What};
+
+/// Every key of both kinds that changes what a lane does.
+const RULES: &str = r#"
+[rules.a_plain]
+kind = "threshold"
+select = {}
+metric = "pressure_kpa"
+above = 4.5
+severity = "minor"
+
+[rules.b_delayed]
+kind = "threshold"
+select = {}
+metric = "pressure_kpa"
+above = 4.5
+deadband = 1.0
+on_delay_s = 30
+off_delay_s = 45
+severity = "major"
+
+[rules.c_levels]
+kind = "threshold"
+select = {}
+metric = "pressure_kpa"
+deadband = 0.5
+on_delay_s = 20
+off_delay_s = 25
+levels = [
+  { above = 4.5, below = 1.5, severity = "warning" },
+  { above = 6.5, severity = "major" },
+  { above = 7.5, below = 0.5, severity = "critical" },
+]
+
+[rules.d_steps]
+kind = "threshold"
+devices = ["gas-1", "gas-3"]
+metric = "temperature_c"
+levels = [{ below = 4.5, severity = "minor" }, { below = 2.5, severity = "critical" }]
+
+[rules.e_silent]
+kind = "silence"
+select = {}
+after_s = 50
+severity = "major"
+
+[rules.f_silent_for_cadences]
+kind = "silence"
+devices = ["gas-2"]
+factor = 1.5
+severity = "minor"
+"#;
+
+const THRESHOLDS_MAX: usize = 4;
+
+fn all_rules() -> Vec<Rule> {
+    rules(RULES)
+}
+
+fn thresholds() -> Vec<Rule> {
+    let mut rules = all_rules();
+    rules.truncate(THRESHOLDS_MAX);
+    rules
+}
+
+/// How a reading's clock and way are.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// Within the lateness, either way: the two delays of the two orders of arrival.
+    Timely { delay_ms: i64, other_delay_ms: i64 },
+    /// The device's clock is too far ahead: it counts when it comes.
+    Ahead { ahead_ms: i64 },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    device: u32,
+    is_pressure: bool,
+    value: u8,
+    quality: u8,
+    gap_ms: i64,
+    way: Way,
+}
+
+fn way() -> impl Strategy<Value = Way> {
+    let delay = || prop_oneof![Just(0), 0..=LATENESS_MS, -LATENESS_MS..=LATENESS_MS];
+    prop_oneof![
+        9 => (delay(), delay()).prop_map(|(delay_ms, other_delay_ms)| Way::Timely {
+            delay_ms,
+            other_delay_ms,
+        }),
+        1 => (1..=600_000i64).prop_map(|ahead_ms| Way::Ahead { ahead_ms }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let gap = prop_oneof![Just(0i64), Just(1_000), 1..=5_000i64, 1..=60_000i64];
+    (1..=3u32, any::<bool>(), 0..=9u8, 0..=20u8, gap, way()).prop_map(
+        |(device, is_pressure, value, quality, gap_ms, way)| Step {
+            device,
+            is_pressure,
+            value,
+            quality,
+            gap_ms,
+            way,
+        },
+    )
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    vec(step(), 1..200)
+}
+
+/// Lays the steps out in time, twice: the same readings, in two orders of arrival.
+fn two_streams(steps: &[Step]) -> (Vec<Sample>, Vec<Sample>, i64) {
+    let (pressure, temperature) = (metric("pressure_kpa"), metric("temperature_c"));
+    let mut clock_ms = START_MS + 2 * LATENESS_MS;
+    let mut one = Vec::new();
+    let mut other = Vec::new();
+    let mut used = std::collections::HashSet::new();
+    for step in steps {
+        clock_ms += step.gap_ms;
+        let metric = if step.is_pressure {
+            pressure
+        } else {
+            temperature
+        };
+        let mut observed_ms = match step.way {
+            Way::Timely { .. } => clock_ms,
+            Way::Ahead { ahead_ms } => clock_ms + LATENESS_MS + ahead_ms,
+        };
+        // One reading per series and instant: the writer drops duplicates.
+        while !used.insert((step.device, metric, observed_ms)) {
+            observed_ms += 1;
+        }
+        let (received_ms, other_received_ms) = match step.way {
+            Way::Timely {
+                delay_ms,
+                other_delay_ms,
+            } => (observed_ms + delay_ms, observed_ms + other_delay_ms),
+            Way::Ahead { .. } => (clock_ms, clock_ms),
+        };
+        let sample = Sample {
+            device: step.device,
+            metric,
+            value: f64::from(step.value),
+            quality: quality(step.quality),
+            observed_ms,
+            received_ms,
+        };
+        one.push(sample);
+        other.push(Sample {
+            received_ms: other_received_ms,
+            ..sample
+        });
+    }
+    one.sort_by_key(|sample| sample.received_ms);
+    other.sort_by_key(|sample| sample.received_ms);
+    (one, other, clock_ms + 4 * LATENESS_MS)
+}
+
+/// The same readings as they would come if nothing ever delayed them.
+fn in_order(samples: &[Sample]) -> Vec<Sample> {
+    let mut samples = samples.to_vec();
+    for sample in &mut samples {
+        let is_ahead = sample.observed_ms - sample.received_ms > LATENESS_MS;
+        if !is_ahead {
+            sample.received_ms = sample.observed_ms;
+        }
+    }
+    samples.sort_by_key(|sample| (sample.received_ms, sample.observed_ms));
+    samples
+}
+
+fn restarted(engine: &Engine) -> Engine {
+    Engine::restore(SETTINGS, catalogue(), &engine.checkpoint()).expect("a good checkpoint")
+}
+
+fn cases() -> ProptestConfig {
+    ProptestConfig::default()
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn any_order_of_arrival_within_the_lateness_gives_the_same_history(steps in steps()) {
+        let (one, other, end_ms) = two_streams(&steps);
+        let expected = history(&run(&mut engine(all_rules()), &in_order(&one), end_ms));
+        let of_one = history(&run(&mut engine(all_rules()), &one, end_ms));
+        prop_assert_eq!(&of_one, &expected);
+        let of_other = history(&run(&mut engine(all_rules()), &other, end_ms));
+        prop_assert_eq!(&of_other, &expected);
+    }
+
+    #[test]
+    fn extra_ticks_change_nothing(steps in steps(), ticks in vec(0..=3u8, 200)) {
+        let (one, _, end_ms) = two_streams(&steps);
+        let expected = run(&mut engine(all_rules()), &one, end_ms);
+        let mut ticked = engine(all_rules());
+        let mut changes = Vec::new();
+        let mut last_ms = START_MS;
+        for (sample, ticks) in one.iter().zip(ticks) {
+            for tick in 0..i64::from(ticks) {
+                let tick_ms = last_ms + (sample.received_ms - last_ms) * tick / 3;
+                ticked.advance(at(tick_ms), &mut changes);
+            }
+            ticked.apply(at(sample.received_ms), &sample.reading(), &mut changes);
+            last_ms = sample.received_ms;
+        }
+        // To the very deadlines, and to each one twice.
+        while let Some(deadline) = ticked.next_deadline() && deadline.millis() <= end_ms {
+            ticked.advance(deadline, &mut changes);
+            ticked.advance(deadline, &mut changes);
+        }
+        ticked.advance(at(end_ms), &mut changes);
+        prop_assert_eq!(changes, expected);
+    }
+
+    #[test]
+    fn a_restart_anywhere_changes_nothing(steps in steps(), every in 1..20usize) {
+        let (one, _, end_ms) = two_streams(&steps);
+        let expected = run(&mut engine(all_rules()), &one, end_ms);
+        let mut engine = engine(all_rules());
+        let mut changes = Vec::new();
+        for (index, sample) in one.iter().enumerate() {
+            engine.apply(at(sample.received_ms), &sample.reading(), &mut changes);
+            if index % every == 0 {
+                engine = restarted(&engine);
+            }
+        }
+        engine.advance(at(end_ms), &mut changes);
+        prop_assert_eq!(changes, expected);
+    }
+
+    #[test]
+    fn late_readings_only_record(steps in steps(), late in vec((0..3u8, 1..=900_000i64), 200)) {
+        let (mut one, _, end_ms) = two_streams(&steps);
+        let timely: Vec<Sample> = one
+            .iter()
+            .zip(&late)
+            .filter(|(_, (is_late, _))| *is_late != 0)
+            .map(|(sample, _)| *sample)
+            .collect();
+        for (sample, (is_late, more_ms)) in one.iter_mut().zip(&late) {
+            if *is_late == 0 {
+                sample.received_ms = sample.observed_ms + LATENESS_MS + more_ms;
+            }
+        }
+        one.sort_by_key(|sample| sample.received_ms);
+        let end_ms = end_ms + 2_000_000;
+        let changes = run(&mut engine(thresholds()), &one, end_ms);
+        let (recorded, live): (Vec<Change>, Vec<Change>) = changes
+            .into_iter()
+            .partition(|change| matches!(change.what, What::Recorded(_)));
+        for change in &recorded {
+            let What::Recorded(outcome) = change.what else { continue };
+            prop_assert!(outcome.cleared_at.is_some_and(|end| end >= outcome.raised_at));
+        }
+        let live: Vec<Change> = live.into_iter().map(unnumbered).collect();
+        let expected = run(&mut engine(thresholds()), &timely, end_ms);
+        let expected: Vec<Change> = expected.into_iter().map(unnumbered).collect();
+        prop_assert_eq!(live, expected);
+    }
+
+    #[test]
+    fn late_readings_of_one_burst_may_come_in_any_order(
+        steps in steps(),
+        order in vec(any::<u32>(), 200),
+    ) {
+        let (one, _, end_ms) = two_streams(&steps);
+        let burst_ms = end_ms + 1_000_000;
+        let mut burst: Vec<Sample> = in_order(&one)
+            .into_iter()
+            .map(|sample| Sample { received_ms: burst_ms, ..sample })
+            .collect();
+        let end_ms = burst_ms + 2 * LATENESS_MS;
+        let expected = history(&run(&mut engine(thresholds()), &burst, end_ms));
+        let mut places = order.iter();
+        burst.sort_by_cached_key(|_| places.next());
+        let shuffled = history(&run(&mut engine(thresholds()), &burst, end_ms));
+        prop_assert_eq!(shuffled, expected);
+    }
+
+    #[test]
+    fn editing_one_rule_leaves_the_others_as_they_were(
+        steps in steps(),
+        edits in vec((0..200usize, 0..4u8), 1..20),
+    ) {
+        let (one, _, end_ms) = two_streams(&steps);
+        let expected = history(&run(&mut engine(all_rules()), &one, end_ms));
+        let mut engine = engine(all_rules());
+        let mut changes = Vec::new();
+        for (index, sample) in one.iter().enumerate() {
+            for (_, edit) in edits.iter().filter(|(place, _)| *place == index) {
+                edit_another(&mut engine, sample.received_ms, *edit, &mut changes);
+            }
+            engine.apply(at(sample.received_ms), &sample.reading(), &mut changes);
+        }
+        engine.advance(at(end_ms), &mut changes);
+        changes.retain(|change| change.rule.as_ref() != "another");
+        prop_assert_eq!(history(&changes), expected);
+    }
+}
+
+/// Adds, edits and removes a rule that is not among the others.
+fn edit_another(engine: &mut Engine, at_ms: i64, edit: u8, changes: &mut Vec<Change>) {
+    if edit == 0 {
+        engine.remove_rule(at(at_ms), "another", changes);
+        return;
+    }
+    let toml = format!(
+        "[rules.another]\nkind = \"threshold\"\nselect = {{}}\nmetric = \"pressure_kpa\"\nabove = {edit}"
+    );
+    for rule in rules(&toml) {
+        engine.put_rule(at(at_ms), rule, changes);
+    }
+}
+
+fn unnumbered(change: Change) -> Change {
+    Change { alarm: 0, ..change }
+}
