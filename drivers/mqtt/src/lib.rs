@@ -1,1 +1,206 @@
-//! Placeholder.
+//! Speaks MQTT 3.1.1 and 5, and acknowledges what is committed.
+//!
+//! Devices meet a gate of our own ([`gate`]): it knows who speaks, what they may write, and sends
+//! PUBACK only with the proof of a commit. rumqttd runs behind it, in process, as the bus for what
+//! is live and may be lost: readings for subscribers, commands for devices. Events do not ride the
+//! bus: a platform that subscribes to `events/…` tails the journal with a cursor of its own.
+
+mod bus;
+mod connect;
+mod events;
+mod fanout;
+mod flights;
+mod gate;
+mod identity;
+mod live;
+mod packet;
+mod session;
+mod sessions;
+mod subscriptions;
+mod telemetry;
+mod tls;
+mod topics;
+
+#[cfg(test)]
+mod tests;
+
+use gate::Listeners;
+use sdk::{Context, Driver, DriverError};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Largest packet, its header included: some thousand readings of a gateway fit.
+const PACKET_BYTES_MAX: usize = 64 * 1024;
+
+/// Ten thousand devices, and room for those of them that are just coming back.
+const CONNECTIONS_MAX: usize = 12_000;
+
+/// A whole fleet may stand behind one address of a carrier's NAT, so this is no tight limit.
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 12_000;
+
+/// A device that has a connection has its CONNECT ready.
+const CONNECT_TIMEOUT_S: u64 = 5;
+
+/// Two round trips, even over a slow mobile link.
+const TLS_HANDSHAKE_TIMEOUT_S: u64 = 5;
+
+/// Longest time without a sign of life: mobile networks forget idle connections earlier.
+const KEEP_ALIVE_S_MAX: u16 = 1_200;
+
+/// Commits of one connection under way: enough to keep the disk busy, little to lose.
+const INFLIGHT_BATCHES_MAX: usize = 8;
+
+/// Unacknowledged publications of one version 5 client.
+const RECEIVE_MAXIMUM: u16 = 1_024;
+
+/// Whether a client on the TLS listener must have a certificate.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificate {
+    /// Nobody without one gets further than the handshake.
+    #[default]
+    Required,
+    /// Those without one authenticate by password.
+    Optional,
+}
+
+/// `[drivers.NAME]` with `kind = "mqtt"`.
+#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Always `mqtt`.
+    pub kind: String,
+    /// Address for connections without TLS, such as `127.0.0.1:1883`; port 0 takes a free one.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
+    /// Address for connections with TLS, such as `0.0.0.0:8883`; port 0 takes a free one.
+    #[serde(default)]
+    pub tls_listen: Option<SocketAddr>,
+    /// PEM file with the hub's certificate chain, its own first.
+    #[serde(default)]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file with the hub's private key.
+    #[serde(default)]
+    pub tls_key: Option<PathBuf>,
+    /// PEM file with the authorities that sign device certificates. The common name of a device's
+    /// certificate is its id, and it needs no password.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+    /// Whether every client must have a certificate, where `client_ca` is set.
+    #[serde(default)]
+    pub client_certificate: ClientCertificate,
+    /// Largest packet in bytes.
+    #[serde(default = "packet_bytes_max")]
+    pub packet_bytes_max: usize,
+    /// Connections at once, those in their handshake included; another one is closed.
+    #[serde(default = "connections_max")]
+    pub connections_max: usize,
+    /// Connections at once from one address.
+    #[serde(default = "connections_per_address_max")]
+    pub connections_per_address_max: usize,
+    /// Seconds that a client has for its CONNECT.
+    #[serde(default = "connect_timeout_s")]
+    pub connect_timeout_s: u64,
+    /// Seconds that a client has for the TLS handshake.
+    #[serde(default = "tls_handshake_timeout_s")]
+    pub tls_handshake_timeout_s: u64,
+    /// Longest keep alive in seconds. A version 5 client that wants more, and any client that wants
+    /// none, gets this one.
+    #[serde(default = "keep_alive_s_max")]
+    pub keep_alive_s_max: u16,
+    /// Commits of one connection that are under way at once; then the hub stops reading from it.
+    #[serde(default = "inflight_batches_max")]
+    pub inflight_batches_max: usize,
+    /// QoS 1 and 2 messages that a version 5 client may have unacknowledged.
+    #[serde(default = "receive_maximum")]
+    pub receive_maximum: u16,
+}
+
+fn packet_bytes_max() -> usize {
+    PACKET_BYTES_MAX
+}
+
+fn connections_max() -> usize {
+    CONNECTIONS_MAX
+}
+
+fn connections_per_address_max() -> usize {
+    CONNECTIONS_PER_ADDRESS_MAX
+}
+
+fn connect_timeout_s() -> u64 {
+    CONNECT_TIMEOUT_S
+}
+
+fn tls_handshake_timeout_s() -> u64 {
+    TLS_HANDSHAKE_TIMEOUT_S
+}
+
+fn keep_alive_s_max() -> u16 {
+    KEEP_ALIVE_S_MAX
+}
+
+fn inflight_batches_max() -> usize {
+    INFLIGHT_BATCHES_MAX
+}
+
+fn receive_maximum() -> u16 {
+    RECEIVE_MAXIMUM
+}
+
+impl Config {
+    /// Tells what contradicts itself.
+    fn check(&self) -> Result<(), DriverError> {
+        let wrong = if self.listen.is_none() && self.tls_listen.is_none() {
+            "one of listen and tls_listen must be set"
+        } else if self.tls_listen.is_some() && (self.tls_cert.is_none() || self.tls_key.is_none()) {
+            "tls_listen needs tls_cert and tls_key"
+        } else if self.client_ca.is_some() && self.tls_listen.is_none() {
+            "client_ca needs tls_listen"
+        } else if self.packet_bytes_max < 256 {
+            "packet_bytes_max must be at least 256"
+        } else if self.connections_max == 0 || self.connections_per_address_max == 0 {
+            "connections_max and connections_per_address_max must be above 0"
+        } else if self.connect_timeout_s == 0 || self.tls_handshake_timeout_s == 0 {
+            "connect_timeout_s and tls_handshake_timeout_s must be above 0"
+        } else if self.keep_alive_s_max == 0 {
+            "keep_alive_s_max must be above 0"
+        } else if self.inflight_batches_max == 0 || self.receive_maximum == 0 {
+            "inflight_batches_max and receive_maximum must be above 0"
+        } else {
+            return Ok(());
+        };
+        Err(DriverError::Config(wrong.to_owned()))
+    }
+}
+
+/// The MQTT gate, bound and ready.
+#[derive(Debug)]
+pub struct Mqtt {
+    config: Config,
+    listeners: Listeners,
+    cx: Context,
+}
+
+impl Driver for Mqtt {
+    const NAME: &'static str = "mqtt";
+    type Config = Config;
+
+    async fn open(config: Config, cx: Context) -> Result<Self, DriverError> {
+        config.check()?;
+        let listeners = Listeners::bind(&config).await?;
+        Ok(Self {
+            config,
+            listeners,
+            cx,
+        })
+    }
+
+    fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.listeners.addresses()
+    }
+
+    async fn run(self) -> Result<(), DriverError> {
+        gate::run(self.config, self.listeners, self.cx).await
+    }
+}

@@ -1,0 +1,148 @@
+//! The commits of one connection that are under way, in the order of its messages.
+
+use crate::telemetry::Ack;
+use sdk::{COMMIT_DEADLINE, Committed, Ingest, IngestError, Submission, Ticket};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use tokio::time::Instant;
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, IngestError>> + Send>>;
+
+/// Batches on their way to the disk, first in, first out. Bounded by its owner, who stops reading.
+pub(crate) struct Flights {
+    /// Waits for room in the writer's queue.
+    entering: Option<Flight<Ticket>>,
+    waiting: VecDeque<Flight<Committed>>,
+    batches_max: usize,
+}
+
+impl std::fmt::Debug for Flights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Flights")
+            .field("entering", &self.entering.is_some())
+            .field("waiting", &self.waiting.len())
+            .finish_non_exhaustive()
+    }
+}
+
+struct Flight<T> {
+    /// `None` if there is nothing to commit, only something to answer when its turn comes.
+    outcome: Option<BoxFuture<T>>,
+    acks: Vec<Ack>,
+    deadline: Instant,
+}
+
+/// A batch whose turn it is to be answered.
+#[derive(Debug)]
+pub(crate) struct Landed {
+    pub(crate) acks: Vec<Ack>,
+    pub(crate) proof: Option<Committed>,
+}
+
+impl Flights {
+    pub(crate) fn new(batches_max: usize) -> Self {
+        Self {
+            entering: None,
+            waiting: VecDeque::new(),
+            batches_max,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entering.is_none() && self.waiting.is_empty()
+    }
+
+    /// Tells whether another batch may be launched.
+    pub(crate) fn has_room(&self) -> bool {
+        self.entering.is_none() && self.waiting.len() < self.batches_max
+    }
+
+    /// When the oldest batch must have landed.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let first = self.waiting.front().map(|flight| flight.deadline);
+        first.or(self.entering.as_ref().map(|flight| flight.deadline))
+    }
+
+    /// Gives up on everything; what the writer has already is committed all the same.
+    pub(crate) fn abandon(&mut self) {
+        self.entering = None;
+        self.waiting.clear();
+    }
+
+    pub(crate) fn launch(
+        &mut self,
+        ingest: &Ingest,
+        submission: Option<Submission>,
+        acks: Vec<Ack>,
+    ) {
+        let deadline = Instant::now() + COMMIT_DEADLINE;
+        let Some(submission) = submission else {
+            self.waiting.push_back(Flight {
+                outcome: None,
+                acks,
+                deadline,
+            });
+            return;
+        };
+        let ingest = ingest.clone();
+        self.entering = Some(Flight {
+            outcome: Some(Box::pin(async move { ingest.submit(submission).await })),
+            acks,
+            deadline,
+        });
+        // There is nearly always room, and then the next batch need not wait for another turn.
+        self.poll_entering(&mut Context::from_waker(Waker::noop()));
+    }
+
+    fn poll_entering(&mut self, cx: &mut Context<'_>) {
+        let Some(entering) = &mut self.entering else {
+            return;
+        };
+        let Some(submit) = &mut entering.outcome else {
+            return;
+        };
+        let Poll::Ready(submitted) = submit.as_mut().poll(cx) else {
+            return;
+        };
+        let outcome: BoxFuture<Committed> = match submitted {
+            Ok(ticket) => Box::pin(ticket.committed()),
+            // Told only when its turn comes, so that what is before it is still answered.
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        };
+        let flight = Flight {
+            outcome: Some(outcome),
+            acks: std::mem::take(&mut entering.acks),
+            deadline: entering.deadline,
+        };
+        self.entering = None;
+        self.waiting.push_back(flight);
+    }
+
+    /// Gives the oldest batch once it is on disk.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Landed, IngestError>> {
+        self.poll_entering(cx);
+        let Some(first) = self.waiting.front_mut() else {
+            return Poll::Pending;
+        };
+        let proof = match &mut first.outcome {
+            None => Ok(None),
+            Some(outcome) => match outcome.as_mut().poll(cx) {
+                Poll::Ready(committed) => committed.map(Some),
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        let acks = std::mem::take(&mut first.acks);
+        self.waiting.pop_front();
+        Poll::Ready(proof.map(|proof| Landed { acks, proof }))
+    }
+
+    /// Gives the oldest batch if it is on disk already.
+    pub(crate) fn landed(&mut self) -> Option<Result<Landed, IngestError>> {
+        match self.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(landed) => Some(landed),
+            Poll::Pending => None,
+        }
+    }
+}

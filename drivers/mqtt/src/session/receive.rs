@@ -1,0 +1,227 @@
+//! What a session does with the packets that came in.
+
+use super::{Session, code};
+use crate::identity::Principal;
+use crate::packet::{self, Flaw, Incoming, Publish, Qos, Version, kind};
+use crate::telemetry::{Ack, Batch, Desk, Forbidden, Verdict};
+use crate::topics::{self, Target};
+use bytes::{Buf, Bytes, BytesMut};
+use std::sync::Arc;
+
+/// Reason codes of a PUBACK.
+const IMPLEMENTATION_SPECIFIC: u8 = 0x83;
+const NOT_AUTHORIZED: u8 = 0x87;
+const TOPIC_NAME_INVALID: u8 = 0x90;
+
+impl Session {
+    /// Takes every whole packet from the inbox, as long as there is room for commits.
+    pub(super) fn receive(&mut self) {
+        if self.inbox.is_empty() || self.closing.is_some() {
+            return;
+        }
+        // Taken out while packets are read in place; a session that waits holds no buffer.
+        let mut inbox = std::mem::take(&mut self.inbox);
+        while self.flights.has_room() && self.closing.is_none() {
+            let mut batch = Batch::default();
+            let used = self.fill(&mut batch, &inbox);
+            inbox.advance(used);
+            if !batch.is_empty() {
+                let (submission, acks) = batch.close();
+                self.flights.launch(&self.gate.cx.ingest, submission, acks);
+            }
+            if used == 0 {
+                break;
+            }
+        }
+        self.inbox = if inbox.is_empty() {
+            BytesMut::new()
+        } else {
+            inbox
+        };
+    }
+
+    /// Fills one batch from the packets in `bytes`, and tells how many bytes it took.
+    fn fill(&mut self, batch: &mut Batch, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        while self.closing.is_none() && !batch.is_full() {
+            let rest = bytes.get(used..).unwrap_or_default();
+            let frame = match packet::frame(rest) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(flaw) => {
+                    self.on_flaw(flaw, false);
+                    break;
+                }
+            };
+            let is_publish = frame.kind() == kind::PUBLISH;
+            if frame.total_len > self.gate.config.packet_bytes_max {
+                self.on_flaw(Flaw::TooLarge, is_publish);
+                break;
+            }
+            let Some(packet) = rest.get(..frame.total_len) else {
+                break;
+            };
+            used += frame.total_len;
+            if is_publish {
+                let body = packet.get(frame.header_len..).unwrap_or_default();
+                match packet::read_publish(self.version, frame.first, body) {
+                    Ok(publish) => self.on_publish(batch, &publish),
+                    Err(flaw) => self.on_flaw(flaw, true),
+                }
+            } else {
+                match packet::read_other(self.version, frame, packet) {
+                    Ok(incoming) => self.on_other(incoming),
+                    Err(flaw) => self.on_flaw(flaw, false),
+                }
+            }
+        }
+        used
+    }
+
+    /// Counts what was wrong and ends the session; what came before is still answered.
+    fn on_flaw(&mut self, flaw: Flaw, message: bool) {
+        let claimed = self.claimed();
+        self.gate
+            .refuse(flaw.reason(), claimed, &self.peer, message);
+        self.close_with(Some(flaw.code()), true);
+    }
+
+    /// The device that speaks, for the audit of what it was refused.
+    fn claimed(&self) -> Option<String> {
+        match &self.principal {
+            Principal::Device { entry, .. } => Some(entry.device.id.as_str().to_owned()),
+            Principal::Person(_) => None,
+        }
+    }
+
+    fn on_publish(&mut self, batch: &mut Batch, publish: &Publish<'_>) {
+        let (qos, packet_id) = (publish.qos, publish.packet_id);
+        let repeated = qos == Qos::ExactlyOnce && self.held.contains(&packet_id);
+        if qos != Qos::AtMostOnce && !repeated {
+            let most = usize::from(self.gate.config.receive_maximum);
+            if self.version == Version::V5 && self.unanswered >= most {
+                let claimed = self.claimed();
+                self.gate
+                    .refuse("receive_maximum_exceeded", claimed, &self.peer, true);
+                return self.close_with(Some(code::RECEIVE_MAXIMUM_EXCEEDED), true);
+            }
+            self.unanswered += 1;
+            if qos == Qos::ExactlyOnce {
+                self.held.insert(packet_id);
+            }
+        }
+        let verdict = if repeated {
+            Some(batch.take_repeated())
+        } else if let Principal::Person(actor) = &self.principal {
+            let may_command = actor.role.sends_commands();
+            self.command(publish, may_command)
+        } else {
+            self.telemetry(batch, publish)
+        };
+        if let Some(verdict) = verdict
+            && qos != Qos::AtMostOnce
+        {
+            batch.acks.push(Ack {
+                qos,
+                packet_id,
+                verdict,
+            });
+        }
+    }
+
+    /// Takes a device's message; `None` if it gets no answer.
+    fn telemetry(&mut self, batch: &mut Batch, publish: &Publish<'_>) -> Option<Verdict> {
+        let Principal::Device { entry, .. } = &self.principal else {
+            return None;
+        };
+        let cx = &self.gate.cx;
+        let desk = Desk {
+            writer: entry,
+            devices: &cx.devices,
+            catalogue: &cx.catalogue,
+        };
+        let (gate, peer) = (&self.gate, &self.peer);
+        let mut refuse_child = |name: &str, reason: &'static str| {
+            gate.refuse(reason, Some(name.to_owned()), peer, true);
+        };
+        match batch.take(desk, publish, &mut refuse_child) {
+            Ok(verdict) => Some(verdict),
+            Err(Forbidden::Topic { reason, claimed }) => self.deny(reason, claimed, NOT_AUTHORIZED),
+            // Counted already, child by child. A 3.1.1 gateway must not lose the connection of all
+            // its children for one that nobody registered: it gets no answer to this message.
+            Err(Forbidden::EveryChild) if self.version == Version::V4 => {
+                self.unanswered = self.unanswered.saturating_sub(1);
+                self.held.remove(&publish.packet_id);
+                None
+            }
+            Err(Forbidden::EveryChild) => Some(Verdict::Refused(NOT_AUTHORIZED)),
+        }
+    }
+
+    /// Takes a person's or program's command to a device, which the bus may lose.
+    fn command(&mut self, publish: &Publish<'_>, may_command: bool) -> Option<Verdict> {
+        let Target::Commands { device } = topics::target(publish.topic) else {
+            return self.deny("forbidden_topic", None, NOT_AUTHORIZED);
+        };
+        if !may_command {
+            return self.deny("forbidden_topic", None, NOT_AUTHORIZED);
+        }
+        if self.gate.cx.devices.find(device).is_none() {
+            return self.deny("unknown_target", None, TOPIC_NAME_INVALID);
+        }
+        let payload = Bytes::copy_from_slice(publish.payload);
+        let topic = topics::commands_topic(device);
+        match Arc::clone(&self.gate).bus.publish(topic, payload) {
+            Ok(handed) => Some(Verdict::Handed(handed)),
+            Err(_) => self.deny("bus_full", None, IMPLEMENTATION_SPECIFIC),
+        }
+    }
+
+    /// Turns a message away: version 5 is told why, 3.1.1 is closed without a PUBACK.
+    fn deny(&mut self, reason: &'static str, claimed: Option<String>, code: u8) -> Option<Verdict> {
+        self.gate.refuse(reason, claimed, &self.peer, true);
+        if self.version == Version::V4 {
+            self.close_with(None, true);
+            return None;
+        }
+        Some(Verdict::Refused(code))
+    }
+
+    fn on_other(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::PingReq => packet::pingresp(&mut self.out),
+            Incoming::PubAck { packet_id } => {
+                // One that nobody waits for comes from a session that was taken over: no harm.
+                if !self.subscriptions.acknowledge(packet_id) {
+                    tracing::debug!(packet_id, "a PUBACK that nobody waits for");
+                }
+                return;
+            }
+            Incoming::PubRel { packet_id } => {
+                let known = self.held.remove(&packet_id);
+                self.unanswered = self.unanswered.saturating_sub(usize::from(known));
+                packet::pubcomp(&mut self.out, self.version, packet_id, known);
+            }
+            Incoming::Subscribe { packet_id, filters } => {
+                let gate = Arc::clone(&self.gate);
+                let codes =
+                    self.subscriptions
+                        .subscribe(&gate, &self.principal, filters, &self.seat);
+                if codes.iter().any(|code| *code >= 0x80) {
+                    let claimed = self.claimed();
+                    gate.refuse("forbidden_filter", claimed, &self.peer, false);
+                }
+                packet::suback(&mut self.out, self.version, packet_id, &codes);
+            }
+            Incoming::Unsubscribe { packet_id, filters } => {
+                let codes = self.subscriptions.unsubscribe(&filters, &self.seat);
+                packet::unsuback(&mut self.out, self.version, packet_id, &codes);
+            }
+            Incoming::Disconnect { with_will } => {
+                self.close_with(None, with_will);
+                return;
+            }
+        }
+        self.soil();
+    }
+}

@@ -1,0 +1,170 @@
+//! Which sessions are open, so that a second one takes over, and what is kept of those that ended.
+
+use crate::packet::Qos;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Ended sessions whose subscriptions are remembered. Their cursors are in the journal and survive
+/// this limit; a client beyond it is told that no session is present and subscribes again.
+const KEPT_MAX: usize = 1_000;
+
+/// Expiry that means: never (MQTT 5.0, 3.1.2.11.2).
+const EXPIRY_NEVER_S: u32 = u32::MAX;
+
+/// Owner and client id.
+pub(crate) type SessionKey = (String, String);
+
+/// Subscriptions to events, each with its granted quality of service.
+pub(crate) type Filters = BTreeMap<String, Qos>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next_number: u64,
+    open: HashMap<SessionKey, Open>,
+    kept: HashMap<SessionKey, Kept>,
+}
+
+#[derive(Debug)]
+struct Open {
+    number: u64,
+    end: CancellationToken,
+    taken_over: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    filters: Filters,
+    settled: Arc<AtomicU64>,
+    /// `None` while the session is open, or for ever.
+    expires_at: Option<Instant>,
+}
+
+/// What is remembered of a session when its client is back.
+#[derive(Clone, Debug)]
+pub(crate) struct Remembered {
+    pub(crate) filters: Filters,
+    /// The last event up to which everything was acknowledged; 0 if nothing was yet.
+    pub(crate) settled: Arc<AtomicU64>,
+}
+
+/// The place of an open session; dropping it leaves.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    sessions: Arc<Sessions>,
+    key: SessionKey,
+    number: u64,
+    /// Cancelled when the hub stops or another connection takes over.
+    pub(crate) end: CancellationToken,
+    taken_over: Arc<AtomicBool>,
+}
+
+impl Sessions {
+    /// Opens a session; one with the same owner and client id is told to end.
+    pub(crate) fn open(self: &Arc<Self>, key: SessionKey, stop: &CancellationToken) -> Seat {
+        let end = stop.child_token();
+        let taken_over = Arc::new(AtomicBool::new(false));
+        let mut state = self.lock();
+        state.next_number += 1;
+        let number = state.next_number;
+        let open = Open {
+            number,
+            end: end.clone(),
+            taken_over: Arc::clone(&taken_over),
+        };
+        if let Some(old) = state.open.insert(key.clone(), open) {
+            old.taken_over.store(true, Ordering::Release);
+            old.end.cancel();
+        }
+        drop(state);
+        Seat {
+            sessions: Arc::clone(self),
+            key,
+            number,
+            end,
+            taken_over,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    pub(crate) fn was_taken_over(&self) -> bool {
+        self.taken_over.load(Ordering::Acquire)
+    }
+
+    /// Gives what is remembered of this client's last session, if it has not expired.
+    pub(crate) fn remembered(&self, now: Instant) -> Option<Remembered> {
+        let mut state = self.sessions.lock();
+        let kept = state.kept.get_mut(&self.key)?;
+        if kept.expires_at.is_some_and(|at| at <= now) {
+            state.kept.remove(&self.key);
+            return None;
+        }
+        kept.expires_at = None;
+        Some(Remembered {
+            filters: kept.filters.clone(),
+            settled: Arc::clone(&kept.settled),
+        })
+    }
+
+    pub(crate) fn forget(&self) {
+        self.sessions.lock().kept.remove(&self.key);
+    }
+
+    /// Remembers the subscriptions of a session that outlives its connection.
+    pub(crate) fn remember(&self, filters: &Filters, settled: &Arc<AtomicU64>, now: Instant) {
+        let mut state = self.sessions.lock();
+        if !state.kept.contains_key(&self.key) && state.kept.len() >= KEPT_MAX {
+            state
+                .kept
+                .retain(|_, kept| kept.expires_at.is_none_or(|at| at > now));
+            if state.kept.len() >= KEPT_MAX {
+                return;
+            }
+        }
+        let kept = Kept {
+            filters: filters.clone(),
+            settled: Arc::clone(settled),
+            expires_at: None,
+        };
+        state.kept.insert(self.key.clone(), kept);
+    }
+
+    /// Starts the expiry of what is remembered, unless another connection has it now.
+    pub(crate) fn expire_after(&self, expiry_s: u32, now: Instant) {
+        let mut state = self.sessions.lock();
+        let current = state.open.get(&self.key).map(|open| open.number);
+        if current != Some(self.number) {
+            return;
+        }
+        if expiry_s == 0 {
+            state.kept.remove(&self.key);
+        } else if expiry_s != EXPIRY_NEVER_S
+            && let Some(kept) = state.kept.get_mut(&self.key)
+        {
+            kept.expires_at = Some(now + Duration::from_secs(u64::from(expiry_s)));
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.sessions.lock();
+        let current = state.open.get(&self.key).map(|open| open.number);
+        if current == Some(self.number) {
+            state.open.remove(&self.key);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! From PUBLISH packets to one submission: many messages, one commit, one row of acknowledgements.
+
+use crate::packet::{Publish, Qos};
+use crate::topics::{self, Target};
+use codecs::{Decoded, Undecodable, canonical, thingsboard};
+use model::{Catalogue, DeviceKey};
+use sdk::{DeviceEntry, Devices, Part, RawFrame, Submission};
+
+/// Readings after which a batch takes no further message: the bound of one submission.
+pub(crate) const BATCH_READINGS_MAX: usize = 4096;
+
+/// Messages after which a batch is handed over, so that a flood of empty ones is bounded too.
+const BATCH_MESSAGES_MAX: usize = 4096;
+
+/// An answer that a message waits for, with the packet id that it goes to.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ack {
+    pub(crate) qos: Qos,
+    pub(crate) packet_id: u16,
+    pub(crate) verdict: Verdict,
+}
+
+/// What became of a message. The first two need the proof of a commit.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Good, or good in part.
+    Stored,
+    /// Kept in quarantine only.
+    Undecodable,
+    /// Turned away, with a version 5 reason code.
+    Refused(u8),
+    /// A command that the bus took.
+    Handed(crate::bus::Handed),
+}
+
+/// Messages of one connection that are committed together.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    parts: Vec<Decoded>,
+    quarantined: Vec<RawFrame>,
+    pub(crate) acks: Vec<Ack>,
+    readings: usize,
+    messages: usize,
+}
+
+/// Why a telemetry message is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Forbidden {
+    /// The topic as a whole is not the client's to write to.
+    Topic {
+        reason: &'static str,
+        claimed: Option<String>,
+    },
+    /// Every device that a gateway named in its payload was refused, and counted one by one.
+    EveryChild,
+}
+
+/// What decides about messages: the sender and the tables of the hub.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Desk<'a> {
+    pub(crate) writer: &'a DeviceEntry,
+    pub(crate) devices: &'a Devices,
+    pub(crate) catalogue: &'a Catalogue,
+}
+
+impl Batch {
+    pub(crate) fn is_full(&self) -> bool {
+        self.readings >= BATCH_READINGS_MAX || self.messages >= BATCH_MESSAGES_MAX
+    }
+
+    /// Tells whether there is neither something to commit nor something to answer.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages == 0 && self.acks.is_empty()
+    }
+
+    /// Takes one message, and tells whether it could be decoded.
+    ///
+    /// `refuse_child` hears of each device that a gateway named in its payload and may not write
+    /// for.
+    pub(crate) fn take(
+        &mut self,
+        desk: Desk<'_>,
+        publish: &Publish<'_>,
+        refuse_child: &mut dyn FnMut(&str, &'static str),
+    ) -> Result<Verdict, Forbidden> {
+        let verdict = match topics::target(publish.topic) {
+            Target::Telemetry { device } => {
+                let key = own_or_child(desk, device)?;
+                self.take_canonical(desk.catalogue, key, publish.payload)
+            }
+            Target::ThingsboardDevice => {
+                self.take_canonical(desk.catalogue, desk.writer.key, publish.payload)
+            }
+            Target::ThingsboardGateway => self.take_gateway(desk, publish.payload, refuse_child)?,
+            Target::Commands { .. } | Target::Unknown => return Err(forbidden_topic(desk)),
+        };
+        self.messages += 1;
+        Ok(verdict)
+    }
+
+    /// Takes a QoS 2 message that came again: nothing to store, but what it repeats must be on disk
+    /// before it is answered, so it has a commit of its own, which is behind the first.
+    pub(crate) fn take_repeated(&mut self) -> Verdict {
+        self.messages += 1;
+        Verdict::Stored
+    }
+
+    fn take_canonical(
+        &mut self,
+        catalogue: &Catalogue,
+        device: DeviceKey,
+        payload: &[u8],
+    ) -> Verdict {
+        let part = self.part_of(device);
+        let before = part.observations.len();
+        let decoded = canonical::decode_into(catalogue, payload, part);
+        let added = part.observations.len() - before;
+        self.readings += added;
+        match decoded {
+            Ok(()) => Verdict::Stored,
+            Err(why) => self.quarantine(device, why, payload),
+        }
+    }
+
+    fn take_gateway(
+        &mut self,
+        desk: Desk<'_>,
+        payload: &[u8],
+        refuse_child: &mut dyn FnMut(&str, &'static str),
+    ) -> Result<Verdict, Forbidden> {
+        let mut refused = false;
+        let decoded = thingsboard::decode_gateway(desk.catalogue, payload, &mut |name| {
+            own_or_child(desk, name)
+                .inspect_err(|forbidden| {
+                    refused = true;
+                    if let Forbidden::Topic { reason, .. } = forbidden {
+                        refuse_child(name, reason);
+                    }
+                })
+                .ok()
+        });
+        match decoded {
+            Ok(parts) if parts.is_empty() && refused => Err(Forbidden::EveryChild),
+            Ok(parts) => {
+                for part in parts {
+                    self.readings += part.observations.len();
+                    self.parts.push(part);
+                }
+                Ok(Verdict::Stored)
+            }
+            Err(why) => {
+                let own = desk.writer.key;
+                self.part_of(own).reject_message(&why);
+                Ok(self.quarantine(own, why, payload))
+            }
+        }
+    }
+
+    /// Gives the part that messages of this device go to. Messages in a row share one, which spares
+    /// the writer thousands of small ones.
+    fn part_of(&mut self, device: DeviceKey) -> &mut Decoded {
+        let fresh = self.parts.last().is_none_or(|last| last.device != device);
+        if fresh {
+            self.parts.push(Decoded::new(device));
+        }
+        let last = self.parts.len() - 1;
+        #[expect(clippy::indexing_slicing, reason = "one was pushed if there was none")]
+        &mut self.parts[last]
+    }
+
+    fn quarantine(&mut self, device: DeviceKey, why: Undecodable, payload: &[u8]) -> Verdict {
+        self.quarantined.push(RawFrame {
+            device: Some(device),
+            reason: why.reason,
+            detail: why.detail,
+            bytes: payload.to_vec(),
+        });
+        Verdict::Undecodable
+    }
+
+    /// Splits the batch into what is committed, if anything, and what is answered afterwards.
+    pub(crate) fn close(self) -> (Option<Submission>, Vec<Ack>) {
+        let parts = self.parts.into_iter().map(|decoded| Part {
+            device: decoded.device,
+            received: decoded.received,
+            observations: decoded.observations,
+            rejected: decoded.rejected,
+        });
+        let submission = Submission {
+            parts: parts.collect(),
+            quarantined: self.quarantined,
+        };
+        ((self.messages > 0).then_some(submission), self.acks)
+    }
+}
+
+fn forbidden_topic(desk: Desk<'_>) -> Forbidden {
+    Forbidden::Topic {
+        reason: "forbidden_topic",
+        claimed: Some(desk.writer.device.id.as_str().to_owned()),
+    }
+}
+
+/// Finds the device that is written for: the sender itself, or a child of it.
+fn own_or_child(desk: Desk<'_>, name: &str) -> Result<DeviceKey, Forbidden> {
+    if name == desk.writer.device.id.as_str() {
+        return Ok(desk.writer.key);
+    }
+    let claimed = || Some(name.to_owned());
+    match desk.devices.find(name) {
+        Some(target) if Devices::may_write(desk.writer, &target) => Ok(target.key),
+        // Another's device is not claimed to be unknown: what counts is who tried.
+        Some(_) => Err(forbidden_topic(desk)),
+        None => Err(Forbidden::Topic {
+            reason: "unknown_device",
+            claimed: claimed(),
+        }),
+    }
+}
+
+/// Reads a will as the message that it is.
+pub(crate) fn will_submission(
+    desk: Desk<'_>,
+    topic: &str,
+    payload: &[u8],
+) -> Result<Option<Submission>, Forbidden> {
+    let mut batch = Batch::default();
+    let publish = Publish {
+        qos: Qos::AtMostOnce,
+        packet_id: 0,
+        topic,
+        payload,
+    };
+    batch.take(desk, &publish, &mut |_, _| {})?;
+    Ok(batch.close().0)
+}
+
+/// Tells whether a device may leave a will on this topic.
+pub(crate) fn may_will(desk: Desk<'_>, topic: &str) -> Result<(), Forbidden> {
+    match topics::target(topic) {
+        Target::Telemetry { device } => own_or_child(desk, device).map(drop),
+        Target::ThingsboardDevice | Target::ThingsboardGateway => Ok(()),
+        Target::Commands { .. } | Target::Unknown => Err(forbidden_topic(desk)),
+    }
+}

@@ -1,0 +1,248 @@
+//! What a topic means, and which filters a subscriber may use.
+
+use sdk::Role;
+
+/// Levels of the topics `events/{place}/{type}`.
+const EVENTS: &str = "events";
+
+/// What a client means by publishing to a topic.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target<'a> {
+    /// `devices/{device}/telemetry`.
+    Telemetry { device: &'a str },
+    /// `v1/devices/me/telemetry`: the client itself, as ThingsBoard's device API has it.
+    ThingsboardDevice,
+    /// `v1/gateway/telemetry`: devices are named in the payload.
+    ThingsboardGateway,
+    /// `devices/{device}/commands`.
+    Commands { device: &'a str },
+    /// Nothing that this hub takes.
+    Unknown,
+}
+
+pub(crate) fn target(topic: &str) -> Target<'_> {
+    match topic {
+        "v1/devices/me/telemetry" => return Target::ThingsboardDevice,
+        "v1/gateway/telemetry" => return Target::ThingsboardGateway,
+        _ => {}
+    }
+    let named = topic
+        .strip_prefix("devices/")
+        .and_then(|rest| rest.split_once('/'));
+    match named {
+        Some((device, "telemetry")) => Target::Telemetry { device },
+        Some((device, "commands")) => Target::Commands { device },
+        _ => Target::Unknown,
+    }
+}
+
+pub(crate) fn telemetry_topic(device: &str) -> String {
+    format!("devices/{device}/telemetry")
+}
+
+pub(crate) fn commands_topic(device: &str) -> String {
+    format!("devices/{device}/commands")
+}
+
+/// The topic of an event: its unit grid cell, or the city as a whole, and its type.
+pub(crate) fn event_topic(place: &str, kind: &str) -> String {
+    format!("{EVENTS}/{place}/{kind}")
+}
+
+/// What a subscription is to.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The bus: live, at most once.
+    Bus,
+    /// The journal: by cursor, at least once.
+    Events,
+}
+
+/// Who asks for a subscription.
+#[derive(Copy, Clone, Debug)]
+pub(crate) enum Reader<'a> {
+    Device(&'a str),
+    Role(Role),
+}
+
+/// Why a filter is not granted, as a version 5 reason code.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FilterRefusal {
+    NotAuthorized = 0x87,
+    Invalid = 0x8f,
+    SharedNotSupported = 0x9e,
+}
+
+/// Decides whether a reader may use a filter, and where its messages come from.
+///
+/// Filters are granted in the few forms below and no other, so that no wildcard reaches further
+/// than its reader may.
+pub(crate) fn grant(reader: Reader<'_>, filter: &str) -> Result<Source, FilterRefusal> {
+    if filter.starts_with("$share/") {
+        return Err(FilterRefusal::SharedNotSupported);
+    }
+    if !is_filter(filter) {
+        return Err(FilterRefusal::Invalid);
+    }
+    let granted = match reader {
+        Reader::Device(id) => match target(filter) {
+            Target::Commands { device } if device == id => Some(Source::Bus),
+            _ => None,
+        },
+        Reader::Role(role) => match target(filter) {
+            Target::Telemetry { .. } if role.reads() => Some(Source::Bus),
+            _ if role.reads_events() && filter.split('/').next() == Some(EVENTS) => {
+                Some(Source::Events)
+            }
+            _ => None,
+        },
+    };
+    granted.ok_or(FilterRefusal::NotAuthorized)
+}
+
+/// Tells whether wildcards stand alone in their level, and `#` at the end.
+fn is_filter(filter: &str) -> bool {
+    if filter.is_empty() || filter.contains('\0') {
+        return false;
+    }
+    let mut levels = filter.split('/').peekable();
+    while let Some(level) = levels.next() {
+        let fits = match level {
+            "#" => levels.peek().is_none(),
+            "+" => true,
+            other => !other.contains(['+', '#']),
+        };
+        if !fits {
+            return false;
+        }
+    }
+    true
+}
+
+/// Tells whether a topic matches a filter; both are known to be valid.
+pub(crate) fn matches(filter: &str, topic: &str) -> bool {
+    let mut levels = topic.split('/');
+    for wanted in filter.split('/') {
+        // `a/#` matches `a` too, so this comes before the topic is asked for another level.
+        if wanted == "#" {
+            return true;
+        }
+        match levels.next() {
+            Some(level) if wanted == "+" || wanted == level => {}
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FilterRefusal, Reader, Source, Target, grant, matches, target};
+    use sdk::Role;
+
+    #[test]
+    fn a_topic_tells_what_is_meant() {
+        assert_eq!(
+            target("devices/花园路-03/telemetry"),
+            Target::Telemetry {
+                device: "花园路-03"
+            }
+        );
+        assert_eq!(
+            target("devices/a/commands"),
+            Target::Commands { device: "a" }
+        );
+        assert_eq!(target("v1/devices/me/telemetry"), Target::ThingsboardDevice);
+        assert_eq!(target("v1/gateway/telemetry"), Target::ThingsboardGateway);
+        for other in [
+            "devices/a/b/telemetry",
+            "devices/telemetry",
+            "/devices/a/telemetry",
+            "devices/a/telemetry/",
+            "events/350200/cityhub.alarm.raised",
+            "$SYS/broker",
+            "v1/devices/me/attributes",
+        ] {
+            assert_eq!(target(other), Target::Unknown, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_device_may_hear_its_own_commands_and_nothing_else() {
+        let reader = Reader::Device("a");
+        assert_eq!(grant(reader, "devices/a/commands"), Ok(Source::Bus));
+        for filter in [
+            "devices/b/commands",
+            "devices/+/commands",
+            "devices/a/telemetry",
+            "devices/#",
+            "#",
+            "events/#",
+            "v1/devices/me/rpc/request/+",
+            "v1/devices/me/attributes",
+        ] {
+            let refused = Err(FilterRefusal::NotAuthorized);
+            assert_eq!(grant(reader, filter), refused, "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_platform_reads_events_only_and_a_viewer_telemetry_too() {
+        for filter in [
+            "events/#",
+            "events/350200/+",
+            "events/+/cityhub.alarm.raised",
+        ] {
+            for role in [Role::Platform, Role::Viewer] {
+                assert_eq!(grant(Reader::Role(role), filter), Ok(Source::Events));
+            }
+        }
+        for filter in ["devices/+/telemetry", "devices/a/telemetry"] {
+            assert_eq!(grant(Reader::Role(Role::Viewer), filter), Ok(Source::Bus));
+            let refused = Err(FilterRefusal::NotAuthorized);
+            assert_eq!(grant(Reader::Role(Role::Platform), filter), refused);
+        }
+        for filter in ["#", "+/#", "devices/#", "devices/a/commands", "eventsx/#"] {
+            let refused = Err(FilterRefusal::NotAuthorized);
+            assert_eq!(
+                grant(Reader::Role(Role::Admin), filter),
+                refused,
+                "{filter}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_filter_with_a_misplaced_wildcard_is_invalid() {
+        for filter in ["", "events/#/x", "events/a+", "events/a#", "ev\0ents/#"] {
+            let refused = Err(FilterRefusal::Invalid);
+            assert_eq!(
+                grant(Reader::Role(Role::Admin), filter),
+                refused,
+                "{filter:?}"
+            );
+        }
+        let shared = Err(FilterRefusal::SharedNotSupported);
+        assert_eq!(
+            grant(Reader::Role(Role::Admin), "$share/g/events/#"),
+            shared
+        );
+    }
+
+    #[test]
+    fn wildcards_match_as_the_standard_says() {
+        // MQTT 5.0, 4.7.1.2 and 4.7.1.3.
+        assert!(matches("sport/tennis/player1/#", "sport/tennis/player1"));
+        assert!(matches(
+            "sport/tennis/player1/#",
+            "sport/tennis/player1/score/wimbledon"
+        ));
+        assert!(matches("sport/tennis/+", "sport/tennis/player1"));
+        assert!(!matches("sport/tennis/+", "sport/tennis/player1/ranking"));
+        assert!(!matches("sport/+", "sport"));
+        assert!(matches("sport/+", "sport/"));
+        assert!(matches("+/+", "/finance"));
+        assert!(!matches("+", "/finance"));
+        assert!(matches("场/+", "场/地"));
+    }
+}
