@@ -1,10 +1,29 @@
 //! Acts as a fleet of sensors against a running hub, over the real protocols, and loads servers
 //! for benches; every encoder in here is its own.
 
+mod args;
 mod clock;
+mod error;
+mod fault;
+mod fleet;
 mod histogram;
+mod http;
+mod kind;
+mod link;
 pub mod load;
 mod mqtt;
+mod observation;
+mod plan;
 mod random;
+mod register;
+mod run;
+mod signal;
+mod tally;
+#[cfg(test)]
+mod wire_tap;
 
+pub use args::{Args, PrintFormat};
+pub use error::SimError;
+pub use fault::{Fault, FaultShare};
 pub use mqtt::Version;
+pub use run::run;

@@ -294,10 +294,6 @@ pub async fn run(args: LoadArgs) -> Result<LoadReport, LoadError> {
     Ok(report(&args, &tallies))
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of a run are far below 2^52"
-)]
 fn report(args: &LoadArgs, tallies: &[Tally]) -> LoadReport {
     let mut latency = Histogram::default();
     let mut report = LoadReport {

@@ -55,7 +55,6 @@ impl Random {
     }
 
     /// Draws from 0 (inclusive) to 1 (exclusive).
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]
     pub(crate) fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }

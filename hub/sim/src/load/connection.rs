@@ -82,7 +82,6 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// Spreads `rate` messages a second over the connections, each with its own phase.
-    #[expect(clippy::cast_precision_loss, reason = "connections are far below 2^52")]
     pub(crate) fn new(rate: f64, connections: usize, index: usize) -> Self {
         let interval_us = 1e6 * connections as f64 / rate;
         Self {
@@ -92,7 +91,6 @@ impl Pace {
     }
 
     #[expect(
-        clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "microseconds of a run are positive and far below 2^52"

@@ -1,25 +1,9 @@
 //! The load against a hand-written server.
 
 use super::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-
-/// Reads whole packets from a stream without help from the code under test.
-async fn packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
-    let first = stream.read_u8().await.ok()?;
-    let (mut length, mut shift) = (0usize, 0);
-    loop {
-        let byte = stream.read_u8().await.ok()?;
-        length |= usize::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte < 0x80 {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.ok()?;
-    Some((first, body))
-}
+use crate::wire_tap::packet;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 
 /// Accepts one client; acknowledges every PUBLISH but those of `silent`; answers what it got.
 async fn serve_one(listener: TcpListener, v5: bool) -> (Vec<u8>, Vec<Vec<u8>>) {

@@ -1,0 +1,422 @@
+//! The devices of an invented city: who they are, where they stand, what they are called.
+//!
+//! The fleet depends on its size, its prefix and the secret seed only, so that a device file made
+//! once fits every later run.
+
+use crate::kind::Kind;
+use crate::random::{Random, mix};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Centre of the invented city, in WGS84 degrees, and how far sites lie from it.
+const CENTRE: (f64, f64) = (118.0894, 24.4798);
+const SPREAD: (f64, f64) = (0.030, 0.020);
+/// Devices of a site stand within so many degrees (about 20 m) of its middle.
+const SITE_SPREAD: f64 = 0.0002;
+/// Bikes that a fence is painted for.
+pub(crate) const FENCE_CAPACITY: u32 = 20;
+/// Administrative division of the invented district in component codes.
+const DIVISION: &str = "350203";
+
+const ROADS: [&str; 16] = [
+    "花园路",
+    "春晖路",
+    "望海路",
+    "榕树街",
+    "朝霞路",
+    "石桥街",
+    "云顶路",
+    "白鹭街",
+    "滨湖路",
+    "书院街",
+    "杏林路",
+    "新塘街",
+    "月光路",
+    "茶山街",
+    "金榜路",
+    "灯塔街",
+];
+
+/// Pressure band of a gas point (GB 50028-2006: low, medium, high).
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum GasClass {
+    Low,
+    Medium,
+    High,
+}
+
+impl GasClass {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// One device of the fleet.
+#[derive(Clone, Debug)]
+pub(crate) struct Device {
+    pub(crate) id: String,
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+    pub(crate) site: String,
+    pub(crate) lon: f64,
+    pub(crate) lat: f64,
+    /// Index of the gateway that speaks for it.
+    pub(crate) parent: Option<usize>,
+    pub(crate) cadence_s: u32,
+    pub(crate) secret: String,
+    pub(crate) component_code: Option<String>,
+    pub(crate) gas_class: GasClass,
+    /// How many devices of the same kind come before it.
+    pub(crate) ordinal: usize,
+}
+
+/// What the fleet shall look like.
+#[derive(Clone, Debug)]
+pub(crate) struct FleetPlan<'a> {
+    pub(crate) devices: usize,
+    pub(crate) prefix: &'a str,
+    pub(crate) secret_seed: &'a str,
+    pub(crate) cadence_s: Option<u32>,
+    pub(crate) demo: bool,
+}
+
+/// All devices, gateways before their children.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fleet {
+    pub(crate) devices: Vec<Device>,
+}
+
+/// The sites of a round; rounds repeat until there are enough devices.
+const ROUND: [(&str, &[Kind]); 4] = [
+    ("工地", &[Kind::Noise, Kind::Dust]),
+    (
+        "调压站",
+        &[Kind::Gateway, Kind::GasPressure, Kind::GasPressure],
+    ),
+    ("小区", &[Kind::Gateway, Kind::Smoke, Kind::Smoke]),
+    ("停车点", &[Kind::BikeFence, Kind::Bike, Kind::Bike]),
+];
+
+impl Fleet {
+    /// Makes the fleet.
+    pub(crate) fn new(plan: &FleetPlan<'_>) -> Self {
+        let mut builder = Builder {
+            plan,
+            devices: Vec::with_capacity(plan.devices),
+            counts: BTreeMap::new(),
+        };
+        for round in 0.. {
+            for (index, (what, kinds)) in ROUND.iter().enumerate() {
+                if builder.devices.len() >= plan.devices {
+                    return Self {
+                        devices: builder.devices,
+                    };
+                }
+                builder.site(round, index, what, kinds);
+            }
+        }
+        Self::default()
+    }
+
+    /// Lists the fleet as the hub's API takes it.
+    pub(crate) fn rows(&self) -> Vec<Row<'_>> {
+        self.devices.iter().map(|device| self.row(device)).collect()
+    }
+
+    fn row<'a>(&'a self, device: &'a Device) -> Row<'a> {
+        let mut tags = BTreeMap::new();
+        match device.kind {
+            Kind::GasPressure => {
+                tags.insert("class", device.gas_class.name().to_owned());
+            }
+            Kind::BikeFence => {
+                tags.insert("capacity", FENCE_CAPACITY.to_string());
+            }
+            Kind::Smoke | Kind::Noise | Kind::Dust | Kind::Bike | Kind::Gateway => {}
+        }
+        let parent = device.parent.and_then(|parent| self.devices.get(parent));
+        Row {
+            id: &device.id,
+            kind: device.kind.name(),
+            name: &device.name,
+            site: &device.site,
+            location: Location {
+                lon: device.lon,
+                lat: device.lat,
+                datum: "WGS84",
+            },
+            parent: parent.map(|gateway| gateway.id.as_str()),
+            cadence_s: device.cadence_s,
+            secret: &device.secret,
+            component_code: device.component_code.as_deref(),
+            tags,
+        }
+    }
+
+    /// Writes the fleet as the hub's device file, one device a line. No field has a comma or a
+    /// quote in it: names are made here, and the prefix has been checked.
+    pub(crate) fn csv(&self) -> String {
+        let mut csv =
+            "id,kind,name,site,lon,lat,datum,parent,cadence_s,secret,component_code,tags\n"
+                .to_owned();
+        for row in self.rows() {
+            let tags: Vec<String> = row
+                .tags
+                .iter()
+                .map(|(key, tag)| format!("{key}={tag}"))
+                .collect();
+            csv.push_str(&format!(
+                "{},{},{},{},{},{},{},{},{},{},{},{}\n",
+                row.id,
+                row.kind,
+                row.name,
+                row.site,
+                row.location.lon,
+                row.location.lat,
+                row.location.datum,
+                row.parent.unwrap_or_default(),
+                row.cadence_s,
+                row.secret,
+                row.component_code.unwrap_or_default(),
+                tags.join(";"),
+            ));
+        }
+        csv
+    }
+}
+
+/// One device as the hub's API takes it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row<'a> {
+    id: &'a str,
+    kind: &'static str,
+    name: &'a str,
+    site: &'a str,
+    location: Location,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<&'a str>,
+    cadence_s: u32,
+    secret: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<&'static str, String>,
+}
+
+#[derive(Copy, Clone, Debug, Serialize)]
+struct Location {
+    lon: f64,
+    lat: f64,
+    datum: &'static str,
+}
+
+struct Builder<'a> {
+    plan: &'a FleetPlan<'a>,
+    devices: Vec<Device>,
+    counts: BTreeMap<&'static str, usize>,
+}
+
+impl Builder<'_> {
+    fn site(&mut self, round: usize, index: usize, what: &str, kinds: &[Kind]) {
+        let number = round * ROUND.len() + index;
+        let mut random = Random::new(0xc17, number as u64);
+        let road = ROADS
+            .get((round * 5 + index * 3) % ROADS.len())
+            .copied()
+            .unwrap_or_default();
+        let site = match round / ROADS.len() {
+            0 => format!("{road}{what}"),
+            more => format!("{road}{what}{}", more + 1),
+        };
+        let middle = (
+            CENTRE.0 + random.between(-SPREAD.0, SPREAD.0),
+            CENTRE.1 + random.between(-SPREAD.1, SPREAD.1),
+        );
+        let mut gateway = None;
+        for (place, kind) in kinds.iter().copied().enumerate() {
+            if self.devices.len() >= self.plan.devices {
+                return;
+            }
+            let gas_class = match (place, round % 5) {
+                (1, _) => GasClass::Medium,
+                (_, 4) => GasClass::High,
+                _ => GasClass::Low,
+            };
+            let mut device = self.device(kind, &site, gas_class);
+            device.lon = rounded(middle.0 + random.between(-SITE_SPREAD, SITE_SPREAD));
+            device.lat = rounded(middle.1 + random.between(-SITE_SPREAD, SITE_SPREAD));
+            device.parent = gateway;
+            if kind == Kind::Gateway {
+                gateway = Some(self.devices.len());
+            }
+            self.devices.push(device);
+        }
+    }
+
+    fn device(&mut self, kind: Kind, site: &str, gas_class: GasClass) -> Device {
+        let count = self.counts.entry(kind.name()).or_default();
+        *count += 1;
+        let number = *count;
+        let dash = if self.plan.prefix.is_empty() { "" } else { "-" };
+        let id = format!(
+            "{}{dash}{}-{number:04}",
+            self.plan.prefix,
+            kind.short_name()
+        );
+        Device {
+            secret: secret(self.plan.secret_seed, &id),
+            kind,
+            name: format!("{site}{}{number:02}", kind.chinese_name()),
+            site: site.to_owned(),
+            lon: 0.0,
+            lat: 0.0,
+            parent: None,
+            cadence_s: self
+                .plan
+                .cadence_s
+                .unwrap_or_else(|| kind.cadence_s(self.plan.demo)),
+            component_code: kind
+                .component_class()
+                .map(|class| format!("{DIVISION}{class}{number:06}")),
+            gas_class,
+            ordinal: number - 1,
+            id,
+        }
+    }
+}
+
+/// Keeps six decimals of a degree, about 0.1 m.
+fn rounded(degrees: f64) -> f64 {
+    (degrees * 1e6).round() / 1e6
+}
+
+/// Derives a device's secret. This mixes, it does not protect: simulated devices only.
+fn secret(seed: &str, id: &str) -> String {
+    let mut state = Random::from_text(&format!("{seed}/{id}")).bits();
+    format!("{:016x}{:016x}", mix(&mut state), mix(&mut state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fleet(devices: usize) -> Fleet {
+        Fleet::new(&FleetPlan {
+            devices,
+            prefix: "sim",
+            secret_seed: "demo",
+            cadence_s: None,
+            demo: false,
+        })
+    }
+
+    #[test]
+    fn a_round_of_sites_has_every_kind_and_gateways_come_before_their_children() {
+        let fleet = fleet(11);
+        let ids: Vec<&str> = fleet
+            .devices
+            .iter()
+            .map(|device| device.id.as_str())
+            .collect();
+        assert_eq!(
+            ids,
+            [
+                "sim-noise-0001",
+                "sim-dust-0001",
+                "sim-gw-0001",
+                "sim-gas-0001",
+                "sim-gas-0002",
+                "sim-gw-0002",
+                "sim-smoke-0001",
+                "sim-smoke-0002",
+                "sim-fence-0001",
+                "sim-bike-0001",
+                "sim-bike-0002",
+            ]
+        );
+        let parents: Vec<Option<usize>> =
+            fleet.devices.iter().map(|device| device.parent).collect();
+        let (a, b) = (Some(2), Some(5));
+        assert_eq!(
+            parents,
+            [None, None, None, a, a, None, b, b, None, None, None]
+        );
+        assert_eq!(fleet.devices[3].gas_class, GasClass::Medium);
+        assert_eq!(fleet.devices[4].gas_class, GasClass::Low);
+    }
+
+    #[test]
+    fn a_fleet_has_the_size_asked_for_and_unique_names() {
+        for size in [0, 1, 7, 1000] {
+            let fleet = fleet(size);
+            assert_eq!(fleet.devices.len(), size);
+            let mut ids: Vec<&str> = fleet
+                .devices
+                .iter()
+                .map(|device| device.id.as_str())
+                .collect();
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), size);
+        }
+        assert!(
+            fleet(1000)
+                .devices
+                .iter()
+                .any(|device| device.gas_class == GasClass::High)
+        );
+    }
+
+    #[test]
+    fn a_smaller_fleet_is_the_beginning_of_a_larger_one() {
+        let (small, large) = (fleet(9).csv(), fleet(30).csv());
+        assert!(large.starts_with(&small), "{small}");
+    }
+
+    #[test]
+    fn the_json_row_has_the_columns_of_the_contract() {
+        let fleet = fleet(5);
+        let row = serde_json::to_value(&fleet.rows()[3]).unwrap();
+        assert_eq!(row["id"], "sim-gas-0001");
+        assert_eq!(row["kind"], "gas_pressure");
+        assert_eq!(row["parent"], "sim-gw-0001");
+        assert_eq!(row["cadence_s"], 60);
+        assert_eq!(row["component_code"], "3502030135000001");
+        assert_eq!(row["tags"]["class"], "medium");
+        assert_eq!(row["location"]["datum"], "WGS84");
+        let lon = row["location"]["lon"].as_f64().unwrap();
+        assert!((118.05..118.13).contains(&lon), "{lon}");
+        assert_eq!(row["secret"].as_str().unwrap().len(), 32);
+    }
+
+    #[test]
+    fn every_csv_line_has_the_columns_of_the_header() {
+        let csv = fleet(60).csv();
+        let commas = |line: &str| line.matches(',').count();
+        assert_eq!(csv.lines().count(), 61);
+        assert!(csv.lines().all(|line| commas(line) == 11), "{csv}");
+        assert!(csv.contains(",class=medium\n"));
+    }
+
+    #[test]
+    fn another_secret_seed_gives_other_secrets_to_the_same_devices() {
+        let other = Fleet::new(&FleetPlan {
+            devices: 3,
+            prefix: "sim",
+            secret_seed: "other",
+            cadence_s: Some(7),
+            demo: false,
+        });
+        for (left, right) in fleet(3).devices.iter().zip(&other.devices) {
+            assert_eq!(
+                (&left.id, left.lon, right.cadence_s),
+                (&right.id, right.lon, 7)
+            );
+            assert_ne!(left.secret, right.secret);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The kinds of devices that the simulator can be, as the hub's catalogue names them.
+
+/// A kind of device.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    GasPressure,
+    Smoke,
+    Noise,
+    Dust,
+    BikeFence,
+    Bike,
+    Gateway,
+}
+
+impl Kind {
+    /// The name in the hub's catalogue.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::GasPressure => "gas_pressure",
+            Self::Smoke => "smoke",
+            Self::Noise => "noise",
+            Self::Dust => "dust",
+            Self::BikeFence => "bike_fence",
+            Self::Bike => "bike",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    /// The part of a device id that tells the kind.
+    pub(crate) fn short_name(self) -> &'static str {
+        match self {
+            Self::GasPressure => "gas",
+            Self::Smoke => "smoke",
+            Self::Noise => "noise",
+            Self::Dust => "dust",
+            Self::BikeFence => "fence",
+            Self::Bike => "bike",
+            Self::Gateway => "gw",
+        }
+    }
+
+    /// What people on site call such a device.
+    pub(crate) fn chinese_name(self) -> &'static str {
+        match self {
+            Self::GasPressure => "调压箱",
+            Self::Smoke => "烟感",
+            Self::Noise => "噪声仪",
+            Self::Dust => "扬尘仪",
+            Self::BikeFence => "电子围栏",
+            Self::Bike => "单车",
+            Self::Gateway => "网关",
+        }
+    }
+
+    /// Seconds between two messages.
+    pub(crate) fn cadence_s(self, demo: bool) -> u32 {
+        match (self, demo) {
+            (Self::GasPressure, true) => 5,
+            (Self::Bike, true) => 20,
+            (_, true) => 10,
+            (Self::GasPressure | Self::Noise | Self::Dust | Self::Gateway, false) => 60,
+            (Self::Smoke | Self::BikeFence | Self::Bike, false) => 300,
+        }
+    }
+
+    /// Major and minor class of the municipal component (部件) that the device watches, where the
+    /// table of CJ/T 214 has one: 0135 燃气调压站(箱), 0113 消防设施, 0602 工地, 0212 存车支架.
+    pub(crate) fn component_class(self) -> Option<&'static str> {
+        match self {
+            Self::GasPressure => Some("0135"),
+            Self::Smoke => Some("0113"),
+            Self::Noise | Self::Dust => Some("0602"),
+            Self::BikeFence => Some("0212"),
+            Self::Bike | Self::Gateway => None,
+        }
+    }
+}

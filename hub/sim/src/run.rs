@@ -1,0 +1,355 @@
+//! Runs a simulation: plan, links, progress and the final account.
+
+use crate::args::{Args, PrintFormat};
+use crate::error::SimError;
+use crate::fleet::{Fleet, FleetPlan};
+use crate::link::{HttpLink, MqttLink, MqttSetup, QUEUE_MESSAGES, Shared};
+use crate::plan::{DEVICE_RATE_MAX, Message, Plan, PlanSpec};
+use crate::random::Random;
+use crate::register::{Base, register};
+use crate::tally::{Counts, Outcome, Summary, Tally};
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+/// How long unanswered messages are waited for at the end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// A link that is stuck in an exchange after the drain is cut off so much later.
+const CUT_OFF: Duration = Duration::from_secs(1);
+/// A plan that is behind lets the links run after so many messages.
+const TURN_MESSAGES: u32 = 64;
+
+/// Runs until the time is over or a signal comes; prints progress on stderr and the account as
+/// one JSON object on stdout.
+pub async fn run(args: Args) -> Result<(), SimError> {
+    check(&args)?;
+    let fleet = Fleet::new(&FleetPlan {
+        devices: args.devices,
+        prefix: &args.prefix,
+        secret_seed: &args.secret_seed,
+        cadence_s: args.cadence_s,
+        demo: args.demo,
+    });
+    if let Some(format) = args.print_devices {
+        return print(&listing(&fleet, format)?);
+    }
+    if let (Some(api), Some(token)) = (&args.api, &args.token) {
+        register(&Base::parse(api)?, token, &fleet).await?;
+    }
+    if args.mqtt.is_none() && args.http.is_none() {
+        return Ok(());
+    }
+    let stop = CancellationToken::new();
+    let tracker = TaskTracker::new();
+    tracker.spawn(interrupted(stop.clone()));
+    let summary = simulate(&args, fleet, &stop).await?;
+    // Ends the task that waits for a signal.
+    stop.cancel();
+    tracker.close();
+    tracker.wait().await;
+    let text = serde_json::to_string(&summary).map_err(|error| SimError::Output {
+        what: "summary".to_owned(),
+        source: error.into(),
+    })?;
+    print(&format!("{text}\n"))
+}
+
+fn check(args: &Args) -> Result<(), SimError> {
+    let usage = |text: &str| Err(SimError::Usage(text.to_owned()));
+    let targets = [&args.mqtt, &args.http, &args.api];
+    if args.print_devices.is_none() && targets.iter().all(|target| target.is_none()) {
+        return usage("nothing to do: give --mqtt, --http, --api or --print-devices");
+    }
+    if args.devices == 0 {
+        return usage("--devices must be at least 1");
+    }
+    if args.cadence_s == Some(0) {
+        return usage("--cadence-s must be at least 1");
+    }
+    let odd = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.');
+    if args.prefix.contains(odd) || args.prefix.len() > 64 {
+        return usage("--prefix takes up to 64 letters, digits, `-`, `_` and `.`");
+    }
+    if let Some(rate) = args.rate {
+        let most = DEVICE_RATE_MAX * args.devices as f64;
+        if !(rate > 0.0 && rate <= most) {
+            return usage(&format!(
+                "--rate must be above 0 and at most {most} for {} devices: a device has one \
+                 message per device time",
+                args.devices
+            ));
+        }
+    }
+    for addr in [&args.mqtt, &args.http].into_iter().flatten() {
+        if addr
+            .rsplit_once(':')
+            .is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
+        {
+            return usage(&format!("`{addr}` is no host:port"));
+        }
+    }
+    Ok(())
+}
+
+fn listing(fleet: &Fleet, format: PrintFormat) -> Result<String, SimError> {
+    match format {
+        PrintFormat::Csv => Ok(fleet.csv()),
+        PrintFormat::Json => serde_json::to_string_pretty(&fleet.rows())
+            .map(|text| text + "\n")
+            .map_err(|error| SimError::Output {
+                what: "fleet".to_owned(),
+                source: error.into(),
+            }),
+    }
+}
+
+fn print(text: &str) -> Result<(), SimError> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|source| SimError::Output {
+            what: "standard output".to_owned(),
+            source,
+        })
+}
+
+/// Cancels on SIGINT or SIGTERM; ends when the simulation has.
+async fn interrupted(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Without handlers the signals end the process, which is a stop as well.
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return;
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    stop.cancel();
+}
+
+/// Acts as the fleet until the time is over or `stop` is cancelled.
+pub(crate) async fn simulate(
+    args: &Args,
+    fleet: Fleet,
+    stop: &CancellationToken,
+) -> Result<Summary, SimError> {
+    let start_ms = args.start_ms.unwrap_or_else(crate::clock::wall_ms);
+    let started = Instant::now();
+    let spec = PlanSpec {
+        seed: args.seed,
+        start_ms,
+        demo: args.demo,
+        rate: args.rate,
+        faults: args.fault.clone(),
+    };
+    let plan = Plan::new(&fleet, spec);
+    let tally = Tally::new(args.ack_log.as_deref()).map_err(|source| SimError::Output {
+        what: "ack log".to_owned(),
+        source,
+    })?;
+    let shared = Arc::new(Shared::new(fleet, tally));
+    let tracker = TaskTracker::new();
+    let router = Router::open(args, &shared, &tracker);
+    let finished = stop.child_token();
+    tracker.spawn(progress(Arc::clone(&shared), finished.clone(), started));
+    dispatch(plan, &router, &shared, Span { started, args }, stop).await;
+    finished.cancel();
+    shared.drain(Instant::now() + DRAIN_TIMEOUT);
+    drop(router);
+    tracker.close();
+    if timeout(DRAIN_TIMEOUT + CUT_OFF, tracker.wait())
+        .await
+        .is_err()
+    {
+        shared.cut_off.cancel();
+        tracker.wait().await;
+        shared.tally.count(Counts::abandon_the_rest);
+    }
+    if let Some(source) = shared.tally.take_log_error() {
+        return Err(SimError::Output {
+            what: "ack log".to_owned(),
+            source,
+        });
+    }
+    Ok(shared
+        .tally
+        .summary(shared.fleet.devices.len(), started.elapsed().as_secs_f64()))
+}
+
+/// Which link carries the messages of which device.
+#[derive(Debug)]
+struct Router {
+    /// One per link.
+    senders: Vec<mpsc::Sender<Message>>,
+    /// Per device, the index of its link.
+    routes: Vec<usize>,
+}
+
+impl Router {
+    /// Starts the links. Devices take MQTT and HTTP in turn where both are given; a gateway is
+    /// always MQTT if there is MQTT, and speaks for its children there.
+    fn open(args: &Args, shared: &Arc<Shared>, tracker: &TaskTracker) -> Self {
+        let mqtt: Option<Arc<str>> = args.mqtt.as_deref().map(Arc::from);
+        let http: Option<Arc<str>> = args.http.as_deref().map(Arc::from);
+        let mut router = Self {
+            senders: Vec::new(),
+            routes: Vec::new(),
+        };
+        let mut alone = 0u32;
+        for (device, row) in shared.fleet.devices.iter().enumerate() {
+            let gateway = row.parent.filter(|_| mqtt.is_some() && !args.direct);
+            if let Some(route) = gateway.and_then(|parent| router.routes.get(parent)) {
+                let route = *route;
+                router.routes.push(route);
+                continue;
+            }
+            let in_turn = alone.is_multiple_of(2) || row.kind == crate::kind::Kind::Gateway;
+            alone += 1;
+            let (sender, queue) = mpsc::channel(QUEUE_MESSAGES);
+            router.routes.push(router.senders.len());
+            router.senders.push(sender);
+            match (&mqtt, &http) {
+                (Some(addr), other) if in_turn || other.is_none() => {
+                    let setup = MqttSetup {
+                        shared: Arc::clone(shared),
+                        addr: Arc::clone(addr),
+                        device,
+                        version: args.mqtt_version,
+                        window: args.window,
+                        seed: args.seed,
+                    };
+                    spawn_link(tracker, shared, MqttLink::new(setup, queue).run());
+                }
+                (_, Some(addr)) => {
+                    let random = Random::new(!args.seed, device as u64);
+                    let link = HttpLink::new(Arc::clone(shared), Arc::clone(addr), random, queue);
+                    spawn_link(tracker, shared, link.run());
+                }
+                // Without an address there is no link; the sender's messages count as skipped.
+                (_, None) => {}
+            }
+        }
+        router
+    }
+
+    /// Hands a message to its link, or skips it when the device's buffer is full.
+    fn send(&self, message: Message, shared: &Shared) {
+        shared.tally.count(|counts| counts.planned += 1);
+        let sender = self
+            .routes
+            .get(message.device)
+            .and_then(|route| self.senders.get(*route));
+        let taken = sender.is_some_and(|sender| sender.try_send(message).is_ok());
+        if !taken {
+            shared.tally.settle(Outcome::Skipped, || None);
+        }
+    }
+}
+
+/// Runs a link until it has ended or is cut off.
+fn spawn_link(
+    tracker: &TaskTracker,
+    shared: &Arc<Shared>,
+    link: impl Future<Output = ()> + Send + 'static,
+) {
+    let shared = Arc::clone(shared);
+    tracker.spawn(async move {
+        tokio::select! {
+            biased;
+            () = shared.cut_off.cancelled() => {}
+            () = link => {}
+        }
+    });
+}
+
+/// When the simulation runs.
+#[derive(Copy, Clone, Debug)]
+struct Span<'a> {
+    started: Instant,
+    args: &'a Args,
+}
+
+/// Sends every message when it is due.
+async fn dispatch(
+    mut plan: Plan,
+    router: &Router,
+    shared: &Shared,
+    span: Span<'_>,
+    stop: &CancellationToken,
+) {
+    let until = match span.args.duration_s {
+        0 => None,
+        seconds => Some(span.started + Duration::from_secs(seconds)),
+    };
+    let mut turn = 0u32;
+    while let Some((due_us, message)) = plan.next() {
+        let due = span.started + Duration::from_micros(due_us.unsigned_abs());
+        if until.is_some_and(|until| due >= until) {
+            break;
+        }
+        if due > Instant::now() {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep_until(due) => {}
+            }
+        } else {
+            turn = turn.wrapping_add(1);
+            if turn.is_multiple_of(TURN_MESSAGES) {
+                if stop.is_cancelled() || until.is_some_and(|until| Instant::now() >= until) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        router.send(message, shared);
+    }
+    if let Some(until) = until {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep_until(until) => {}
+        }
+    }
+}
+
+/// Prints a line every ten seconds.
+async fn progress(shared: Arc<Shared>, stop: CancellationToken, started: Instant) {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PROGRESS_EVERY) => {}
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let summary = shared.tally.summary(shared.fleet.devices.len(), seconds);
+        let counts = &summary.counts;
+        let line = format!(
+            "simulate: {seconds:.0} s, sent {}, acked {}, resent {}, refused {}, partly {}, \
+             skipped {}, connected {}, ack p50 {} µs, p99 {} µs\n",
+            counts.sent,
+            counts.acked,
+            counts.resent,
+            counts.refused,
+            counts.partly_stored,
+            counts.skipped,
+            counts.connected,
+            summary.ack_p50_us,
+            summary.ack_p99_us,
+        );
+        // Progress that nobody can read is no reason to stop.
+        drop(std::io::stderr().lock().write_all(line.as_bytes()));
+    }
+}
+
+#[cfg(test)]
+mod tests;
