@@ -287,7 +287,7 @@ fn a_device_reads_nothing_but_its_own_commands() {
 fn tls_place() -> (Place, String) {
     let text = plain_config().replace(
         "kind = \"mqtt\"\n",
-        "kind = \"mqtt\"\ntls_listen = \"127.0.0.1:0\"\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"\nclient_ca = \"ca.pem\"\n",
+        "kind = \"mqtt\"\ntls_listen = \"127.0.0.1:0\"\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"\nclient_ca = \"ca.pem\"\nclient_certificate = \"optional\"\n",
     );
     let place = Place::with_config(&text);
     let certificates = Certificates::make();

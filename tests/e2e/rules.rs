@@ -136,8 +136,9 @@ fn an_alarm_steps_up_and_down_through_its_levels() {
     let hub = place.start();
     register(&hub, &["gas-1"]);
     let rule = json!({"title": "levels", "kind": "threshold", "select": {},
-        "metric": "pressure_kpa", "deadband": 10.0, "levels": {
-            "minor": {"above": 300.0}, "major": {"above": 350.0}, "critical": {"above": 400.0}}});
+        "metric": "pressure_kpa", "deadband": 10.0, "levels": [
+            {"severity": "minor", "above": 300.0}, {"severity": "major", "above": 350.0},
+            {"severity": "critical", "above": 400.0}]});
     hub.rule("levels", &rule);
     let api = hub.api();
     let start = now_s_in_ms() - 60_000;
@@ -361,8 +362,8 @@ fn a_rule_that_makes_no_sense_is_refused_with_its_key() {
 fn eventful_hour(hub: &Hub, start: i64) -> Vec<(&'static str, Value)> {
     register(hub, &["gas-1", "gas-2", "gas-3"]);
     let levels = json!({"title": "levels", "kind": "threshold", "select": {},
-        "metric": "pressure_kpa", "deadband": 5.0, "on_delay_s": 2, "levels": {
-            "minor": {"above": 360.0}, "major": {"above": 420.0}}});
+        "metric": "pressure_kpa", "deadband": 5.0, "on_delay_s": 2, "levels": [
+            {"severity": "minor", "above": 360.0}, {"severity": "major", "above": 420.0}]});
     let rules = vec![
         ("slow", delayed(3, 4)),
         ("fast", overpressure()),
