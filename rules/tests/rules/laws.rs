@@ -185,8 +185,13 @@ fn restarted(engine: &Engine) -> Engine {
     Engine::restore(SETTINGS, catalogue(), &engine.checkpoint()).expect("a good checkpoint")
 }
 
+/// A few seconds' worth, unless `PROPTEST_CASES` asks for more.
 fn cases() -> ProptestConfig {
-    ProptestConfig::default()
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        ProptestConfig::default()
+    } else {
+        ProptestConfig::with_cases(48)
+    }
 }
 
 proptest! {
