@@ -4,12 +4,33 @@
 //! catalogue and everything relational; readings move from there into immutable Parquet segments.
 //! Any number of [`Reader`]s see what is committed, and nothing else. All calls are synchronous.
 
+mod alarms;
+mod audit;
+mod cell;
+mod check;
+mod db;
+mod dedup;
 mod entries;
 mod error;
+mod events;
 mod group;
+mod history;
+mod housekeeping;
 mod journal;
+mod ledger;
+mod log;
+mod maintenance;
 mod options;
 mod reader;
+mod record;
+mod recover;
+mod replay;
+mod segment;
+mod state_file;
+mod statements;
+mod swap;
+mod view;
+mod wire;
 
 pub use entries::{
     Admission, AuditRow, ChangeRow, LiveReadings, LogGroup, LogReading, NewEvent, QuarantineRow,
@@ -21,5 +42,7 @@ pub use journal::{Journal, open};
 pub use options::Options;
 pub use reader::{
     Agg, AlarmPage, AlarmQuery, AuditVerdict, CheckReport, EventFilter, Ledger, Page, Point,
-    Reader, Replay, SeriesQuery, StateFilter, Stats, open_read_only,
+    Reader, SeriesQuery, StateFilter, Stats,
 };
+pub use recover::open_read_only;
+pub use replay::Replay;

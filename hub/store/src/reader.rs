@@ -1,23 +1,21 @@
 //! Questions about what is committed.
 
-use crate::error::Result;
-use crate::{AuditRow, ChangeRow, LiveReadings, LogGroup, QuarantineRow, Recovered, Seen};
+use crate::db::{database_path, sqlite_error};
+use crate::error::{Result, StoreError};
+use crate::view::Shared;
+use crate::{ChangeRow, QuarantineRow, Seen};
 use model::{
-    AlarmRow, AlarmState, Counts, DeviceId, DeviceKey, Event, MinSeverity, Quality, Reading,
-    Series, Severity, Timestamp, Value,
+    AlarmRow, AlarmState, Counts, DeviceId, DeviceKey, MinSeverity, Quality, Series, Severity,
+    Timestamp, Value,
 };
+use rusqlite::OptionalExtension;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::sync::Arc;
 
 /// A handle for reading. Cheap to clone; calls may touch the disk.
 #[derive(Clone, Debug)]
-pub struct Reader {}
-
-/// Opens a data directory for reading, beside a running hub or alone. The reader shows the
-/// readings as they were when it was opened.
-pub fn open_read_only(dir: &Path) -> Result<(Reader, Recovered)> {
-    let _ = dir;
-    todo!()
+pub struct Reader {
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// One value of one series.
@@ -139,148 +137,125 @@ pub struct Stats {
     pub head_cells: u64,
     pub database_bytes: u64,
     pub wal_bytes: u64,
-    pub disk_free_bytes: u64,
     pub last_commit: u64,
     pub last_event: u64,
 }
 
-/// Every stored reading of a range, chunk by chunk, in the order of
-/// (received_at, device, metric, observed_at).
-#[derive(Debug)]
-pub struct Replay {}
-
-impl Iterator for Replay {
-    type Item = Result<Vec<Reading>>;
-    fn next(&mut self) -> Option<Self::Item> {
-        todo!()
-    }
-}
-
 impl Reader {
-    pub fn readings(&self, query: &SeriesQuery) -> Result<Page> {
-        let _ = query;
-        todo!()
-    }
-
-    /// Gives one value per bucket of `step_ms`, aligned to the epoch. Bad values count only where
-    /// a bucket has no others; a place is always the last one.
-    pub fn buckets(&self, query: &SeriesQuery, step_ms: i64, agg: Agg) -> Result<Page> {
-        let _ = (query, step_ms, agg);
-        todo!()
-    }
-
-    pub fn latest(&self, device: DeviceKey) -> Vec<Reading> {
-        let _ = device;
-        todo!()
-    }
-
-    pub fn latest_all(&self, keep: impl FnMut(DeviceKey) -> bool) -> Vec<Reading> {
-        drop(keep);
-        todo!()
-    }
-
+    /// Tells when something was received from a device.
     pub fn seen(&self, device: DeviceKey) -> Option<Seen> {
-        let _ = device;
-        todo!()
-    }
-
-    /// Gives events after `after`, in order, without a hole but for what the filter leaves out.
-    pub fn events(&self, after: u64, limit: usize, filter: &EventFilter) -> Result<Vec<Event>> {
-        let _ = (after, limit, filter);
-        todo!()
-    }
-
-    /// Gives the numbers of the oldest and the newest event that are kept.
-    pub fn event_range(&self) -> Result<Option<(u64, u64)>> {
-        todo!()
-    }
-
-    pub fn cursor(&self, name: &str) -> Result<Option<u64>> {
-        let _ = name;
-        todo!()
-    }
-
-    pub fn alarms(&self, query: &AlarmQuery) -> Result<AlarmPage> {
-        let _ = query;
-        todo!()
-    }
-
-    pub fn alarm(&self, id: &str) -> Result<Option<AlarmRow>> {
-        let _ = id;
-        todo!()
-    }
-
-    /// Gives every alarm raised in the range, oldest first.
-    pub fn alarms_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<AlarmRow>> {
-        let _ = (from, to);
-        todo!()
-    }
-
-    /// Sums the ledger by whole minutes of received time; without bounds since the beginning.
-    pub fn ledger(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> Result<Ledger> {
-        let _ = (from, to);
-        todo!()
-    }
-
-    /// Names every device that ever was, deleted ones too.
-    pub fn device_names(&self) -> Result<BTreeMap<DeviceKey, DeviceId>> {
-        todo!()
-    }
-
-    pub fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditRow>> {
-        let _ = (after, limit);
-        todo!()
-    }
-
-    pub fn verify_audit(&self) -> Result<AuditVerdict> {
-        todo!()
-    }
-
-    /// Gives the newest quarantined frames, newest first.
-    pub fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>> {
-        let _ = limit;
-        todo!()
-    }
-
-    /// Gives every change of the register and the rules, oldest first.
-    pub fn changes(&self) -> Result<Vec<ChangeRow>> {
-        todo!()
-    }
-
-    pub fn idempotency(&self, key: &str) -> Result<Option<String>> {
-        let _ = key;
-        todo!()
-    }
-
-    /// Reads the log after a commit, group by group, until `each` says stop (`false`).
-    pub fn log(&self, after: u64, each: &mut dyn FnMut(LogGroup) -> bool) -> Result<()> {
-        let _ = (after, each);
-        todo!()
-    }
-
-    /// Gives readings of commits after `after` that are still in the log, about `limit` of them.
-    pub fn live(&self, after: u64, limit: usize) -> Result<LiveReadings> {
-        let _ = (after, limit);
-        todo!()
-    }
-
-    /// Gives every reading received in the range (`from` included, `to` not).
-    pub fn replay(&self, from: Timestamp, to: Timestamp) -> Result<Replay> {
-        let _ = (from, to);
-        todo!()
-    }
-
-    /// Computes every check sum again and compares whatever is known twice.
-    pub fn check(&self) -> Result<CheckReport> {
-        todo!()
-    }
-
-    pub fn stats(&self) -> Result<Stats> {
-        todo!()
+        let view = self.shared.view();
+        let known = view.devices.get(&device.0)?;
+        Some(Seen {
+            first_received: Timestamp::from_millis(known.first_received),
+            last_received: Timestamp::from_millis(known.last_received),
+        })
     }
 
     /// Gives the numbers of the last commit and the last event.
     pub fn mark(&self) -> (u64, u64) {
-        todo!()
+        let view = self.shared.view();
+        (view.last_commit, view.last_event)
+    }
+
+    /// Names every device that ever was, deleted ones too.
+    pub fn device_names(&self) -> Result<BTreeMap<DeviceKey, DeviceId>> {
+        let failed = sqlite_error("reading devices");
+        let conn = self.shared.pool.take()?;
+        let mut query = conn
+            .prepare_cached("SELECT key, id FROM device")
+            .map_err(failed)?;
+        let mut rows = query.query([]).map_err(failed)?;
+        let mut names = BTreeMap::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let id: String = row.get(1).map_err(failed)?;
+            let id = DeviceId::new(&id).map_err(|error| StoreError::Damaged(error.to_string()))?;
+            names.insert(DeviceKey(row.get(0).map_err(failed)?), id);
+        }
+        Ok(names)
+    }
+
+    /// Gives metric names in the order of their keys.
+    pub fn metric_names(&self) -> Vec<String> {
+        self.shared.metric_names().to_vec()
+    }
+
+    /// Gives driver names in the order of their keys.
+    pub fn driver_names(&self) -> Vec<String> {
+        self.shared.driver_names().to_vec()
+    }
+
+    /// Gives the newest quarantined frames, newest first.
+    pub fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>> {
+        let failed = sqlite_error("reading the quarantine");
+        let conn = self.shared.pool.take()?;
+        let mut query = conn
+            .prepare_cached(
+                "SELECT id, at, driver, device, reason, detail, bytes FROM quarantine
+                 ORDER BY id DESC LIMIT ?1",
+            )
+            .map_err(failed)?;
+        let rows = query
+            .query_map([limit], |row| {
+                let device: Option<u32> = row.get(3)?;
+                Ok(QuarantineRow {
+                    id: row.get(0)?,
+                    at: Timestamp::from_millis(row.get(1)?),
+                    driver: row.get(2)?,
+                    device: device.map(DeviceKey),
+                    reason: row.get(4)?,
+                    detail: row.get(5)?,
+                    bytes: row.get(6)?,
+                })
+            })
+            .map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
+    /// Gives every change of the register and the rules, oldest first.
+    pub fn changes(&self) -> Result<Vec<ChangeRow>> {
+        let failed = sqlite_error("reading changes");
+        let conn = self.shared.pool.take()?;
+        let mut query = conn
+            .prepare_cached("SELECT seq, stamp, json FROM change ORDER BY id")
+            .map_err(failed)?;
+        let rows = query
+            .query_map([], |row| {
+                Ok(ChangeRow {
+                    commit: row.get(0)?,
+                    stamp: Timestamp::from_millis(row.get(1)?),
+                    json: row.get(2)?,
+                })
+            })
+            .map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
+    /// Gives the answer that a request with this key got within the last day.
+    pub fn idempotency(&self, key: &str) -> Result<Option<String>> {
+        let conn = self.shared.pool.take()?;
+        conn.prepare_cached("SELECT response FROM idempotency WHERE key = ?1")
+            .and_then(|mut query| query.query_row([key], |row| row.get(0)).optional())
+            .map_err(sqlite_error("reading an answer"))
+    }
+
+    /// Tells the size of things.
+    pub fn stats(&self) -> Result<Stats> {
+        let size = |path: std::path::PathBuf| std::fs::metadata(path).map_or(0, |data| data.len());
+        let database = database_path(&self.shared.dir);
+        let wal = database.with_extension("db-wal");
+        let view = self.shared.view();
+        let frozen = view.frozen.as_ref().map_or(0, |frozen| frozen.count);
+        let segments = view.segments.all().map(|segment| segment.row);
+        Ok(Stats {
+            segments: segments.clone().count() as u64,
+            segment_bytes: segments.clone().map(|row| row.bytes).sum(),
+            sealed_readings: segments.map(|row| row.readings).sum(),
+            head_cells: (view.cell_count + frozen) as u64,
+            database_bytes: size(database),
+            wal_bytes: size(wal),
+            last_commit: view.last_commit,
+            last_event: view.last_event,
+        })
     }
 }

@@ -1,0 +1,291 @@
+//! `main.db`: its tables, and how connections to it are made.
+
+use crate::error::{Result, StoreError};
+use crate::segment::{Kind, SegmentRow};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Version of everything on disk: tables, log rows, segments, state files.
+pub(crate) const FORMAT: u32 = 1;
+
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Pages of the write-ahead log after which a commit moves them into the database: 16 MiB.
+const CHECKPOINT_PAGES: u32 = 2_000;
+
+/// What the write-ahead log may keep of its size once it is empty.
+const WAL_BYTES_KEPT: u32 = 32 << 20;
+
+/// Idle connections that are kept for readers.
+const POOL_MAX: usize = 8;
+
+const SCHEMA: &str = "
+CREATE TABLE meta (k TEXT PRIMARY KEY, v) WITHOUT ROWID;
+CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
+CREATE TABLE segment (
+  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, day INTEGER NOT NULL,
+  t0 INTEGER NOT NULL, t1 INTEGER NOT NULL, r0 INTEGER NOT NULL, r1 INTEGER NOT NULL,
+  rows INTEGER NOT NULL, readings INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  crc INTEGER NOT NULL, level INTEGER NOT NULL);
+CREATE TABLE metric (key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE driver (key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE device (
+  key INTEGER PRIMARY KEY, id TEXT NOT NULL, json TEXT NOT NULL, secret BLOB, grid TEXT,
+  gone INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE rule (id TEXT PRIMARY KEY, revision INTEGER NOT NULL, spec TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE alarm (
+  id TEXT PRIMARY KEY, raised_at INTEGER NOT NULL, state TEXT NOT NULL, severity TEXT NOT NULL,
+  kind TEXT NOT NULL, device TEXT NOT NULL, grid TEXT, rule TEXT NOT NULL, words TEXT NOT NULL,
+  json TEXT NOT NULL);
+CREATE INDEX alarm_raised ON alarm (raised_at, id);
+CREATE INDEX alarm_open ON alarm (raised_at, id) WHERE state <> 'normal';
+CREATE INDEX alarm_device ON alarm (device, raised_at);
+CREATE TABLE event (
+  seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+  severity TEXT, grid TEXT, json TEXT NOT NULL);
+CREATE TABLE change (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, stamp INTEGER NOT NULL,
+  json TEXT NOT NULL);
+CREATE TABLE audit (
+  seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, role TEXT NOT NULL,
+  action TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL);
+CREATE TABLE cursor (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE quarantine (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, driver INTEGER NOT NULL,
+  device INTEGER, reason TEXT NOT NULL, detail TEXT NOT NULL, bytes BLOB NOT NULL);
+CREATE TABLE idempotency (key TEXT PRIMARY KEY, at INTEGER NOT NULL, response TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX idempotency_at ON idempotency (at);
+";
+
+pub(crate) fn sqlite_error(what: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + Copy {
+    move |source| StoreError::Sqlite { what, source }
+}
+
+pub(crate) fn database_path(dir: &Path) -> PathBuf {
+    dir.join("main.db")
+}
+
+/// Opens the writer's connection, making the tables in a new database.
+pub(crate) fn open_writer(dir: &Path) -> Result<Connection> {
+    let failed = sqlite_error("opening the database");
+    let mut conn = Connection::open(database_path(dir)).map_err(failed)?;
+    conn.busy_timeout(BUSY).map_err(failed)?;
+    conn.set_prepared_statement_cache_capacity(64);
+    conn.pragma_update(None, "page_size", 8192)
+        .map_err(failed)?;
+    conn.pragma_update(None, "journal_mode", "WAL")
+        .map_err(failed)?;
+    for (pragma, value) in [
+        ("synchronous", 2), // FULL: the write-ahead log is forced to disk with every commit.
+        ("wal_autocheckpoint", CHECKPOINT_PAGES),
+        ("journal_size_limit", WAL_BYTES_KEPT),
+        ("foreign_keys", 0),
+    ] {
+        conn.pragma_update(None, pragma, value).map_err(failed)?;
+    }
+    let tables: u32 = conn
+        .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
+        .map_err(failed)?;
+    if tables == 0 {
+        let tx = conn.transaction().map_err(failed)?;
+        tx.execute_batch(SCHEMA).map_err(failed)?;
+        tx.execute(
+            "INSERT INTO meta VALUES ('format', ?1), ('salt', randomblob(16))",
+            [FORMAT],
+        )
+        .map_err(failed)?;
+        tx.commit().map_err(failed)?;
+    }
+    check_format(&conn)?;
+    Ok(conn)
+}
+
+/// Opens a connection that can only read.
+pub(crate) fn open_reader(dir: &Path) -> Result<Connection> {
+    let failed = sqlite_error("opening the database for reading");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(database_path(dir), flags).map_err(failed)?;
+    conn.busy_timeout(BUSY).map_err(failed)?;
+    conn.set_prepared_statement_cache_capacity(32);
+    // Small, as there are several: what matters is in the system's cache.
+    conn.pragma_update(None, "cache_size", -512)
+        .map_err(failed)?;
+    Ok(conn)
+}
+
+pub(crate) fn check_format(conn: &Connection) -> Result<()> {
+    let found: u32 = get_meta(conn, "format")?
+        .ok_or_else(|| StoreError::Damaged("the database has no format number".to_owned()))?;
+    if found > FORMAT {
+        return Err(StoreError::NewerFormat {
+            found,
+            known: FORMAT,
+        });
+    }
+    Ok(())
+}
+
+pub(crate) fn get_meta<T: rusqlite::types::FromSql>(
+    conn: &Connection,
+    key: &str,
+) -> Result<Option<T>> {
+    conn.prepare_cached("SELECT v FROM meta WHERE k = ?1")
+        .and_then(|mut query| query.query_row([key], |row| row.get(0)).optional())
+        .map_err(sqlite_error("reading meta"))
+}
+
+pub(crate) fn put_meta(
+    conn: &Connection,
+    key: &str,
+    value: impl rusqlite::ToSql,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
+        .execute((key, value))
+        .map(drop)
+}
+
+pub(crate) fn read_names(conn: &Connection, table: &'static str) -> Result<Vec<String>> {
+    let failed = sqlite_error("reading names");
+    let sql = format!("SELECT key, name FROM {table} ORDER BY key");
+    let mut query = conn.prepare(&sql).map_err(failed)?;
+    let mut rows = query.query([]).map_err(failed)?;
+    let mut names = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let key: usize = row.get(0).map_err(failed)?;
+        if key != names.len() {
+            return Err(StoreError::Damaged(format!(
+                "{table} {} is missing",
+                names.len()
+            )));
+        }
+        names.push(row.get(1).map_err(failed)?);
+    }
+    Ok(names)
+}
+
+pub(crate) fn read_catalogue(conn: &Connection) -> Result<Vec<SegmentRow>> {
+    let failed = sqlite_error("reading the catalogue");
+    let mut query = conn
+        .prepare(
+            "SELECT id, kind, day, t0, t1, r0, r1, rows, readings, bytes, crc, level FROM segment",
+        )
+        .map_err(failed)?;
+    let mut rows = query.query([]).map_err(failed)?;
+    let mut catalogue = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let kind: String = row.get(1).map_err(failed)?;
+        let kind = Kind::parse(&kind)
+            .ok_or_else(|| StoreError::Damaged(format!("a segment of unknown kind `{kind}`")))?;
+        let read = || -> rusqlite::Result<SegmentRow> {
+            Ok(SegmentRow {
+                id: row.get(0)?,
+                kind,
+                day: row.get(2)?,
+                observed: (row.get(3)?, row.get(4)?),
+                received: (row.get(5)?, row.get(6)?),
+                rows: row.get(7)?,
+                readings: row.get(8)?,
+                bytes: row.get(9)?,
+                crc: row.get(10)?,
+                level: row.get(11)?,
+            })
+        };
+        catalogue.push(read().map_err(failed)?);
+    }
+    Ok(catalogue)
+}
+
+pub(crate) fn insert_segment(conn: &Connection, row: &SegmentRow) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT INTO segment VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)")?
+        .execute(rusqlite::params![
+            row.id,
+            row.kind.name(),
+            row.day,
+            row.observed.0,
+            row.observed.1,
+            row.received.0,
+            row.received.1,
+            row.rows,
+            row.readings,
+            row.bytes,
+            row.crc,
+            row.level
+        ])
+        .map(drop)
+}
+
+pub(crate) fn delete_segment(conn: &Connection, id: u64) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM segment WHERE id = ?1")?
+        .execute([id])
+        .map(drop)
+}
+
+/// Connections for readers, opened as they are needed.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    dir: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Pool {
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            idle: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn take(&self) -> Result<Pooled<'_>> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let conn = match idle {
+            Some(conn) => conn,
+            None => open_reader(&self.dir)?,
+        };
+        Ok(Pooled {
+            conn: Some(conn),
+            pool: self,
+        })
+    }
+}
+
+/// A connection on loan; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Pooled<'a> {
+    conn: Option<Connection>,
+    pool: &'a Pool,
+}
+
+impl Deref for Pooled<'_> {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        self.conn.as_ref().expect("it is taken in drop only")
+    }
+}
+
+impl DerefMut for Pooled<'_> {
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.conn.as_mut().expect("it is taken in drop only")
+    }
+}
+
+impl Drop for Pooled<'_> {
+    fn drop(&mut self) {
+        let mut idle = self
+            .pool
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(conn) = self.conn.take()
+            && idle.len() < POOL_MAX
+        {
+            idle.push(conn);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The values of one series over time, whole or by bucket, and the newest of all.
+
+use crate::cell::{Cell, readings_of};
+use crate::dedup::{DAY_MS, day_of};
+use crate::error::{Result, StoreError};
+use crate::reader::{Agg, Page, Point, Reader, SeriesQuery};
+use crate::segment::Segment;
+use model::{DeviceKey, Quality, Reading, Timestamp, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+impl Reader {
+    /// Gives the values of a series in the order of their own times.
+    pub fn readings(&self, query: &SeriesQuery) -> Result<Page> {
+        let mut page = Page::default();
+        self.each_day(query, &mut |points| {
+            let room = query.limit - page.points.len();
+            if let Some(first_left) = points.get(room) {
+                page.next = Some(first_left.at);
+            }
+            page.points.extend(points.iter().take(room));
+            Ok(page.next.is_none())
+        })?;
+        Ok(page)
+    }
+
+    /// Gives one value per bucket of `step_ms`, aligned to the epoch and named by its start. Bad
+    /// values count only where a bucket has no others; a place is always the last one.
+    pub fn buckets(&self, query: &SeriesQuery, step_ms: i64, agg: Agg) -> Result<Page> {
+        if step_ms < 1 {
+            return Err(StoreError::Invalid(format!(
+                "a step of {step_ms} ms is no step"
+            )));
+        }
+        let mut page = Page::default();
+        let mut bucket: Option<Bucket> = None;
+        let mut filled = 0;
+        self.each_day(query, &mut |points| {
+            for point in points {
+                let start = point.at.millis().div_euclid(step_ms) * step_ms;
+                match &mut bucket {
+                    Some(bucket) if bucket.start == start => bucket.add(point),
+                    other => {
+                        if filled == query.limit {
+                            page.next = Some(Timestamp::from_millis(start));
+                            return Ok(false);
+                        }
+                        filled += 1;
+                        if let Some(complete) = other.replace(Bucket::of(start, point)) {
+                            complete.finish(agg, &mut page.points);
+                        }
+                    }
+                }
+            }
+            Ok(true)
+        })?;
+        if let Some(last) = bucket {
+            last.finish(agg, &mut page.points);
+        }
+        Ok(page)
+    }
+
+    /// Hands over the points of each day that has any, sorted, until `each` says stop (`false`).
+    fn each_day(
+        &self,
+        query: &SeriesQuery,
+        each: &mut dyn FnMut(&[Point]) -> Result<bool>,
+    ) -> Result<()> {
+        let span = query.from.millis()..query.to.millis();
+        let metric = query.series.metric.0;
+        let device = query.series.device.0;
+        // Memory and segments as of one moment: a value is in exactly one of them.
+        let (cells, segments) = {
+            let view = self.shared.view();
+            let wanted = |cell: &Cell| cell.metric == metric && span.contains(&cell.observed);
+            (view.device_cells(device, wanted), view.segments.clone())
+        };
+        let mut in_memory = BTreeMap::<i64, Vec<Cell>>::new();
+        for cell in cells {
+            in_memory
+                .entry(day_of(cell.observed))
+                .or_default()
+                .push(cell);
+        }
+        let overlaps = |segment: &&Arc<Segment>| {
+            let (first, last) = segment.row.observed;
+            first < span.end && last >= span.start
+        };
+        let sealed: Vec<_> = segments.data.iter().filter(overlaps).collect();
+        let mut days: BTreeSet<i64> = in_memory.keys().copied().collect();
+        days.extend(sealed.iter().map(|segment| segment.row.day));
+        let metrics = self.shared.metric_names();
+        for day in days {
+            let mut cells = in_memory.remove(&day).unwrap_or_default();
+            let of_day = within_day(day, &span);
+            for segment in sealed.iter().filter(|segment| segment.row.day == day) {
+                let reader = self.shared.metas.open(segment, &metrics)?;
+                reader.device_cells(device, of_day.clone(), Some(metric), &mut cells)?;
+            }
+            cells.sort_unstable_by_key(|cell| (cell.observed, cell.part));
+            let points: Vec<Point> = readings_of(device, &cells)
+                .map(|reading| Point {
+                    at: reading.observed_at,
+                    value: reading.value,
+                    quality: reading.quality,
+                })
+                .collect();
+            if !points.is_empty() && !each(&points)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the newest reading of each series of a device.
+    pub fn latest(&self, device: DeviceKey) -> Vec<Reading> {
+        let view = self.shared.view();
+        let known = view.devices.get(&device.0);
+        known.map_or_else(Vec::new, |known| {
+            readings_of(device.0, &known.latest).collect()
+        })
+    }
+
+    /// Gives the newest reading of each series of the devices that `keep` wants.
+    pub fn latest_all(&self, mut keep: impl FnMut(DeviceKey) -> bool) -> Vec<Reading> {
+        let view = self.shared.view();
+        let mut all = Vec::new();
+        for (device, known) in &view.devices {
+            if keep(DeviceKey(*device)) {
+                all.extend(readings_of(*device, &known.latest));
+            }
+        }
+        drop(view);
+        all.sort_unstable_by_key(|reading| reading.series);
+        all
+    }
+}
+
+fn within_day(day: i64, span: &Range<i64>) -> Range<i64> {
+    let start = day.saturating_mul(DAY_MS);
+    let end = day.saturating_add(1).saturating_mul(DAY_MS);
+    start.max(span.start)..end.min(span.end)
+}
+
+/// What a bucket has seen.
+struct Bucket {
+    start: i64,
+    count: u64,
+    sum: f64,
+    least: Point,
+    greatest: Point,
+    last: Point,
+    worst: Quality,
+}
+
+impl Bucket {
+    fn of(start: i64, point: &Point) -> Self {
+        let mut bucket = Self {
+            start,
+            count: 0,
+            sum: 0.0,
+            least: *point,
+            greatest: *point,
+            last: *point,
+            worst: point.quality,
+        };
+        bucket.take(point);
+        bucket
+    }
+
+    fn add(&mut self, point: &Point) {
+        let holds_bad = self.worst.is_bad();
+        if point.quality.is_bad() && !holds_bad {
+            return;
+        }
+        if !point.quality.is_bad() && holds_bad {
+            // The first value that is worth something replaces those that are not.
+            *self = Self::of(self.start, point);
+            return;
+        }
+        self.take(point);
+    }
+
+    fn take(&mut self, point: &Point) {
+        self.count += 1;
+        self.last = *point;
+        self.worst = self.worst.worst(point.quality);
+        if let Value::Number(number) = point.value {
+            self.sum += number;
+            if self
+                .least
+                .value
+                .as_number()
+                .is_none_or(|least| number < least)
+            {
+                self.least = *point;
+            }
+            if self
+                .greatest
+                .value
+                .as_number()
+                .is_none_or(|greatest| number > greatest)
+            {
+                self.greatest = *point;
+            }
+        }
+    }
+
+    fn finish(&self, agg: Agg, out: &mut Vec<Point>) {
+        let named = |value| Point {
+            at: Timestamp::from_millis(self.start),
+            value,
+            quality: self.worst,
+        };
+        if matches!(self.last.value, Value::Position(_)) {
+            out.push(named(self.last.value));
+            return;
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a bucket has far fewer than 2^53 values"
+        )]
+        let mean = self.sum / self.count as f64;
+        match agg {
+            Agg::Mean => out.push(named(Value::Number(mean))),
+            Agg::Min => out.push(named(self.least.value)),
+            Agg::Max => out.push(named(self.greatest.value)),
+            Agg::Last => out.push(named(self.last.value)),
+            Agg::MinMax => {
+                let (first, second) = if self.least.at <= self.greatest.at {
+                    (self.least, self.greatest)
+                } else {
+                    (self.greatest, self.least)
+                };
+                out.push(first);
+                if second.at != first.at {
+                    out.push(second);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Opening a directory: what is on disk becomes what is in memory.
+
+use crate::audit;
+use crate::db::{self, Pool, get_meta, read_catalogue, read_names, sqlite_error};
+use crate::dedup::Tracks;
+use crate::error::{Result, StoreError};
+use crate::log::{count, each_row};
+use crate::reader::Reader;
+use crate::record::Record;
+use crate::segment::{Segment, io_error, segment_path};
+use crate::state_file::{self, state_path};
+use crate::view::{Segments, Shared, View};
+use crate::{Recovered, StoredDevice, StoredRule};
+use model::{DeviceKey, Timestamp};
+use rusqlite::Connection;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How often a reader tries to get hold of files that a running hub may merge away meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// A directory in memory.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) view: View,
+    pub(crate) tracks: Tracks,
+    pub(crate) recovered: Recovered,
+    pub(crate) state_id: Option<u64>,
+    pub(crate) audit: audit::Head,
+    /// The received time of the oldest commit that is in no segment.
+    pub(crate) oldest_stamp: Option<Timestamp>,
+}
+
+/// Reads everything, as of one moment.
+pub(crate) fn read(conn: &mut Connection, dir: &Path) -> Result<Opened> {
+    let failed = sqlite_error("recovering");
+    // A read transaction: all that follows is of the same commit.
+    let tx = conn.transaction().map_err(failed)?;
+    db::check_format(&tx)?;
+    let sealed: u64 = get_meta(&tx, "sealed")?.unwrap_or(0);
+    let state_id: Option<u64> = get_meta(&tx, "state_id")?;
+    let state = match state_id {
+        Some(id) => {
+            let path = state_path(dir, id);
+            let bytes = std::fs::read(&path).map_err(io_error("reading", &path))?;
+            state_file::decode(&bytes)?
+        }
+        None => state_file::State::default(),
+    };
+    let mut segments = Vec::new();
+    for row in read_catalogue(&tx)? {
+        let segment = Segment::new(dir, row);
+        segment.check_size()?;
+        segments.push(Arc::new(segment));
+    }
+    let mut view = View {
+        devices: state.devices,
+        totals: state.totals,
+        segments: Arc::new(Segments::of(segments)),
+        expired_readings: get_meta(&tx, "expired_readings")?.unwrap_or(0),
+        ledger_expired: get_meta::<i64>(&tx, "ledger_expired")?.is_some(),
+        last_commit: sealed,
+        last_event: crate::events::range(&tx)?
+            .map(|(_, newest)| newest)
+            .max(get_meta(&tx, "last_event")?)
+            .unwrap_or(0),
+        ..View::default()
+    };
+    let mut tracks = state.tracks;
+    let mut last_stamp = Timestamp::from_millis(get_meta(&tx, "sealed_stamp")?.unwrap_or(0));
+    let mut oldest_stamp = None;
+    each_row(&tx, sealed, &mut |seq, body| {
+        let record = Record::open(body)?;
+        let counted = count(&record)?;
+        for (device, cell) in counted.device_cells() {
+            if cell.part.leads() {
+                tracks
+                    .entry(device)
+                    .or_default()
+                    .put(cell.metric, cell.observed);
+            }
+        }
+        view.apply(record.stamp, &counted.parts, &counted.cells);
+        view.last_commit = seq;
+        last_stamp = record.stamp;
+        oldest_stamp.get_or_insert(record.stamp);
+        Ok(true)
+    })?;
+    let audit = audit::read_head(&tx)?;
+    let recovered = Recovered {
+        checkpoint: state_id.map(|_| state.checkpoint),
+        sealed,
+        devices: read_devices(&tx)?,
+        rules: read_rules(&tx)?,
+        alarms: crate::alarms::read_open(&tx)?,
+        metrics: read_names(&tx, "metric")?,
+        drivers: read_names(&tx, "driver")?,
+        salt: get_meta(&tx, "salt")?
+            .ok_or_else(|| StoreError::Damaged("the database has no salt".to_owned()))?,
+        last_stamp,
+        last_commit: view.last_commit,
+        last_event: view.last_event,
+        audit_head: audit.hash,
+    };
+    Ok(Opened {
+        view,
+        tracks,
+        recovered,
+        state_id,
+        audit,
+        oldest_stamp,
+    })
+}
+
+fn read_devices(conn: &Connection) -> Result<Vec<StoredDevice>> {
+    let failed = sqlite_error("reading devices");
+    let mut query = conn
+        .prepare("SELECT key, json, secret, grid FROM device WHERE gone = 0 ORDER BY key")
+        .map_err(failed)?;
+    let mut rows = query.query([]).map_err(failed)?;
+    let mut devices = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let key: u32 = row.get(0).map_err(failed)?;
+        let json: String = row.get(1).map_err(failed)?;
+        devices.push(StoredDevice {
+            key: DeviceKey(key),
+            device: serde_json::from_str(&json)
+                .map_err(|error| StoreError::Damaged(format!("device {key}: {error}")))?,
+            secret_hash: row.get(2).map_err(failed)?,
+            grid: row.get(3).map_err(failed)?,
+        });
+    }
+    Ok(devices)
+}
+
+fn read_rules(conn: &Connection) -> Result<Vec<StoredRule>> {
+    let failed = sqlite_error("reading rules");
+    let mut query = conn
+        .prepare("SELECT id, revision, spec FROM rule ORDER BY id")
+        .map_err(failed)?;
+    let mut rows = query.query([]).map_err(failed)?;
+    let mut rules = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let id: String = row.get(0).map_err(failed)?;
+        let spec: String = row.get(2).map_err(failed)?;
+        rules.push(StoredRule {
+            spec: serde_json::from_str(&spec)
+                .map_err(|error| StoreError::Damaged(format!("rule `{id}`: {error}")))?,
+            revision: row.get(1).map_err(failed)?,
+            id,
+        });
+    }
+    Ok(rules)
+}
+
+/// Deletes every file that the catalogue does not name, and tells the greatest number among all.
+pub(crate) fn sweep(conn: &Connection, dir: &Path) -> Result<u64> {
+    let mut known = HashSet::new();
+    let mut greatest: u64 = get_meta(conn, "next_id")?.unwrap_or(0);
+    for row in read_catalogue(conn)? {
+        known.insert(segment_path(dir, row.day, row.id));
+        greatest = greatest.max(row.id);
+    }
+    if let Some(id) = get_meta::<u64>(conn, "state_id")? {
+        known.insert(state_path(dir, id));
+        greatest = greatest.max(id);
+    }
+    let mut folders = vec![dir.join("state")];
+    for entry in list(&dir.join("segments"))? {
+        folders.push(entry);
+    }
+    for folder in folders {
+        for path in list(&folder)? {
+            let stem = path.file_name().and_then(|name| name.to_str());
+            let id = stem.and_then(|name| name.split('.').next()?.parse::<u64>().ok());
+            greatest = greatest.max(id.unwrap_or(0));
+            if !known.contains(&path) {
+                std::fs::remove_file(&path).map_err(io_error("deleting", &path))?;
+                tracing::info!(file = %path.display(), "leftover file deleted");
+            }
+        }
+    }
+    Ok(greatest)
+}
+
+fn list(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let failed = io_error("listing", folder);
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(entry.map_err(&failed)?.path());
+    }
+    Ok(paths)
+}
+
+/// Opens a data directory for reading, beside a running hub or alone. The reader shows the
+/// readings as they were when it was opened; tables, such as events, as they are.
+pub fn open_read_only(dir: &Path) -> Result<(Reader, Recovered)> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let pool = Pool::new(dir);
+        let opened = {
+            let mut conn = pool.take()?;
+            read(&mut conn, dir).and_then(|opened| {
+                // With the files in hand it does not matter what a running hub merges away.
+                for segment in opened.view.segments.all() {
+                    segment.file()?;
+                }
+                Ok(opened)
+            })
+        };
+        match opened {
+            Ok(opened) => {
+                let recovered = opened.recovered;
+                let shared = Shared::new(dir.to_owned(), pool, opened.view, u64::MAX);
+                shared.put_names(recovered.metrics.clone(), recovered.drivers.clone());
+                let reader = Reader {
+                    shared: Arc::new(shared),
+                };
+                return Ok((reader, recovered));
+            }
+            Err(StoreError::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound && attempts < ATTEMPTS => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

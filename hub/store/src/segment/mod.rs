@@ -1,0 +1,15 @@
+//! Immutable Parquet files with what has left the log.
+
+mod file;
+mod ledger_file;
+mod merge;
+mod read;
+mod rows;
+mod write;
+
+pub(crate) use file::{Kind, Segment, SegmentRow, segment_path};
+pub(crate) use ledger_file::{merge_ledgers, read_ledger, write_ledger};
+pub(crate) use merge::merge_data;
+pub(crate) use read::{MetaCache, SegmentReader};
+pub(crate) use rows::{RowCell, RowKey, Rows};
+pub(crate) use write::{SegmentWriter, Written, io_error, sync_folder};

@@ -1,0 +1,438 @@
+//! Reads a segment: a device's rows by the page index, or a whole slice.
+
+use super::file::Segment;
+use super::rows::{RowCell, RowKey, Rows};
+use super::write::{FIXED, SLICES_KEY, parquet_error};
+use crate::cell::{Cell, Column, Part};
+use crate::error::{Result, StoreError};
+use bytes::Bytes;
+use parquet::column::reader::ColumnReaderImpl;
+use parquet::data_type::{DataType, DoubleType, Int32Type, Int64Type};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::serialized_reader::SerializedPageReader;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Memory that opened segments' indexes may take together.
+const META_BYTES_MAX: usize = 24 << 20;
+
+/// Reads at positions, so that concurrent readers of one file do not share an offset.
+#[derive(Clone, Debug)]
+pub(crate) struct Positioned {
+    file: Arc<File>,
+    len: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct At {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for At {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Length for Positioned {
+    fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+impl ChunkReader for Positioned {
+    type T = BufReader<At>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        Ok(BufReader::new(At {
+            file: Arc::clone(&self.file),
+            at: start,
+        }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        // A damaged footer could ask for any length.
+        if start.saturating_add(length as u64) > self.len {
+            return Err(parquet::errors::ParquetError::EOF(format!(
+                "{length} bytes at {start} of a file of {}",
+                self.len
+            )));
+        }
+        let mut buffer = vec![0; length];
+        self.file.read_exact_at(&mut buffer, start)?;
+        Ok(buffer.into())
+    }
+}
+
+/// What the slices of a segment span.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Slice {
+    pub(crate) observed: (i64, i64),
+    pub(crate) received: (i64, i64),
+    pub(crate) rows: usize,
+}
+
+/// A footer, as far as reading needs it.
+#[derive(Debug)]
+pub(crate) struct Meta {
+    parquet: ParquetMetaData,
+    /// The columns of metrics with their place in the file.
+    columns: Vec<(usize, Column)>,
+    pub(crate) slices: Vec<Slice>,
+}
+
+/// Footers of segments that were read lately.
+#[derive(Debug, Default)]
+pub(crate) struct MetaCache {
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    metas: HashMap<u64, (Arc<Meta>, usize, u64)>,
+    bytes: usize,
+    uses: u64,
+}
+
+impl MetaCache {
+    fn get(&self, id: u64) -> Option<Arc<Meta>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.uses += 1;
+        let uses = held.uses;
+        let (meta, _, used) = held.metas.get_mut(&id)?;
+        *used = uses;
+        Some(Arc::clone(meta))
+    }
+
+    fn put(&self, id: u64, meta: &Arc<Meta>) {
+        let bytes = meta.parquet.memory_size();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = &mut *held;
+        while held.bytes + bytes > META_BYTES_MAX {
+            let oldest = held.metas.iter().min_by_key(|(_, (_, _, used))| *used);
+            let Some((&oldest, _)) = oldest else { break };
+            if let Some((_, freed, _)) = held.metas.remove(&oldest) {
+                held.bytes -= freed;
+            }
+        }
+        if held
+            .metas
+            .insert(id, (Arc::clone(meta), bytes, held.uses))
+            .is_none()
+        {
+            held.bytes += bytes;
+        }
+    }
+
+    /// Opens a segment for reading; `metrics` are the names by key.
+    pub(crate) fn open(&self, segment: &Segment, metrics: &[String]) -> Result<SegmentReader> {
+        let source = Positioned {
+            file: segment.file()?,
+            len: segment.row.bytes,
+        };
+        let meta = match self.get(segment.row.id) {
+            Some(meta) => meta,
+            None => {
+                let meta = Arc::new(read_meta(&source, metrics)?);
+                self.put(segment.row.id, &meta);
+                meta
+            }
+        };
+        Ok(SegmentReader {
+            source: Arc::new(source),
+            meta,
+        })
+    }
+}
+
+pub(crate) fn read_parquet_meta(source: &Positioned) -> Result<ParquetMetaData> {
+    ParquetMetaDataReader::new()
+        .with_page_index_policy(PageIndexPolicy::Optional)
+        .parse_and_finish(source)
+        .map_err(parquet_error("reading a segment's footer"))
+}
+
+impl Positioned {
+    pub(crate) fn open(segment: &Segment) -> Result<Self> {
+        Ok(Self {
+            file: segment.file()?,
+            len: segment.row.bytes,
+        })
+    }
+}
+
+fn read_meta(source: &Positioned, metrics: &[String]) -> Result<Meta> {
+    let parquet = read_parquet_meta(source)?;
+    let keys: HashMap<&str, u16> = metrics.iter().map(String::as_str).zip(0u16..).collect();
+    let mut columns = Vec::new();
+    let schema = parquet.file_metadata().schema_descr();
+    for (place, descr) in schema.columns().iter().enumerate().skip(FIXED.len()) {
+        let name = descr.name();
+        let (metric, part) = match name.split_once('.') {
+            None => (name, Some(Part::Number)),
+            Some((metric, suffix)) => {
+                let of = |part: &Part| part.suffix().strip_prefix('.') == Some(suffix);
+                (metric, Part::ALL.into_iter().find(of))
+            }
+        };
+        let (Some(&metric), Some(part)) = (keys.get(metric), part) else {
+            return Err(StoreError::Damaged(format!("unknown column `{name}`")));
+        };
+        columns.push((place, Column { metric, part }));
+    }
+    let slices = read_slices(&parquet)?;
+    Ok(Meta {
+        parquet,
+        columns,
+        slices,
+    })
+}
+
+fn read_slices(parquet: &ParquetMetaData) -> Result<Vec<Slice>> {
+    let damaged = || StoreError::Damaged("a segment's slices do not match its footer".to_owned());
+    let text = parquet
+        .file_metadata()
+        .key_value_metadata()
+        .and_then(|all| all.iter().find(|entry| entry.key == SLICES_KEY))
+        .and_then(|entry| entry.value.as_deref())
+        .ok_or_else(damaged)?;
+    let mut slices = Vec::new();
+    for (slice, group) in text.split(';').zip(parquet.row_groups()) {
+        let bounds: Vec<i64> = slice.split(',').filter_map(|n| n.parse().ok()).collect();
+        let &[t0, t1, r0, r1] = bounds.as_slice() else {
+            return Err(damaged());
+        };
+        slices.push(Slice {
+            observed: (t0, t1),
+            received: (r0, r1),
+            rows: usize::try_from(group.num_rows()).map_err(|_| damaged())?,
+        });
+    }
+    if slices.len() != parquet.num_row_groups() {
+        return Err(damaged());
+    }
+    Ok(slices)
+}
+
+/// A segment that is open for reading.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentReader {
+    source: Arc<Positioned>,
+    pub(crate) meta: Arc<Meta>,
+}
+
+impl SegmentReader {
+    /// Gives the columns that the file has.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = Column> + '_ {
+        self.meta.columns.iter().map(|(_, column)| *column)
+    }
+
+    /// Collects the cells of a device with device times in the range, of one metric or of all.
+    pub(crate) fn device_cells(
+        &self,
+        device: u32,
+        observed: Range<i64>,
+        metric: Option<u16>,
+        out: &mut Vec<Cell>,
+    ) -> Result<()> {
+        for (group, slice) in self.meta.slices.iter().enumerate() {
+            if slice.observed.1 < observed.start || slice.observed.0 >= observed.end {
+                continue;
+            }
+            for pages in self.pages_of(group, slice.rows, device) {
+                self.page_cells(group, pages, (device, &observed, metric), out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the rows of the pages in which a device can be; they are next to one another.
+    fn pages_of(&self, group: usize, rows: usize, device: u32) -> Option<Range<usize>> {
+        let device = device.cast_signed();
+        let index = self.meta.parquet.page_index_for_row_group(group);
+        let (Some(ColumnIndexMetaData::INT32(bounds)), Some(pages)) =
+            (index.column_index(0), index.page_locations(0))
+        else {
+            return Some(0..rows);
+        };
+        let row_at = |page: Option<&parquet::file::page_index::offset_index::PageLocation>| {
+            page.map_or(rows, |page| {
+                usize::try_from(page.first_row_index).unwrap_or(rows)
+            })
+        };
+        let maxima = bounds.max_values();
+        let minima = bounds.min_values();
+        let first = maxima.partition_point(|max| *max < device);
+        let end = minima.partition_point(|min| *min <= device);
+        (first < end).then(|| row_at(pages.get(first))..row_at(pages.get(end)))
+    }
+
+    fn page_cells(
+        &self,
+        group: usize,
+        rows: Range<usize>,
+        (device, observed, metric): (u32, &Range<i64>, Option<u16>),
+        out: &mut Vec<Cell>,
+    ) -> Result<()> {
+        let devices = self.required::<Int32Type>(group, 0, rows.clone())?;
+        let wanted = device.cast_signed();
+        let before = devices.partition_point(|found| *found < wanted);
+        let until = devices.partition_point(|found| *found <= wanted);
+        let own = rows.start + before..rows.start + until;
+        if own.is_empty() {
+            return Ok(());
+        }
+        let times = self.required::<Int64Type>(group, 1, own.clone())?;
+        let before = times.partition_point(|at| *at < observed.start);
+        let until = times.partition_point(|at| *at < observed.end);
+        let times = times.get(before..until).unwrap_or_default();
+        let own = own.start + before..own.start + until;
+        if own.is_empty() {
+            return Ok(());
+        }
+        let deltas = self.required::<Int64Type>(group, 2, own.clone())?;
+        let qualities = self.required::<Int32Type>(group, 3, own.clone())?;
+        let drivers = self.required::<Int32Type>(group, 4, own.clone())?;
+        for &(place, column) in &self.meta.columns {
+            if metric.is_some_and(|metric| metric != column.metric) {
+                continue;
+            }
+            let (levels, values) = self.optional(group, place, own.clone())?;
+            let mut values = values.into_iter();
+            let shared = times.iter().zip(&deltas).zip(&qualities).zip(&drivers);
+            for (level, (((at, delta), quality), driver)) in levels.iter().zip(shared) {
+                if *level == 0 {
+                    continue;
+                }
+                let Some(value) = values.next() else { break };
+                out.push(Cell {
+                    observed: *at,
+                    received: at.wrapping_add(*delta),
+                    value,
+                    metric: column.metric,
+                    driver: narrow(*driver),
+                    quality: narrow(*quality),
+                    part: column.part,
+                    late: false,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a whole slice.
+    pub(crate) fn slice(&self, group: usize) -> Result<Rows> {
+        let damaged = || StoreError::Damaged("no such slice".to_owned());
+        let count = self.meta.slices.get(group).ok_or_else(damaged)?.rows;
+        let devices = self.required::<Int32Type>(group, 0, 0..count)?;
+        let times = self.required::<Int64Type>(group, 1, 0..count)?;
+        let deltas = self.required::<Int64Type>(group, 2, 0..count)?;
+        let qualities = self.required::<Int32Type>(group, 3, 0..count)?;
+        let drivers = self.required::<Int32Type>(group, 4, 0..count)?;
+        let mut columns = Vec::new();
+        let mut cells = 0;
+        for &(place, column) in &self.meta.columns {
+            let (levels, values) = self.optional(group, place, 0..count)?;
+            cells += values.len();
+            // Most columns belong to one kind of device and are empty elsewhere.
+            if !values.is_empty() {
+                columns.push((column, levels.into_iter(), values.into_iter()));
+            }
+        }
+        let mut rows = Rows::default();
+        rows.reserve(count, cells);
+        let shared = devices.iter().zip(&times).zip(&deltas);
+        for (((device, at), delta), (quality, driver)) in shared.zip(qualities.iter().zip(&drivers))
+        {
+            let key = RowKey {
+                device: device.cast_unsigned(),
+                observed: *at,
+                received: at.wrapping_add(*delta),
+                driver: narrow(*driver),
+                quality: narrow(*quality),
+            };
+            let cells = columns.iter_mut().filter_map(|(column, levels, values)| {
+                let present = levels.next()? != 0;
+                let value = if present { values.next()? } else { return None };
+                Some(RowCell {
+                    column: *column,
+                    value,
+                })
+            });
+            rows.push(key, cells);
+        }
+        Ok(rows)
+    }
+
+    fn required<T: DataType>(
+        &self,
+        group: usize,
+        place: usize,
+        rows: Range<usize>,
+    ) -> Result<Vec<T::T>> {
+        read_rows::<T>(&self.source, &self.meta.parquet, (group, place), rows, None)
+    }
+
+    fn optional(
+        &self,
+        group: usize,
+        place: usize,
+        rows: Range<usize>,
+    ) -> Result<(Vec<i16>, Vec<f64>)> {
+        let mut levels = Vec::with_capacity(rows.len());
+        let at = (group, place);
+        let parquet = &self.meta.parquet;
+        let values = read_rows::<DoubleType>(&self.source, parquet, at, rows, Some(&mut levels))?;
+        Ok((levels, values))
+    }
+}
+
+fn narrow<T: TryFrom<i32> + Default>(value: i32) -> T {
+    T::try_from(value).unwrap_or_default()
+}
+
+/// Reads some rows of one column of one slice, skipping whole pages before them.
+pub(crate) fn read_rows<T: DataType>(
+    source: &Arc<Positioned>,
+    parquet: &ParquetMetaData,
+    (group, place): (usize, usize),
+    rows: Range<usize>,
+    mut levels: Option<&mut Vec<i16>>,
+) -> Result<Vec<T::T>> {
+    let failed = parquet_error("reading a segment");
+    let metadata = parquet.row_group(group);
+    let total = usize::try_from(metadata.num_rows()).unwrap_or(0);
+    let pages = parquet
+        .page_index_for_row_group(group)
+        .page_locations(place)
+        .cloned();
+    let pages = SerializedPageReader::new(Arc::clone(source), metadata.column(place), total, pages)
+        .map_err(&failed)?;
+    let descr = metadata.schema_descr().column(place);
+    let mut reader = ColumnReaderImpl::<T>::new(descr, Box::new(pages));
+    let short = || StoreError::Damaged("a column ends before its slice".to_owned());
+    if reader.skip_records(rows.start).map_err(&failed)? != rows.start {
+        return Err(short());
+    }
+    let mut values = Vec::with_capacity(if levels.is_some() { 0 } else { rows.len() });
+    let mut read = 0;
+    while read < rows.len() {
+        let (count, _, _) = reader
+            .read_records(rows.len() - read, levels.as_deref_mut(), None, &mut values)
+            .map_err(&failed)?;
+        if count == 0 {
+            return Err(short());
+        }
+        read += count;
+    }
+    Ok(values)
+}

@@ -1,0 +1,215 @@
+//! The rows that a group writes beside its log row.
+
+use crate::audit;
+use crate::db::put_meta;
+use crate::db::sqlite_error;
+use crate::{StoredDevice, error::Result};
+use model::{AlarmRow, DeviceKey, Event, Reason, Timestamp};
+use rusqlite::{Connection, params};
+
+/// Frames kept in quarantine.
+const QUARANTINE_MAX: i64 = 10_000;
+
+/// Something to write in the transaction of a group.
+#[derive(Debug)]
+pub(crate) enum Op {
+    Event {
+        at: Timestamp,
+        event: Event,
+    },
+    Alarm(Box<AlarmRow>),
+    PutDevice(Box<StoredDevice>),
+    DeleteDevice(DeviceKey),
+    PutRule {
+        id: String,
+        revision: u64,
+        spec: String,
+    },
+    DeleteRule(String),
+    Change(String),
+    Audit {
+        actor: String,
+        role: String,
+        action: String,
+        subject: String,
+        detail: String,
+    },
+    Cursor {
+        name: String,
+        seq: u64,
+    },
+    Quarantine {
+        driver: u16,
+        device: Option<DeviceKey>,
+        reason: Reason,
+        detail: String,
+        bytes: Vec<u8>,
+    },
+    Idempotency {
+        key: String,
+        response: String,
+    },
+}
+
+/// What every row of a group may need to know.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) commit: u64,
+    pub(crate) stamp: Timestamp,
+    pub(crate) audit: audit::Head,
+}
+
+fn json_of(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+impl Op {
+    pub(crate) fn execute(&self, conn: &Connection, cx: &mut Context) -> Result<()> {
+        match self {
+            Self::Audit { .. } => self.audit(conn, cx),
+            other => other.write(conn, cx),
+        }
+        .map_err(sqlite_error("writing a group"))
+    }
+
+    fn write(&self, conn: &Connection, cx: &Context) -> rusqlite::Result<()> {
+        match self {
+            Self::Event { at, event } => put_event(conn, *at, event),
+            Self::Alarm(row) => put_alarm(conn, row),
+            Self::PutDevice(device) => put_device(conn, device),
+            Self::DeleteDevice(key) => conn
+                .prepare_cached("UPDATE device SET gone = 1 WHERE key = ?1")?
+                .execute([key.0])
+                .map(drop),
+            Self::PutRule { id, revision, spec } => conn
+                .prepare_cached("INSERT OR REPLACE INTO rule VALUES (?1, ?2, ?3)")?
+                .execute(params![id, revision, spec])
+                .map(drop),
+            Self::DeleteRule(id) => conn
+                .prepare_cached("DELETE FROM rule WHERE id = ?1")?
+                .execute([id])
+                .map(drop),
+            Self::Change(json) => conn
+                .prepare_cached("INSERT INTO change (seq, stamp, json) VALUES (?1, ?2, ?3)")?
+                .execute(params![cx.commit, cx.stamp.millis(), json])
+                .map(drop),
+            Self::Cursor { name, seq } => conn
+                .prepare_cached("INSERT OR REPLACE INTO cursor VALUES (?1, ?2)")?
+                .execute(params![name, seq])
+                .map(drop),
+            Self::Quarantine {
+                driver,
+                device,
+                reason,
+                detail,
+                bytes,
+            } => {
+                conn.prepare_cached(
+                    "INSERT INTO quarantine (at, driver, device, reason, detail, bytes)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![
+                    cx.stamp.millis(),
+                    driver,
+                    device.map(|key| key.0),
+                    reason.as_ref(),
+                    detail,
+                    bytes
+                ])?;
+                let oldest = conn.last_insert_rowid() - QUARANTINE_MAX;
+                conn.prepare_cached("DELETE FROM quarantine WHERE id <= ?1")?
+                    .execute([oldest])
+                    .map(drop)
+            }
+            Self::Idempotency { key, response } => conn
+                .prepare_cached("INSERT OR REPLACE INTO idempotency VALUES (?1, ?2, ?3)")?
+                .execute(params![key, cx.stamp.millis(), response])
+                .map(drop),
+            Self::Audit { .. } => Ok(()),
+        }
+    }
+
+    fn audit(&self, conn: &Connection, cx: &mut Context) -> rusqlite::Result<()> {
+        let Self::Audit {
+            actor,
+            role,
+            action,
+            subject,
+            detail,
+        } = self
+        else {
+            return Ok(());
+        };
+        let (seq, hash) = cx
+            .audit
+            .link(cx.stamp, [actor, role, action, subject, detail]);
+        conn.prepare_cached("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+            .execute(params![
+                seq,
+                cx.stamp.millis(),
+                actor,
+                role,
+                action,
+                subject,
+                detail,
+                hash
+            ])?;
+        put_meta(conn, "audit_links", seq)
+    }
+}
+
+fn put_event(conn: &Connection, at: Timestamp, event: &Event) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![
+            event.seq,
+            at.millis(),
+            event.kind,
+            event.subject,
+            event.severity.map(model::Severity::name),
+            event.grid,
+            event.json
+        ])
+        .map(drop)
+}
+
+fn put_alarm(conn: &Connection, row: &AlarmRow) -> rusqlite::Result<()> {
+    // What a person may type into the search field, in one place.
+    let words = [
+        row.title.as_str(),
+        row.device.as_str(),
+        row.site.as_deref().unwrap_or_default(),
+        &row.rule,
+        &row.id,
+    ]
+    .join("\n")
+    .to_lowercase();
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO alarm VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        row.id,
+        row.raised_at.millis(),
+        row.state.name(),
+        row.severity.name(),
+        row.kind,
+        row.device.as_str(),
+        row.grid,
+        row.rule,
+        words,
+        json_of(row)?
+    ])
+    .map(drop)
+}
+
+fn put_device(conn: &Connection, device: &StoredDevice) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, 0)")?
+        .execute(params![
+            device.key.0,
+            device.device.id.as_str(),
+            json_of(&device.device)?,
+            device.secret_hash.as_ref().map(<[u8; 32]>::as_slice),
+            device.grid
+        ])
+        .map(drop)
+}
