@@ -11,6 +11,7 @@ use crate::segment::{Kind, Segment, read_ledger};
 use crate::state_file::{self, state_path};
 use crate::view::View;
 use rusqlite::Connection;
+use std::sync::Arc;
 
 impl Reader {
     /// Computes every check sum again and compares whatever is known twice. What is wrong is in
@@ -170,7 +171,7 @@ fn check_segment(segment: &Segment) -> Result<Option<String>> {
 
 /// The same counts from several sources, as of one moment.
 struct Sums {
-    segments: std::sync::Arc<crate::view::Segments>,
+    segments: Arc<crate::view::Segments>,
     total: Tally,
     in_memory: Tally,
     expired_readings: u64,
@@ -193,7 +194,7 @@ impl Sums {
             in_memory.add(&tally);
         }
         Self {
-            segments: view.segments.clone(),
+            segments: Arc::clone(&view.segments),
             total,
             in_memory,
             expired_readings: view.expired_readings,

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::segment::Segment;
 use crate::view::{PartCount, Shared};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Instants that may be remembered together; at about 20 bytes each.
@@ -106,14 +107,14 @@ impl Dedup {
         staged: Staged<'_>,
     ) -> Result<bool> {
         let track = self.tracks.entry(device).or_default();
-        match track.last(metric) {
-            Some(last) if observed == last => return Ok(false),
-            Some(last) if observed < last => {
-                if self.is_stored(shared, (device, metric, observed), staged)? {
-                    return Ok(false);
-                }
-            }
-            _ => {}
+        let age = track.last(metric).map(|last| observed.cmp(&last));
+        let is_stored = match age {
+            None | Some(Ordering::Greater) => false,
+            Some(Ordering::Equal) => true,
+            Some(Ordering::Less) => self.is_stored(shared, (device, metric, observed), staged)?,
+        };
+        if is_stored {
+            return Ok(false);
         }
         let track = self.tracks.entry(device).or_default();
         track.put(metric, observed);
@@ -226,7 +227,10 @@ fn load(shared: &Shared, (device, day): (u32, i64), scope: Scope) -> Result<Day>
     let wanted = |cell: &Cell| day_of(cell.observed) == day && cell.observed >= from;
     let (mut cells, segments) = {
         let view = shared.view();
-        (view.device_cells(device, wanted), view.segments.clone())
+        (
+            view.device_cells(device, wanted),
+            Arc::clone(&view.segments),
+        )
     };
     if matches!(scope, Scope::Segments(_)) {
         let metrics = shared.metric_names();

@@ -199,6 +199,10 @@ impl Group {
     }
 
     /// Adds a link to the audit chain; `detail` is JSON text.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the columns of one flat row, in the order of the table"
+    )]
     pub fn audit(&mut self, actor: &str, role: &str, action: &str, subject: &str, detail: &str) {
         self.ops.push(Op::Audit {
             actor: actor.to_owned(),
@@ -218,6 +222,10 @@ impl Group {
     }
 
     /// Keeps a frame that could not be decoded, in a ring of the last 10,000.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the columns of one flat row, in the order of the table"
+    )]
     pub fn quarantine(
         &mut self,
         driver: u16,

@@ -74,7 +74,10 @@ impl Reader {
         let (cells, segments) = {
             let view = self.shared.view();
             let wanted = |cell: &Cell| cell.metric == metric && span.contains(&cell.observed);
-            (view.device_cells(device, wanted), view.segments.clone())
+            (
+                view.device_cells(device, wanted),
+                Arc::clone(&view.segments),
+            )
         };
         let mut in_memory = BTreeMap::<i64, Vec<Cell>>::new();
         for cell in cells {

@@ -6,6 +6,7 @@ use crate::reader::{Ledger, Reader};
 use crate::segment::read_ledger;
 use model::{Counts, DeviceKey, Reason, Timestamp};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 pub(crate) const MINUTE_MS: i64 = 60_000;
 
@@ -165,7 +166,7 @@ impl Reader {
             for (minute, tally) in minutes_of(&view.cells, &view.beside) {
                 add(minute, &tally);
             }
-            (view.segments.clone(), view.frozen.clone())
+            (Arc::clone(&view.segments), view.frozen.clone())
         };
         if let Some(frozen) = frozen {
             for (minute, tally) in minutes_of(&frozen.cells, &frozen.beside) {

@@ -38,58 +38,18 @@ pub(crate) fn read(conn: &mut Connection, dir: &Path) -> Result<Opened> {
     // A read transaction: all that follows is of the same commit.
     let tx = conn.transaction().map_err(failed)?;
     db::check_format(&tx)?;
-    let sealed: u64 = get_meta(&tx, "sealed")?.unwrap_or(0);
-    let state_id: Option<u64> = get_meta(&tx, "state_id")?;
-    let state = match state_id {
-        Some(id) => {
-            let path = state_path(dir, id);
-            let bytes = std::fs::read(&path).map_err(io_error("reading", &path))?;
-            state_file::decode(&bytes)?
-        }
-        None => state_file::State::default(),
-    };
-    let mut segments = Vec::new();
-    for row in read_catalogue(&tx)? {
-        let segment = Segment::new(dir, row);
-        segment.check_size()?;
-        segments.push(Arc::new(segment));
-    }
-    let mut view = View {
-        devices: state.devices,
-        totals: state.totals,
-        segments: Arc::new(Segments::of(segments)),
-        expired_readings: get_meta(&tx, "expired_readings")?.unwrap_or(0),
-        ledger_expired: get_meta::<i64>(&tx, "ledger_expired")?.is_some(),
-        last_commit: sealed,
-        last_event: crate::events::range(&tx)?
-            .map(|(_, newest)| newest)
-            .max(get_meta(&tx, "last_event")?)
-            .unwrap_or(0),
-        ..View::default()
-    };
-    let mut tracks = state.tracks;
-    let mut last_stamp = Timestamp::from_millis(get_meta(&tx, "sealed_stamp")?.unwrap_or(0));
-    let mut oldest_stamp = None;
-    each_row(&tx, sealed, &mut |seq, body| {
-        let record = Record::open(body)?;
-        let counted = count(&record)?;
-        for (device, cell) in counted.device_cells() {
-            if cell.part.leads() {
-                tracks
-                    .entry(device)
-                    .or_default()
-                    .put(cell.metric, cell.observed);
-            }
-        }
-        view.apply(record.stamp, &counted.parts, &counted.cells);
-        view.last_commit = seq;
-        last_stamp = record.stamp;
-        oldest_stamp.get_or_insert(record.stamp);
-        Ok(true)
-    })?;
+    let Memory {
+        view,
+        tracks,
+        sealed,
+        state_id,
+        checkpoint,
+        last_stamp,
+        oldest_stamp,
+    } = read_memory(&tx, dir)?;
     let audit = audit::read_head(&tx)?;
     let recovered = Recovered {
-        checkpoint: state_id.map(|_| state.checkpoint),
+        checkpoint,
         sealed,
         devices: read_devices(&tx)?,
         rules: read_rules(&tx)?,
@@ -109,6 +69,78 @@ pub(crate) fn read(conn: &mut Connection, dir: &Path) -> Result<Opened> {
         recovered,
         state_id,
         audit,
+        oldest_stamp,
+    })
+}
+
+/// What the state file, the catalogue and the log make together.
+struct Memory {
+    view: View,
+    tracks: Tracks,
+    sealed: u64,
+    state_id: Option<u64>,
+    checkpoint: Option<Vec<u8>>,
+    last_stamp: Timestamp,
+    oldest_stamp: Option<Timestamp>,
+}
+
+fn read_memory(tx: &Connection, dir: &Path) -> Result<Memory> {
+    let sealed: u64 = get_meta(tx, "sealed")?.unwrap_or(0);
+    let state_id: Option<u64> = get_meta(tx, "state_id")?;
+    let state = match state_id {
+        Some(id) => {
+            let path = state_path(dir, id);
+            let bytes = std::fs::read(&path).map_err(io_error("reading", &path))?;
+            state_file::decode(&bytes)?
+        }
+        None => state_file::State::default(),
+    };
+    let mut segments = Vec::new();
+    for row in read_catalogue(tx)? {
+        let segment = Segment::new(dir, row);
+        segment.check_size()?;
+        segments.push(Arc::new(segment));
+    }
+    let mut view = View {
+        devices: state.devices,
+        totals: state.totals,
+        segments: Arc::new(Segments::of(segments)),
+        expired_readings: get_meta(tx, "expired_readings")?.unwrap_or(0),
+        ledger_expired: get_meta::<i64>(tx, "ledger_expired")?.is_some(),
+        last_commit: sealed,
+        last_event: crate::events::range(tx)?
+            .map(|(_, newest)| newest)
+            .max(get_meta(tx, "last_event")?)
+            .unwrap_or(0),
+        ..View::default()
+    };
+    let mut tracks = state.tracks;
+    let mut last_stamp = Timestamp::from_millis(get_meta(tx, "sealed_stamp")?.unwrap_or(0));
+    let mut oldest_stamp = None;
+    each_row(tx, sealed, &mut |seq, body| {
+        let record = Record::open(body)?;
+        let counted = count(&record)?;
+        for (device, cell) in counted.device_cells() {
+            if cell.part.leads() {
+                tracks
+                    .entry(device)
+                    .or_default()
+                    .put(cell.metric, cell.observed);
+            }
+        }
+        view.apply(record.stamp, &counted.parts, &counted.cells);
+        view.last_commit = seq;
+        last_stamp = record.stamp;
+        oldest_stamp.get_or_insert(record.stamp);
+        Ok(true)
+    })?;
+    Ok(Memory {
+        view,
+        tracks,
+        sealed,
+        state_id,
+        checkpoint: state_id.map(|_| state.checkpoint),
+        last_stamp,
         oldest_stamp,
     })
 }

@@ -8,6 +8,7 @@ use model::{DeviceKey, MetricKey, Quality, Reading, Series, Timestamp};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Readings handed over at once, about.
 const CHUNK_READINGS: usize = 8_192;
@@ -124,7 +125,7 @@ impl Reader {
                     .collect();
                 rows.push_device(*device, &mut cells);
             }
-            (rows, view.segments.clone())
+            (rows, Arc::clone(&view.segments))
         };
         let metrics = self.shared.metric_names();
         let mut waiting = Vec::new();

@@ -9,10 +9,6 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(low_byte(value));
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "only the lowest bits are meant"
-)]
 fn low_byte(value: u64) -> u8 {
     (value & 0x7f) as u8
 }

@@ -78,10 +78,6 @@ impl Segment {
         self.retired.store(true, Ordering::Release);
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Opens the file, once.
     pub(crate) fn file(&self) -> Result<Arc<File>> {
         if let Some(file) = self.file.get() {

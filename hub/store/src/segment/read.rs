@@ -248,7 +248,7 @@ impl SegmentReader {
             if slice.observed.1 < observed.start || slice.observed.0 >= observed.end {
                 continue;
             }
-            for pages in self.pages_of(group, slice.rows, device) {
+            if let Some(pages) = self.pages_of(group, slice.rows, device) {
                 self.page_cells(group, pages, (device, &observed, metric), out)?;
             }
         }

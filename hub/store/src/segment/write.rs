@@ -54,7 +54,7 @@ pub(crate) struct Written {
 
 /// Sums up what passes through.
 #[derive(Debug)]
-struct Summed<W> {
+pub(crate) struct Summed<W> {
     to: W,
     crc: crc32fast::Hasher,
     bytes: u64,
