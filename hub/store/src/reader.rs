@@ -137,6 +137,7 @@ pub struct Stats {
     pub head_cells: u64,
     pub database_bytes: u64,
     pub wal_bytes: u64,
+    pub disk_free_bytes: u64,
     pub last_commit: u64,
     pub last_event: u64,
 }
@@ -244,6 +245,10 @@ impl Reader {
         let size = |path: std::path::PathBuf| std::fs::metadata(path).map_or(0, |data| data.len());
         let database = database_path(&self.shared.dir);
         let wal = database.with_extension("db-wal");
+        let free = rustix::fs::statvfs(&self.shared.dir).map_err(|error| StoreError::Io {
+            what: "asking for free space".to_owned(),
+            source: error.into(),
+        })?;
         let view = self.shared.view();
         let frozen = view.frozen.as_ref().map_or(0, |frozen| frozen.count);
         let segments = view.segments.all().map(|segment| segment.row);
@@ -254,6 +259,7 @@ impl Reader {
             head_cells: (view.cell_count + frozen) as u64,
             database_bytes: size(database),
             wal_bytes: size(wal),
+            disk_free_bytes: free.f_bavail.saturating_mul(free.f_frsize),
             last_commit: view.last_commit,
             last_event: view.last_event,
         })
