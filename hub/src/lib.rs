@@ -1,1 +1,16 @@
-//! Placeholder.
+//! cityhub: an IoT sensing hub for a city's infrastructure.
+//!
+//! The program of `main.rs` is a thin list of commands over these modules.
+
+pub mod access;
+pub mod config;
+pub mod drivers;
+pub mod feed;
+pub mod grid;
+pub mod inventory;
+pub mod judge;
+pub mod rulebook;
+pub mod schema;
+pub mod stages;
+mod standing;
+pub mod writer;

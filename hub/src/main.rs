@@ -1,1 +1,315 @@
-fn main() {}
+//! `cityhub`: the commands of the hub.
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use hub::config::{ConfigError, Loaded, LogConfig};
+use hub::judge::{self, Archive};
+use hub::stages::{self, End};
+use hub::{access, inventory, rulebook, schema};
+use model::Timestamp;
+use sdk::{Devices, Role, SecretSalt};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use store::StoreError;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Bad usage or bad configuration.
+const EXIT_CONFIG: u8 = 2;
+/// The journal failed (EX_IOERR of sysexits.h).
+const EXIT_JOURNAL: u8 = 74;
+
+/// An IoT sensing hub for a city's infrastructure.
+#[derive(Debug, Parser)]
+#[command(name = "cityhub", version)]
+struct Cli {
+    /// Configuration file; `hub.toml` if it exists, else built-in defaults.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of everything that the hub keeps; wins over the configuration.
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the hub until SIGTERM or SIGINT.
+    Run,
+    /// Validates configuration, devices and rules, without opening a port or the data directory.
+    Check,
+    /// Prints the JSON Schema of the configuration.
+    Schema,
+    /// Acts as a fleet of sensors against a running hub.
+    Simulate(Box<sim::Args>),
+    /// Runs a rule set over stored history and prints the alarms as JSON lines.
+    Backtest(BacktestArgs),
+    /// Replays history and demands the same alarms; checks every checksum, sequence and count.
+    Verify,
+    /// Manages who may sign in.
+    Admin {
+        #[command(subcommand)]
+        command: AdminCommand,
+    },
+}
+
+#[derive(Debug, Args)]
+struct BacktestArgs {
+    /// Begin of the period: RFC 3339 or milliseconds.
+    #[arg(long)]
+    from: String,
+    /// End of the period: RFC 3339 or milliseconds.
+    #[arg(long)]
+    to: String,
+    /// A folder of rule files, or one file; without it the rules in force.
+    #[arg(long, value_name = "PATH")]
+    rules: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum AdminCommand {
+    /// Tokens of programs and people without a browser.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Makes a token and prints it once.
+    Add {
+        name: String,
+        /// viewer, officer, supervisor, engineer, admin, auditor or platform.
+        #[arg(long)]
+        role: String,
+    },
+    /// Takes a token away, at once.
+    Remove { name: String },
+}
+
+fn main() -> ExitCode {
+    match carry_out(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("cityhub: {error:#}"));
+            ExitCode::from(code_of(&error))
+        }
+    }
+}
+
+fn carry_out(cli: Cli) -> Result<ExitCode> {
+    let load = || hub::config::load(cli.config.as_deref(), cli.data_dir.as_deref());
+    match cli.command {
+        Command::Run => run(load()?),
+        Command::Check => check(&load()?),
+        Command::Schema => say(&serde_json::to_string_pretty(&schema::schema())?),
+        Command::Simulate(args) => simulate(*args),
+        Command::Backtest(args) => backtest(&load()?, &args),
+        Command::Verify => verify(&load()?),
+        Command::Admin {
+            command: AdminCommand::Token { command },
+        } => token(&load()?.config.data_dir, command),
+    }
+}
+
+/// Bad usage is 2, a journal that cannot be used is 74, anything else 1.
+fn code_of(error: &anyhow::Error) -> u8 {
+    let config = error.chain().any(|cause| {
+        cause.is::<ConfigError>()
+            || cause.is::<rules::RuleError>()
+            || cause.is::<model::CatalogueError>()
+    });
+    if config {
+        return EXIT_CONFIG;
+    }
+    match error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<StoreError>())
+    {
+        Some(StoreError::Locked(_) | StoreError::NewerFormat { .. }) => EXIT_CONFIG,
+        Some(_) => EXIT_JOURNAL,
+        None => 1,
+    }
+}
+
+fn say(text: &str) -> Result<ExitCode> {
+    writeln!(std::io::stdout(), "{text}").context("write to stdout")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn complain(text: &str) {
+    // If stderr is closed there is nobody to tell.
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+fn start_log(log: &LogConfig) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&log.level)
+        .with_context(|| format!("log.level `{}`", log.level))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let started = match log.format.as_str() {
+        "json" => builder.json().try_init(),
+        _ => builder.with_ansi(false).try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("start the log: {error}"))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder
+        .enable_all()
+        .thread_name("cityhub")
+        .build()
+        .context("start the runtime")
+}
+
+fn run(loaded: Loaded) -> Result<ExitCode> {
+    start_log(&loaded.config.log)?;
+    let runtime = runtime()?;
+    let end = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+        let asked = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        stages::run(loaded, asked).await
+    })?;
+    match end {
+        End::Stopped => Ok(ExitCode::SUCCESS),
+        End::JournalFailed(error) => {
+            tracing::error!(%error, "the journal failed; exiting so that a restart can recover");
+            // Not the runtime's own shutdown: nothing may be acknowledged any more.
+            runtime.shutdown_background();
+            Ok(ExitCode::from(EXIT_JOURNAL))
+        }
+    }
+}
+
+fn check(loaded: &Loaded) -> Result<ExitCode> {
+    let standing = stages::read_standing(loaded)?;
+    let mut count = 0;
+    if let Some(path) = &loaded.config.devices {
+        let register = Devices::new(SecretSalt([0; 16]));
+        let files = inventory::files(path)
+            .map_err(|error| loaded.error("devices", format!("{error:#}")))?;
+        for file in files {
+            let rows = inventory::read(&file, &standing.catalogue, &register)
+                .map_err(|error| loaded.error("devices", format!("{error:#}")))?;
+            for row in rows {
+                count += 1;
+                register.put([sdk::DeviceEntry {
+                    key: model::DeviceKey(count),
+                    device: row.device,
+                    secret: None,
+                    grid: None,
+                }]);
+            }
+        }
+    }
+    let rules = standing.rules.map_or(0, |rules| rules.len());
+    let drivers = loaded.config.drivers.len();
+    say(&format!(
+        "fine: {drivers} drivers, {count} devices, {rules} rules"
+    ))
+}
+
+fn simulate(args: sim::Args) -> Result<ExitCode> {
+    start_log(&LogConfig::default())?;
+    runtime()?.block_on(sim::run(args)).context("simulate")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open_archive(loaded: &Loaded) -> Result<Archive> {
+    let standing = stages::read_standing(loaded)?;
+    Archive::open(
+        &loaded.config.data_dir,
+        &standing.catalogue,
+        loaded.config.intake.lateness_s,
+    )
+}
+
+fn backtest(loaded: &Loaded, args: &BacktestArgs) -> Result<ExitCode> {
+    let archive = open_archive(loaded)?;
+    let usage = |what: &str, error: model::InvalidTimestamp| loaded.error(what, error.to_string());
+    let from = Timestamp::parse(&args.from).map_err(|error| usage("--from", error))?;
+    let to = Timestamp::parse(&args.to).map_err(|error| usage("--to", error))?;
+    let rules = match &args.rules {
+        Some(path) => read_rules(path, &archive)?,
+        None => archive.rules_in_force()?,
+    };
+    let started = tokio::time::Instant::now();
+    let outcome = archive.backtest(rules, from, to)?;
+    for span in &outcome.spans {
+        say(&archive.show(span).to_string())?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    complain(&format!(
+        "{} alarms from {} readings in {seconds:.2} s",
+        outcome.spans.len(),
+        outcome.readings
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_rules(path: &Path, archive: &Archive) -> Result<BTreeMap<String, rules::RuleSpec>> {
+    if path.is_dir() {
+        return rulebook::read(path, &archive.catalogue);
+    }
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {name}"))?;
+    let rules = rules::parse_toml(&name, &text)?;
+    for (_, spec) in &rules {
+        spec.validate(&archive.catalogue)?;
+    }
+    Ok(rules.into_iter().collect())
+}
+
+fn verify(loaded: &Loaded) -> Result<ExitCode> {
+    let verdict = judge::verify(&open_archive(loaded)?)?;
+    let report = &verdict.report;
+    for problem in &verdict.problems {
+        complain(problem);
+    }
+    let ledger = serde_json::to_string(&report.ledger)?;
+    say(&format!(
+        "{} log rows, {} segments, {} readings, {} events, {} audit links, {} alarms; ledger {ledger}",
+        report.log_rows,
+        report.segments,
+        report.readings,
+        report.events,
+        report.audit_links,
+        verdict.alarms
+    ))?;
+    if verdict.problems.is_empty() {
+        return say("verified: checksums, sequence, ledger and alarm history agree");
+    }
+    complain(&format!("{} problems", verdict.problems.len()));
+    Ok(ExitCode::FAILURE)
+}
+
+fn token(data_dir: &Path, command: TokenCommand) -> Result<ExitCode> {
+    match command {
+        TokenCommand::Add { name, role } => {
+            let Some(role) = Role::parse(&role) else {
+                let known: Vec<&str> = Role::ALL.into_iter().map(Role::name).collect();
+                complain(&format!(
+                    "unknown role `{role}`; known: {}",
+                    known.join(", ")
+                ));
+                return Ok(ExitCode::from(EXIT_CONFIG));
+            };
+            say(&access::add_token(data_dir, &name, role)?)
+        }
+        TokenCommand::Remove { name } => {
+            access::remove_token(data_dir, &name)?;
+            say(&format!("token `{name}` is gone"))
+        }
+    }
+}

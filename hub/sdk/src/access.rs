@@ -116,7 +116,7 @@ pub type TokenTable = HashMap<TokenHash, Actor>;
 
 type Reload = dyn Fn() -> Option<TokenTable> + Send + Sync;
 
-/// Checks tokens; asks `reload` when it meets one that it does not know.
+/// Checks tokens, and asks `reload` each time whether they changed on disk.
 #[derive(Clone)]
 pub struct Access {
     table: Arc<RwLock<TokenTable>>,
@@ -143,21 +143,24 @@ impl Access {
 
     /// Tells who holds this token.
     pub fn check(&self, token: &str) -> Option<Actor> {
-        let hash = TokenHash::of(token);
-        if let Some(actor) = self.find(hash) {
-            return Some(actor);
-        }
-        let table = (self.reload)()?;
-        *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
-        self.find(hash)
+        self.refresh();
+        self.find(TokenHash::of(token))
     }
 
     /// Tells whether nobody at all can sign in.
     pub fn is_empty(&self) -> bool {
+        self.refresh();
         self.table
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .is_empty()
+    }
+
+    /// A token that was added or taken away counts at once, without a restart.
+    fn refresh(&self) {
+        if let Some(table) = (self.reload)() {
+            *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+        }
     }
 
     fn find(&self, hash: TokenHash) -> Option<Actor> {

@@ -1,0 +1,390 @@
+//! The whole configuration: built-in defaults, then the file, then `CITYHUB__…` variables.
+
+mod locate;
+
+pub use locate::line_of;
+
+use config::{Environment, File, FileFormat, Value};
+use schemars::JsonSchema;
+use sdk::Role;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The file that is read when none is named and it exists.
+pub const DEFAULT_FILE: &str = "hub.toml";
+
+/// The hub's configuration.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Folder of everything that the hub keeps.
+    pub data_dir: PathBuf,
+    /// Devices to register at start: a `.csv` or `.json` file, or a folder of such files.
+    pub devices: Option<PathBuf>,
+    /// Folder of rule files (`*.toml`).
+    pub rules: Option<PathBuf>,
+    /// A metric table of the city (`name,unit,shape,min,max,source`) beside the built-in one.
+    pub metrics: Option<PathBuf>,
+    pub city: City,
+    pub http: HttpConfig,
+    pub auth: Auth,
+    /// Protocol listeners by name; `kind` says which driver.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub drivers: BTreeMap<String, Value>,
+    /// Outgoing deliveries by name.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub sinks: BTreeMap<String, Value>,
+    pub intake: IntakeConfig,
+    pub store: StoreConfig,
+    pub log: LogConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            devices: None,
+            rules: None,
+            metrics: None,
+            city: City::default(),
+            http: HttpConfig::default(),
+            auth: Auth::default(),
+            drivers: BTreeMap::new(),
+            sinks: BTreeMap::new(),
+            intake: IntakeConfig::default(),
+            store: StoreConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+/// The city that this hub serves.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct City {
+    pub name: String,
+    /// 6-digit administrative division (GB/T 2260).
+    pub code: String,
+    /// IANA time zone in which schedules are read.
+    pub time_zone: String,
+    /// GeoJSON of unit grids (单元网格); each polygon has the property `code`.
+    pub grid: Option<PathBuf>,
+    /// CSV of event category codes.
+    pub categories: Option<PathBuf>,
+}
+
+impl Default for City {
+    fn default() -> Self {
+        Self {
+            name: "示范市".to_owned(),
+            code: "000000".to_owned(),
+            time_zone: "Asia/Shanghai".to_owned(),
+            grid: None,
+            categories: None,
+        }
+    }
+}
+
+/// The port of officers, engineers and platforms.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Loopback unless the configuration says otherwise; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Live streams (SSE) at once.
+    pub streams_max: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            streams_max: 256,
+        }
+    }
+}
+
+/// Static tokens for automation; `cityhub admin token add` makes others.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    pub tokens: BTreeMap<String, Token>,
+}
+
+/// One static token.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    pub token: Secret,
+    pub role: Role,
+}
+
+/// A text that is never printed.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// What may come in.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IntakeConfig {
+    /// A reading that arrives more than this after its own time is late: it amends history and
+    /// never sounds a live alarm.
+    pub lateness_s: u32,
+    /// Device times before this are a clock that was never set (RFC 3339).
+    pub oldest: String,
+    /// Device times further ahead than this are refused.
+    pub ahead_max_s: u32,
+}
+
+impl Default for IntakeConfig {
+    fn default() -> Self {
+        Self {
+            lateness_s: 120,
+            oldest: "2020-01-01T00:00:00Z".to_owned(),
+            ahead_max_s: 86_400,
+        }
+    }
+}
+
+/// Where readings rest.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// `embedded` is the only history of this version.
+    pub history: String,
+    /// Days that readings are kept; 0 keeps them for ever.
+    pub retention_days: u32,
+    /// Values in memory before they are sealed into a Parquet segment.
+    pub seal_cells: usize,
+    /// Seconds after which they are sealed at the latest.
+    pub seal_after_s: u32,
+    /// Mirrors by name; none is available in this version.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub mirror: BTreeMap<String, Value>,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            history: "embedded".to_owned(),
+            retention_days: 0,
+            seal_cells: 1_000_000,
+            seal_after_s: 3600,
+            mirror: BTreeMap::new(),
+        }
+    }
+}
+
+/// What is written to stderr.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug`, or filters such as `info,driver_mqtt=debug`.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: "text".to_owned(),
+        }
+    }
+}
+
+/// What is wrong with the configuration, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    pub file: Option<PathBuf>,
+    pub line: Option<usize>,
+    pub key: Option<String>,
+    pub reason: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, "{}:{line}: ", file.display())?,
+            (Some(file), None) => write!(f, "{}: ", file.display())?,
+            (None, _) => write!(f, "configuration: ")?,
+        }
+        if let Some(key) = &self.key {
+            write!(f, "`{key}`: ")?;
+        }
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A configuration with the text it came from, so that later errors can name the line.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    file: Option<PathBuf>,
+    text: String,
+}
+
+/// Reads the layers. `data_dir` is the flag of the command line, which wins over all.
+pub fn load(file: Option<&Path>, data_dir: Option<&Path>) -> Result<Loaded, ConfigError> {
+    let found = match file {
+        Some(file) => Some(file.to_owned()),
+        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()),
+    };
+    let text = match &found {
+        Some(file) => std::fs::read_to_string(file).map_err(|error| ConfigError {
+            file: Some(file.clone()),
+            line: None,
+            key: None,
+            reason: format!("cannot be read: {error}"),
+        })?,
+        None => String::new(),
+    };
+    // The file alone first: its parser knows the line of every mistake.
+    toml::from_str::<Config>(&text).map_err(|error| ConfigError {
+        file: found.clone(),
+        line: error.span().map(|span| locate::line_at(&text, span.start)),
+        key: error
+            .span()
+            .and_then(|span| locate::key_at(&text, span.start)),
+        reason: error.message().to_owned(),
+    })?;
+    let mut loaded = Loaded {
+        config: Config::default(),
+        file: found,
+        text,
+    };
+    let layered = config::Config::builder()
+        .add_source(File::from_str(&loaded.text, FileFormat::Toml))
+        .add_source(
+            Environment::with_prefix("CITYHUB")
+                .prefix_separator("__")
+                .separator("__"),
+        )
+        .build()
+        .and_then(config::Config::try_deserialize::<Config>);
+    loaded.config = layered.map_err(|error| ConfigError {
+        file: None,
+        line: None,
+        key: None,
+        reason: format!("{error} (a CITYHUB__ variable is the likely cause)"),
+    })?;
+    loaded.anchor_paths();
+    if let Some(dir) = data_dir {
+        dir.clone_into(&mut loaded.config.data_dir);
+    }
+    loaded.check()?;
+    Ok(loaded)
+}
+
+impl Loaded {
+    /// Makes an error that names the file and the line of `key` (`drivers.mqtt.listen`).
+    pub fn error(&self, key: &str, reason: impl Into<String>) -> ConfigError {
+        ConfigError {
+            file: self.file.clone(),
+            line: line_of(&self.text, key),
+            key: Some(key.to_owned()),
+            reason: reason.into(),
+        }
+    }
+
+    /// Paths in the file are relative to the file, so that it works from any folder.
+    fn anchor_paths(&mut self) {
+        let Some(folder) = self.file.as_deref().and_then(Path::parent) else {
+            return;
+        };
+        let config = &mut self.config;
+        let mut paths: Vec<&mut PathBuf> = vec![&mut config.data_dir];
+        paths.extend(config.devices.iter_mut());
+        paths.extend(config.rules.iter_mut());
+        paths.extend(config.metrics.iter_mut());
+        paths.extend(config.city.grid.iter_mut());
+        paths.extend(config.city.categories.iter_mut());
+        for path in paths {
+            if path.is_relative() {
+                *path = folder.join(&*path);
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let config = &self.config;
+        if config.city.code.len() != 6 || !config.city.code.bytes().all(|b| b.is_ascii_digit()) {
+            let reason = format!(
+                "`{}` is no 6-digit administrative division",
+                config.city.code
+            );
+            return Err(self.error("city.code", reason));
+        }
+        if jiff::tz::TimeZone::get(&config.city.time_zone).is_err() {
+            let reason = format!("`{}` is no IANA time zone", config.city.time_zone);
+            return Err(self.error("city.time_zone", reason));
+        }
+        if let Err(error) = model::Timestamp::parse(&config.intake.oldest) {
+            return Err(self.error("intake.oldest", error.to_string()));
+        }
+        if config.store.history != "embedded" {
+            let reason = format!(
+                "`{}` is not available in this version; known: embedded",
+                config.store.history
+            );
+            return Err(self.error("store.history", reason));
+        }
+        if let Some(name) = config.store.mirror.keys().next() {
+            let key = format!("store.mirror.{name}");
+            return Err(self.error(&key, "mirrors are not available in this version"));
+        }
+        if let Some(name) = config.sinks.keys().next() {
+            let key = format!("sinks.{name}");
+            return Err(self.error(&key, "sinks are not available in this version"));
+        }
+        if config.store.seal_cells < 1000 {
+            return Err(self.error("store.seal_cells", "must be 1000 or more"));
+        }
+        if !matches!(config.log.format.as_str(), "text" | "json") {
+            return Err(self.error("log.format", "must be `text` or `json`"));
+        }
+        for (name, token) in &config.auth.tokens {
+            if token.token.reveal().chars().count() < 8 {
+                let key = format!("auth.tokens.{name}.token");
+                return Err(self.error(&key, "a token needs 8 characters or more"));
+            }
+        }
+        self.check_drivers()
+    }
+
+    fn check_drivers(&self) -> Result<(), ConfigError> {
+        for (name, value) in &self.config.drivers {
+            let key = format!("drivers.{name}");
+            let registration = crate::drivers::find(value)
+                .map_err(|reason| self.error(&format!("{key}.kind"), reason))?;
+            (registration.check)(value.clone()).map_err(|error| {
+                let reason = error.to_string();
+                let field = locate::quoted(&reason).map(|field| format!("{key}.{field}"));
+                self.error(field.as_deref().unwrap_or(&key), reason)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! Layers, and errors that name file, line and key.
+
+use super::{ConfigError, load};
+use std::path::Path;
+
+fn load_text(text: &str) -> Result<super::Loaded, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hub.toml");
+    std::fs::write(&file, text).unwrap();
+    load(Some(&file), None)
+}
+
+fn check(text: &str, line: usize, key: &str, reason: &str) {
+    let error = load_text(text).unwrap_err();
+    assert_eq!(error.line, Some(line), "{error}");
+    assert_eq!(error.key.as_deref(), Some(key), "{error}");
+    assert!(error.reason.contains(reason), "{error}");
+    assert!(error.to_string().contains("hub.toml"), "{error}");
+}
+
+#[test]
+fn a_mistake_is_named_with_file_line_and_key() {
+    check(
+        "data_dir = \"x\"\ncolour = 1\n",
+        2,
+        "colour",
+        "unknown field `colour`",
+    );
+    check(
+        "[city]\nname = \"x\"\ncode = 7\n",
+        3,
+        "city.code",
+        "invalid type",
+    );
+    check("[city]\ncode = \"12\"\n", 2, "city.code", "6-digit");
+    check(
+        "[city]\n\ntime_zone = \"Mars/Base\"\n",
+        3,
+        "city.time_zone",
+        "time zone",
+    );
+    check(
+        "[drivers.a]\nkind = \"carrier_pigeon\"\n",
+        2,
+        "drivers.a.kind",
+        "carrier_pigeon",
+    );
+    check(
+        "[drivers.a]\nlisten = \"127.0.0.1:0\"\n",
+        1,
+        "drivers.a.kind",
+        "missing",
+    );
+    check(
+        "[drivers.a]\nkind = \"http\"\nlisten = \"127.0.0.1:0\"\nspeed = 3\n",
+        4,
+        "drivers.a.speed",
+        "unknown field `speed`",
+    );
+    check(
+        "[auth.tokens.a]\ntoken = \"x\"\nrole = \"admin\"\n",
+        2,
+        "auth.tokens.a.token",
+        "8 char",
+    );
+    check(
+        "[sinks.p]\nkind = \"webhook\"\n",
+        1,
+        "sinks.p",
+        "not available",
+    );
+}
+
+#[test]
+fn a_syntax_error_names_its_line() {
+    let error = load_text("data_dir = \"x\"\n[city\n").unwrap_err();
+    assert_eq!(error.line, Some(2), "{error}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = load(Some(Path::new("no/such/hub.toml")), None).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("no/such/hub.toml: cannot be read"),
+        "{error}"
+    );
+}
+
+#[test]
+fn paths_are_relative_to_the_file_and_the_flag_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hub.toml");
+    std::fs::write(&file, "data_dir = \"d\"\nrules = \"rules.d\"\n").unwrap();
+    let loaded = load(Some(&file), None).unwrap();
+    assert_eq!(loaded.config.data_dir, folder.path().join("d"));
+    assert_eq!(loaded.config.rules, Some(folder.path().join("rules.d")));
+    let flagged = load(Some(&file), Some(Path::new("elsewhere"))).unwrap();
+    assert_eq!(flagged.config.data_dir, Path::new("elsewhere"));
+}

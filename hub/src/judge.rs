@@ -1,0 +1,271 @@
+//! `cityhub verify` and `cityhub backtest`: history through the live engine once more.
+
+use crate::writer::Recorded;
+use anyhow::{Context, Result};
+use model::{AlarmRow, Catalogue, DeviceId, DeviceKey, Reading, Timestamp};
+use rules::{AlarmSpan, Change, DeviceView, Engine, History, Plan, Rule, RuleSpec, Settings};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use store::{ChangeRow, Reader, Recovered};
+
+/// What a backtest gave, and out of how much.
+#[derive(Clone, Debug)]
+pub struct Backtested {
+    pub spans: Vec<AlarmSpan>,
+    pub readings: u64,
+}
+
+/// A data directory that is open for reading.
+#[derive(Debug)]
+pub struct Archive {
+    pub reader: Reader,
+    pub recovered: Recovered,
+    pub catalogue: Arc<Catalogue>,
+    pub settings: Settings,
+}
+
+impl Archive {
+    /// Opens a data directory beside a running hub or alone.
+    pub fn open(data_dir: &Path, catalogue: &Catalogue, lateness_s: u32) -> Result<Self> {
+        let (reader, recovered) = store::open_read_only(data_dir)
+            .with_context(|| format!("open data directory {}", data_dir.display()))?;
+        let catalogue = Arc::new(catalogue.clone().numbered_like(&recovered.metrics));
+        Ok(Self {
+            reader,
+            recovered,
+            catalogue,
+            settings: Settings { lateness_s },
+        })
+    }
+
+    /// Runs rules over what was received from `from` to `to`, with the devices as they are now.
+    pub fn backtest(
+        &self,
+        rules: BTreeMap<String, RuleSpec>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Backtested> {
+        let rules = rules
+            .into_iter()
+            .map(|(id, spec)| Rule {
+                id,
+                revision: 1,
+                spec,
+            })
+            .collect();
+        let devices = self
+            .recovered
+            .devices
+            .iter()
+            .map(|d| DeviceView::new(d.key, &d.device))
+            .collect();
+        let plan = Plan {
+            settings: self.settings,
+            catalogue: Arc::clone(&self.catalogue),
+            devices,
+            rules,
+            from,
+            until: to,
+        };
+        let mut readings = 0;
+        let chunks = self.reader.replay(from, to)?.inspect(|chunk| {
+            readings += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        });
+        let spans = rules::backtest(plan, chunks)?;
+        Ok(Backtested { spans, readings })
+    }
+
+    /// Gives the rules that the hub runs with.
+    pub fn rules_in_force(&self) -> Result<BTreeMap<String, RuleSpec>> {
+        let parse = |rule: &store::StoredRule| {
+            Ok((rule.id.clone(), rules::parse_json(&rule.id, &rule.spec)?))
+        };
+        self.recovered.rules.iter().map(parse).collect()
+    }
+
+    /// Shows a span as the alarm rows of the API do.
+    pub fn show(&self, span: &AlarmSpan) -> Value {
+        let device = self.recovered.devices.iter().find(|d| d.key == span.device);
+        let metric = span.metric.and_then(|key| self.catalogue.def(key));
+        json!({
+            "rule": span.rule,
+            "device": device.map(|d| d.device.id.as_str()),
+            "kind": device.map(|d| d.device.kind.as_str()),
+            "site": device.and_then(|d| d.device.site.as_deref()),
+            "grid": device.and_then(|d| d.grid.as_deref()),
+            "metric": metric.map(|def| def.name.as_str()),
+            "unit": metric.map(|def| def.unit.as_str()),
+            "severity": span.severity,
+            "raised_at": span.raised_at,
+            "cleared_at": span.cleared_at,
+            "value": span.value,
+            "limit": span.limit,
+            "peak": span.peak,
+            "count": span.count,
+            "late": span.late,
+            "shadow": span.shadow,
+        })
+    }
+}
+
+/// What `cityhub verify` found.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    pub report: store::CheckReport,
+    pub replayed_readings: u64,
+    pub alarms: u64,
+    /// In words; empty when all is well.
+    pub problems: Vec<String>,
+}
+
+/// Replays everything that is kept, with the devices and rules as they were at each moment, and
+/// demands the alarm history that was recorded.
+pub fn verify(archive: &Archive) -> Result<Verdict> {
+    let report = archive.reader.check().context("check the files")?;
+    let mut verdict = Verdict {
+        problems: report.problems.clone(),
+        report,
+        ..Verdict::default()
+    };
+    let changes = archive
+        .reader
+        .changes()
+        .context("read the changes of devices and rules")?;
+    let until = archive.recovered.last_stamp;
+    let mut replay = Replayer::new(archive, &changes);
+    for chunk in archive.reader.replay(Timestamp::MIN, Timestamp::MAX)? {
+        let chunk = chunk?;
+        verdict.replayed_readings += chunk.len() as u64;
+        for reading in &chunk {
+            replay.take(reading)?;
+        }
+    }
+    let spans = replay.finish(until)?;
+    let recorded = archive
+        .reader
+        .alarms_between(Timestamp::MIN, Timestamp::MAX)?;
+    verdict.alarms = recorded.len() as u64;
+    let names = archive.reader.device_names()?;
+    compare(&spans, &recorded, &names, &mut verdict.problems);
+    Ok(verdict)
+}
+
+/// Feeds the engine readings and changes in the order of their stamps: changes first, as live.
+struct Replayer<'a> {
+    engine: Engine,
+    history: History,
+    changes: std::slice::Iter<'a, ChangeRow>,
+    next: Option<&'a ChangeRow>,
+    out: Vec<Change>,
+}
+
+impl<'a> Replayer<'a> {
+    fn new(archive: &Archive, changes: &'a [ChangeRow]) -> Self {
+        let mut changes = changes.iter();
+        let next = changes.next();
+        Self {
+            engine: Engine::new(archive.settings, Arc::clone(&archive.catalogue)),
+            history: History::default(),
+            changes,
+            next,
+            out: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, reading: &Reading) -> Result<()> {
+        let at = reading.received_at;
+        self.change_until(at)?;
+        self.engine.advance(at, &mut self.out);
+        self.engine.apply(at, reading, &mut self.out);
+        self.keep();
+        Ok(())
+    }
+
+    fn change_until(&mut self, at: Timestamp) -> Result<()> {
+        while let Some(row) = self.next.filter(|row| row.stamp <= at) {
+            self.engine.advance(row.stamp, &mut self.out);
+            let recorded: Recorded = serde_json::from_str(&row.json)
+                .with_context(|| format!("the change of commit {}", row.commit))?;
+            recorded.tell(&mut self.engine, row.stamp, &mut self.out)?;
+            self.next = self.changes.next();
+        }
+        self.keep();
+        Ok(())
+    }
+
+    fn keep(&mut self) {
+        for change in self.out.drain(..) {
+            self.history.apply(&change);
+        }
+    }
+
+    fn finish(mut self, until: Timestamp) -> Result<Vec<AlarmSpan>> {
+        self.change_until(until)?;
+        self.engine.advance(until, &mut self.out);
+        self.keep();
+        Ok(self.history.into_spans())
+    }
+}
+
+/// One alarm as both sides must know it: raised, rule, device, severity, cleared. A rule watches
+/// one metric, so its name stands for the metric too.
+type Line = (String, String, String, String, String);
+
+fn compare(
+    spans: &[AlarmSpan],
+    recorded: &[AlarmRow],
+    names: &BTreeMap<DeviceKey, DeviceId>,
+    problems: &mut Vec<String>,
+) {
+    let cleared = |at: Option<Timestamp>| at.map_or("open".to_owned(), |at| at.to_string());
+    let replayed: BTreeSet<Line> = spans
+        .iter()
+        .map(|span| {
+            let device = names
+                .get(&span.device)
+                .map_or("?", DeviceId::as_str)
+                .to_owned();
+            let raised = span.raised_at.to_string();
+            let rule = format!("{}#{}", span.rule, span.rule_revision);
+            (
+                raised,
+                rule,
+                device,
+                span.severity.to_string(),
+                cleared(span.cleared_at),
+            )
+        })
+        .collect();
+    let stored: BTreeSet<Line> = recorded
+        .iter()
+        .filter(|row| row.note.as_deref() != Some("withdrawn"))
+        .map(|row| {
+            let rule = format!("{}#{}", row.rule, row.rule_revision);
+            let (raised, device) = (row.raised_at.to_string(), row.device.as_str().to_owned());
+            (
+                raised,
+                rule,
+                device,
+                row.severity.to_string(),
+                cleared(row.cleared_at),
+            )
+        })
+        .collect();
+    let shown = |(raised, rule, device, severity, cleared): &Line| {
+        format!("{severity} alarm of rule {rule} on {device}, raised {raised}, cleared {cleared}")
+    };
+    for line in replayed.difference(&stored) {
+        problems.push(format!(
+            "the replay gives an alarm that is not recorded: {}",
+            shown(line)
+        ));
+    }
+    for line in stored.difference(&replayed) {
+        problems.push(format!(
+            "a recorded alarm does not come out of the replay: {}",
+            shown(line)
+        ));
+    }
+}

@@ -1,0 +1,367 @@
+//! Start, supervise, stop, in order.
+
+mod supervise;
+
+use crate::config::Loaded;
+use crate::feed::JournalFeed;
+use crate::writer::{self, Opened, Setup, Times, Writer};
+use crate::{access, grid::Grids, inventory, rulebook, standing};
+use anyhow::{Context as _, Result};
+use model::{Catalogue, Timestamp};
+use rules::RuleSpec;
+use sdk::{
+    Access, Clock, Context, DriverKey, Feed, Ingest, Intake, Operator, Refusals, Request, Running,
+    Tail,
+};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use store::StoreError;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use web::{City, Health};
+
+/// Drivers answer what is in flight.
+const DRIVERS_STOP: Duration = Duration::from_secs(10);
+/// Streams end and requests are answered.
+const WEB_STOP: Duration = Duration::from_secs(5);
+/// The writer commits what is queued and closes the journal.
+const WRITER_STOP: Duration = Duration::from_secs(8);
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum End {
+    /// Asked to stop, and stopped in order.
+    Stopped,
+    /// The journal failed: what is on disk is only known after a restart.
+    JournalFailed(StoreError),
+}
+
+/// What the configuration names besides itself: tables, grids, rules.
+#[derive(Debug)]
+pub struct Standing {
+    pub catalogue: Catalogue,
+    pub grids: Grids,
+    pub rules: Option<BTreeMap<String, RuleSpec>>,
+}
+
+/// Reads every file that the configuration names, but for the devices.
+pub fn read_standing(loaded: &Loaded) -> Result<Standing> {
+    let config = &loaded.config;
+    let mut catalogue = Catalogue::built_in();
+    if let Some(path) = &config.metrics {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| loaded.error("metrics", format!("{}: {error}", path.display())))?;
+        catalogue
+            .extend(&text)
+            .with_context(|| path.display().to_string())?;
+    }
+    let grids = match &config.city.grid {
+        Some(path) => {
+            Grids::read(path).map_err(|error| loaded.error("city.grid", format!("{error:#}")))?
+        }
+        None => Grids::default(),
+    };
+    let rules = match &config.rules {
+        Some(folder) => Some(rulebook::read(folder, &catalogue)?),
+        None => None,
+    };
+    Ok(Standing {
+        catalogue,
+        grids,
+        rules,
+    })
+}
+
+/// Everything that is open, before it serves.
+struct Parts {
+    opened: Opened,
+    intake: Intake,
+    requests: mpsc::Sender<Request>,
+    access: Access,
+    tail: Tail,
+    clock: Clock,
+    health: Health,
+    stop: CancellationToken,
+}
+
+/// Runs the hub until `asked_to_stop` resolves or the journal fails.
+pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Result<End> {
+    let standing = read_standing(&loaded)?;
+    let rules = standing.rules.clone();
+    let parts = open(&loaded, standing)?;
+    let listener = bind(&loaded).await?;
+    let address = listener.local_addr().context("console address")?;
+    parts.health.put_address("http", &address.to_string());
+    parts.health.watch_queue(&parts.requests);
+
+    let Parts {
+        opened,
+        intake,
+        requests,
+        access,
+        tail,
+        clock,
+        health,
+        stop,
+    } = parts;
+    let Opened {
+        writer,
+        reader,
+        published,
+        catalogue,
+        drivers: keys,
+        driver_names,
+        ..
+    } = opened;
+    let mut writer = spawn_writer(writer, intake.refusals.clone(), intake);
+    let operator = Operator::new(requests.clone());
+    let drivers_stop = stop.child_token();
+    let context = |name: &str, key: DriverKey, refusals: &Refusals| Context {
+        name: name.to_owned(),
+        ingest: Ingest::new(key, requests.clone(), refusals.clone()),
+        devices: published.devices.clone(),
+        catalogue: Arc::clone(&catalogue),
+        access: access.clone(),
+        tail: tail.clone(),
+        clock: clock.clone(),
+        city_code: loaded.config.city.code.clone(),
+        stop: drivers_stop.clone(),
+    };
+    let refusals = writer.refusals.clone();
+    let started =
+        async {
+            bring_into_force(
+                &loaded,
+                &operator,
+                (&requests, &refusals),
+                (&reader, &published),
+                rules,
+            )
+            .await?;
+            let mut running = Vec::new();
+            for (name, value) in &loaded.config.drivers {
+                let key = keys
+                    .get(name)
+                    .copied()
+                    .context("every driver was numbered")?;
+                let cx = context(name, key, &refusals);
+                let unit = supervise::Unit::new(name, value, cx, health.clone())?;
+                running.push(unit.open().await.map_err(|error| {
+                    loaded.error(&format!("drivers.{name}"), error.to_string())
+                })?);
+            }
+            Ok::<_, anyhow::Error>(running)
+        };
+    let running = tokio::select! {
+        biased;
+        failed = writer.wait() => return Ok(End::JournalFailed(failed)),
+        started = started => started?,
+    };
+    announce_ready(address, &running)?;
+    let tracker = TaskTracker::new();
+    for (unit, open) in running {
+        tracker.spawn(unit.run(open));
+    }
+    tracker.close();
+    let state = web::State {
+        reader,
+        operator,
+        devices: published.devices,
+        access,
+        catalogue,
+        book: published.book,
+        rules: published.rules,
+        tail,
+        clock,
+        health: health.clone(),
+        knocks: published.knocks,
+        city: City {
+            name: loaded.config.city.name.clone(),
+            code: loaded.config.city.code.clone(),
+            time_zone: loaded.config.city.time_zone.clone(),
+        },
+        driver_names: driver_names.into(),
+        rule_settings: rules::Settings {
+            lateness_s: loaded.config.intake.lateness_s,
+        },
+        stream_clients_max: loaded.config.http.streams_max,
+        stop: stop.clone(),
+    };
+    let web_tracker = TaskTracker::new();
+    let serving = web_tracker.spawn(web::serve(listener, web::router(state), stop.clone()));
+    health.set_ready(true);
+    drop(requests);
+    tokio::select! {
+        biased;
+        failed = writer.wait() => return Ok(End::JournalFailed(failed)),
+        () = asked_to_stop => {}
+    }
+    health.set_ready(false);
+    tracing::info!("stopping");
+    drivers_stop.cancel();
+    supervise::drain("drivers", &tracker, DRIVERS_STOP).await;
+    stop.cancel();
+    stop_web(serving).await;
+    writer.stop().await
+}
+
+/// The writer's task. Its end before it was asked to stop is a failure of the journal.
+struct WriterTask {
+    handle: JoinHandle<Result<(), StoreError>>,
+    refusals: Refusals,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the writer's handle is awaited by name, in `wait` and `stop`"
+)]
+fn spawn_writer(writer: Writer, refusals: Refusals, intake: Intake) -> WriterTask {
+    WriterTask {
+        handle: tokio::spawn(writer.run(intake)),
+        refusals,
+    }
+}
+
+impl WriterTask {
+    /// Waits for the writer to fail.
+    async fn wait(&mut self) -> StoreError {
+        match (&mut self.handle).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) => StoreError::Broken("the writer ended by itself".to_owned()),
+            Err(panic) => StoreError::Broken(format!("the writer: {panic}")),
+        }
+    }
+
+    async fn stop(mut self) -> Result<End> {
+        match tokio::time::timeout(WRITER_STOP, &mut self.handle).await {
+            Ok(Ok(Ok(()))) => Ok(End::Stopped),
+            Ok(Ok(Err(error))) => Ok(End::JournalFailed(error)),
+            Ok(Err(panic)) => Ok(End::JournalFailed(StoreError::Broken(panic.to_string()))),
+            Err(_) => anyhow::bail!("the writer did not finish within {WRITER_STOP:?}"),
+        }
+    }
+}
+
+fn open(loaded: &Loaded, standing: Standing) -> Result<Parts> {
+    let config = &loaded.config;
+    let clock = Clock::System;
+    let (requests, intake) = Intake::open();
+    let oldest = Timestamp::parse(&config.intake.oldest).context("intake.oldest")?;
+    let opened = writer::open(
+        &config.data_dir,
+        Setup {
+            options: store::Options {
+                seal_cells: config.store.seal_cells,
+                seal_after_s: config.store.seal_after_s,
+                retention_days: (config.store.retention_days > 0)
+                    .then_some(config.store.retention_days),
+                source: format!("cityhub/{}", config.city.code),
+                ..store::Options::default()
+            },
+            catalogue: standing.catalogue,
+            grids: standing.grids,
+            clock: clock.clone(),
+            times: Times {
+                lateness_s: config.intake.lateness_s,
+                oldest,
+                ahead_max_s: config.intake.ahead_max_s,
+            },
+            refusals: intake.refusals.clone(),
+            drivers: config.drivers.keys().cloned().collect(),
+        },
+    )?;
+    let access = access::open(&config.data_dir, &config.auth)?;
+    if access.is_empty() {
+        tracing::warn!(
+            "nobody can sign in: make a token with `cityhub admin token add NAME --role admin`"
+        );
+    }
+    let feed: Arc<dyn Feed> = Arc::new(JournalFeed(opened.reader.clone()));
+    let tail = Tail {
+        feed,
+        mark: opened.mark.clone(),
+    };
+    let health = Health::new(env!("CARGO_PKG_VERSION"), clock.now());
+    let stop = CancellationToken::new();
+    Ok(Parts {
+        opened,
+        intake,
+        requests,
+        access,
+        tail,
+        clock,
+        health,
+        stop,
+    })
+}
+
+async fn bind(loaded: &Loaded) -> Result<TcpListener> {
+    let listen = loaded.config.http.listen;
+    Ok(TcpListener::bind(listen)
+        .await
+        .map_err(|error| loaded.error("http.listen", format!("{listen}: {error}")))?)
+}
+
+async fn bring_into_force(
+    loaded: &Loaded,
+    operator: &Operator,
+    (requests, refusals): (&mpsc::Sender<Request>, &Refusals),
+    (reader, published): (&store::Reader, &writer::Published),
+    rules: Option<BTreeMap<String, RuleSpec>>,
+) -> Result<()> {
+    if let Some(path) = &loaded.config.devices {
+        let files = inventory::files(path)
+            .map_err(|error| loaded.error("devices", format!("{error:#}")))?;
+        for file in files {
+            let catalogue = published_catalogue(loaded)?;
+            let rows = inventory::read(&file, &catalogue, &published.devices)
+                .map_err(|error| loaded.error("devices", format!("{error:#}")))?;
+            standing::put_devices(operator, published.devices.salt(), rows).await?;
+        }
+    }
+    // The configuration itself is no driver; it only moves marks, so any key will do.
+    let marks = Ingest::new(DriverKey(0), requests.clone(), refusals.clone());
+    let in_force = published
+        .rules
+        .all()
+        .into_iter()
+        .map(|rule| rule.id)
+        .collect();
+    standing::put_rules(
+        operator,
+        &marks,
+        reader,
+        (rules.unwrap_or_default(), in_force),
+    )
+    .await
+}
+
+/// Reads the tables that device files are checked against.
+fn published_catalogue(loaded: &Loaded) -> Result<Catalogue> {
+    Ok(read_standing(loaded)?.catalogue)
+}
+
+/// Prints the one line that tells that every listener is bound, and where.
+fn announce_ready(http: SocketAddr, running: &[(supervise::Unit, Running)]) -> Result<()> {
+    let mut line = format!("ready http={http}");
+    for (unit, open) in running {
+        for (listener, address) in &open.addresses {
+            line.push_str(&format!(" {}.{listener}={address}", unit.name()));
+        }
+    }
+    writeln!(std::io::stderr(), "{line}").context("write the ready line")
+}
+
+async fn stop_web(serving: JoinHandle<()>) {
+    let abort = serving.abort_handle();
+    if tokio::time::timeout(WEB_STOP, serving).await.is_err() {
+        tracing::warn!("some requests were cut off");
+        abort.abort();
+    }
+}

@@ -1,0 +1,255 @@
+//! The one task that commits.
+//!
+//! It takes everything that waits, stamps it, runs the rules, puts readings, alarms, events and
+//! audit to disk in one transaction with one fsync, and only then answers. Whatever it changes in
+//! memory before the commit is lost with the process if the commit fails, so memory never
+//! outlives disk.
+
+mod announce;
+mod carry_out;
+mod recorded;
+mod recover;
+mod refused;
+mod take;
+
+pub use recorded::Recorded;
+pub use recover::{Opened, Setup, open};
+
+use model::{AlarmRow, Catalogue, DeviceKey, Timestamp};
+use rules::{AlarmBook, Change, Engine, Rule};
+use sdk::{
+    Clock, CommandError, DeviceEntry, Devices, Done, Intake, Mark, Pending, PendingCommand,
+    Receipt, Request,
+};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use store::{Group, Journal, Reader, StoreError};
+use tokio::sync::watch;
+use web::{Knocks, RuleEntry, RuleList};
+
+/// Requests that one commit takes at most, so that a flood does not delay its own first answers.
+const GROUP_REQUESTS_MAX: usize = 256;
+
+/// Housekeeping happens at least this often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What the readers of the hub's state see; changed only after a commit.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub devices: Devices,
+    pub book: Arc<RwLock<AlarmBook>>,
+    pub rules: RuleList,
+    pub knocks: Knocks,
+}
+
+/// Which device times can be true, and which are late.
+#[derive(Copy, Clone, Debug)]
+pub struct Times {
+    pub lateness_s: u32,
+    pub oldest: Timestamp,
+    pub ahead_max_s: u32,
+}
+
+/// The writer: the only owner of the journal, the engine and the alarms.
+#[derive(Debug)]
+pub struct Writer {
+    journal: Journal,
+    reader: Reader,
+    engine: Engine,
+    book: AlarmBook,
+    published: Published,
+    catalogue: Arc<Catalogue>,
+    grids: crate::grid::Grids,
+    clock: Clock,
+    times: Times,
+    mark: watch::Sender<Mark>,
+    last_stamp: Timestamp,
+    last_event: u64,
+    /// Alarms whose figures moved since their row was last written.
+    unwritten: HashSet<u64>,
+    refused: refused::Book,
+    changes: Vec<Change>,
+}
+
+/// What a group will show to the readers once it is on disk.
+#[derive(Debug, Default)]
+struct Staged {
+    devices: HashMap<DeviceKey, Option<DeviceEntry>>,
+    rules: HashMap<String, Option<Rule>>,
+    /// Alarms that got a new row, by id; `normal` ones leave the book.
+    rows: BTreeMap<String, AlarmRow>,
+    /// Alarms of which only the figures moved.
+    moved: HashSet<u64>,
+    answers: Vec<(PendingCommand, Result<Done, CommandError>)>,
+    receipts: Vec<(Pending, Receipt)>,
+    idempotent: HashMap<String, serde_json::Value>,
+}
+
+impl Writer {
+    /// Commits until the last sender of the queue is gone, then closes the journal.
+    pub async fn run(mut self, mut intake: Intake) -> Result<(), StoreError> {
+        loop {
+            let mut requests = Vec::with_capacity(GROUP_REQUESTS_MAX);
+            let taken = tokio::select! {
+                biased;
+                taken = intake.requests.recv_many(&mut requests, GROUP_REQUESTS_MAX) => taken,
+                () = tokio::time::sleep(self.pause()) => usize::MAX,
+            };
+            self = Self::blocking(self, move |writer| writer.commit_group(requests)).await?;
+            if taken == 0 {
+                return Self::blocking(self, |_| Ok(())).await?.journal.close();
+            }
+        }
+    }
+
+    async fn blocking(
+        mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let worked = tokio::task::spawn_blocking(move || work(&mut self).map(|()| self)).await;
+        worked.unwrap_or_else(|panic| Err(StoreError::Broken(format!("the writer: {panic}"))))
+    }
+
+    /// Waits for the next deadline of a rule, but never past the next housekeeping.
+    fn pause(&self) -> Duration {
+        let Some(deadline) = self.engine.next_deadline() else {
+            return TICK;
+        };
+        let wait_ms = deadline.since_ms(self.clock.now()).max(1);
+        TICK.min(Duration::from_millis(wait_ms.unsigned_abs()))
+    }
+
+    /// Stamps a group: never less than the last one, and more if it carries a command, so that a
+    /// replay which takes commands first at each stamp finds the order that was live.
+    fn stamp(&mut self, has_command: bool) -> Timestamp {
+        let least = self.last_stamp.plus_ms(i64::from(has_command));
+        self.last_stamp = self.clock.now().max(least);
+        self.last_stamp
+    }
+
+    fn commit_group(&mut self, requests: Vec<Request>) -> Result<(), StoreError> {
+        let has_command = requests
+            .iter()
+            .any(|request| matches!(request, Request::Command(_)));
+        let now = self.stamp(has_command);
+        self.changes.clear();
+        let mut changes = std::mem::take(&mut self.changes);
+        self.engine.advance(now, &mut changes);
+        self.changes = changes;
+        if requests.is_empty() && self.changes.is_empty() && !self.refused.has_news(now) {
+            return self.keep_house(now);
+        }
+        let mut group = self.journal.begin(now);
+        let mut staged = Staged::default();
+        self.announce(&mut group, &mut staged, 0)?;
+        let mut submissions = Vec::with_capacity(requests.len());
+        for request in requests {
+            match request {
+                Request::Submit(pending) => submissions.push(pending),
+                Request::MoveCursor { name, seq } => group.cursor(&name, seq),
+                Request::Command(pending) => {
+                    let from = self.changes.len();
+                    let answer = self.carry_out(&mut group, &mut staged, now, &pending.command)?;
+                    self.announce(&mut group, &mut staged, from)?;
+                    staged.answers.push((pending, answer));
+                }
+            }
+        }
+        let from = self.changes.len();
+        for pending in submissions {
+            let receipt = self.take(&mut group, now, &pending)?;
+            staged.receipts.push((pending, receipt));
+        }
+        self.announce(&mut group, &mut staged, from)?;
+        self.refused.write(&mut group, now);
+        group.changes_crc(rules::change_crc(&self.changes));
+        let seq = self.journal.commit(group)?;
+        self.publish(seq, staged);
+        self.keep_house(now)
+    }
+
+    /// Shows a group to the readers and answers whoever waits for it: all of it is on disk.
+    fn publish(&mut self, seq: u64, staged: Staged) {
+        for (key, entry) in staged.devices {
+            match entry {
+                Some(entry) => self.published.devices.put([entry]),
+                None => self.published.devices.remove(key),
+            }
+        }
+        for (id, rule) in staged.rules {
+            match rule {
+                Some(rule) => self.published.rules.put(RuleEntry {
+                    id,
+                    revision: rule.revision,
+                    spec: rule.spec.to_json(),
+                }),
+                None => self.published.rules.remove(&id),
+            }
+        }
+        if !staged.rows.is_empty() || !staged.moved.is_empty() {
+            let mut book = self
+                .published
+                .book
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            for number in &staged.moved {
+                if let Some(row) = self.book.get(&rules::alarm_id(*number)) {
+                    book.put(row.clone());
+                }
+            }
+            for row in staged.rows.into_values() {
+                book.put(row);
+            }
+        }
+        self.unwritten.extend(staged.moved);
+        self.mark.send_replace(Mark {
+            commit: seq,
+            event: self.last_event,
+        });
+        for (pending, mut receipt) in staged.receipts {
+            receipt.seq = seq;
+            pending.confirm(receipt);
+        }
+        for (pending, answer) in staged.answers {
+            pending.answer(answer.map(|done| Done { seq, ..done }));
+        }
+    }
+
+    /// Seals what is due, after the figures of open alarms were written: what a checkpoint covers
+    /// is not replayed.
+    fn keep_house(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.journal.tick(now)?;
+        if !self.journal.wants_seal(now) {
+            return Ok(());
+        }
+        self.write_figures(now)?;
+        self.journal.seal(self.engine.checkpoint())
+    }
+
+    fn write_figures(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let numbers = std::mem::take(&mut self.unwritten);
+        let rows = numbers
+            .into_iter()
+            .filter_map(|number| self.book.get(&rules::alarm_id(number)));
+        let mut group: Option<Group> = None;
+        for row in rows {
+            group
+                .get_or_insert_with(|| self.journal.begin(now))
+                .alarm(row);
+        }
+        let Some(mut group) = group else {
+            return Ok(());
+        };
+        group.changes_crc(0);
+        let seq = self.journal.commit(group)?;
+        self.mark.send_replace(Mark {
+            commit: seq,
+            event: self.last_event,
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

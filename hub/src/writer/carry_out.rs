@@ -1,0 +1,327 @@
+//! Carries out what people and programs asked for.
+
+use super::announce::row_json;
+use super::{Recorded, Staged, Writer};
+use model::{Device, DeviceId, DeviceKey, Timestamp};
+use rules::{ActError, DeviceView, Rule, Verb};
+use sdk::{
+    Action, Actor, AlarmVerb, Command, CommandError, DeviceEntry, Done, SecretChange, SecretHash,
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use store::{Group, StoreError, StoredDevice};
+
+type Answer = Result<Done, CommandError>;
+
+/// An officer's action on one alarm, as the command carries it.
+struct Act<'a> {
+    id: &'a str,
+    verb: AlarmVerb,
+    version: Option<u64>,
+    comment: Option<&'a str>,
+    key: Option<&'a str>,
+}
+
+impl Writer {
+    pub(super) fn carry_out(
+        &mut self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        command: &Command,
+    ) -> Result<Answer, StoreError> {
+        let actor = &command.actor;
+        Ok(match &command.action {
+            Action::PutDevices(devices) => self.put_devices(group, staged, now, (actor, devices)),
+            Action::DeleteDevice(id) => self.delete_device(group, staged, now, (actor, id)),
+            Action::PutRule { id, spec } => self.put_rule(group, staged, now, (actor, id, spec)),
+            Action::DeleteRule { id } => self.delete_rule(group, staged, now, (actor, id)),
+            Action::Alarm {
+                id,
+                verb,
+                version,
+                comment,
+                key,
+            } => {
+                let act = Act {
+                    id,
+                    verb: *verb,
+                    version: *version,
+                    comment: comment.as_deref(),
+                    key: key.as_deref(),
+                };
+                return self.act(group, staged, now, (actor, &act));
+            }
+        })
+    }
+
+    /// Finds a device, changed or not by this very group.
+    pub(super) fn device(&self, staged: &Staged, key: DeviceKey) -> Option<Arc<DeviceEntry>> {
+        match staged.devices.get(&key) {
+            // A device that is being removed is still the device of the alarms that end with it.
+            Some(Some(entry)) => Some(Arc::new(entry.clone())),
+            Some(None) | None => self.published.devices.get(key),
+        }
+    }
+
+    fn device_named(&self, staged: &Staged, id: &DeviceId) -> Option<Arc<DeviceEntry>> {
+        let changed = staged
+            .devices
+            .values()
+            .flatten()
+            .find(|entry| entry.device.id == *id);
+        if let Some(entry) = changed {
+            return Some(Arc::new(entry.clone()));
+        }
+        let found = self.published.devices.find(id.as_str())?;
+        (!staged.devices.contains_key(&found.key)).then_some(found)
+    }
+
+    fn put_devices(
+        &mut self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        (actor, devices): (&Actor, &[(Device, SecretChange)]),
+    ) -> Answer {
+        for (device, secret) in devices {
+            let known = self.device_named(staged, &device.id);
+            let secret = match secret {
+                SecretChange::Set(hash) => Some(*hash),
+                SecretChange::Keep => known.as_ref().and_then(|entry| entry.secret),
+            };
+            let grid = device
+                .location
+                .as_ref()
+                .and_then(|place| self.grids.find(place));
+            let entry = DeviceEntry {
+                key: known
+                    .as_ref()
+                    .map_or_else(|| self.journal.next_device_key(), |e| e.key),
+                device: device.clone(),
+                secret,
+                grid: grid.map(str::to_owned),
+            };
+            self.put_device(group, staged, now, (actor, entry, known.as_deref()));
+        }
+        Ok(Done {
+            seq: 0,
+            body: json!({ "put": devices.len() }),
+        })
+    }
+
+    fn put_device(
+        &mut self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        (actor, entry, known): (&Actor, DeviceEntry, Option<&DeviceEntry>),
+    ) {
+        let same = |known: &DeviceEntry| {
+            known.device == entry.device && known.secret == entry.secret && known.grid == entry.grid
+        };
+        if known.is_some_and(same) {
+            return;
+        }
+        group.put_device(&StoredDevice {
+            key: entry.key,
+            device: entry.device.clone(),
+            secret_hash: entry.secret.as_ref().map(SecretHash::bytes).copied(),
+            grid: entry.grid.clone(),
+        });
+        if known.is_none_or(|known| known.device != entry.device) {
+            let device = entry.device.clone();
+            record(
+                group,
+                &Recorded::PutDevice {
+                    key: entry.key,
+                    device,
+                },
+            );
+            let view = DeviceView::new(entry.key, &entry.device);
+            self.engine.put_device(now, view, &mut self.changes);
+        }
+        let detail = json!({ "device": entry.device, "secret_changed":
+            known.is_none_or(|known| known.secret != entry.secret) });
+        let id = entry.device.id.as_str().to_owned();
+        group.audit(
+            &actor.name,
+            actor.role.name(),
+            "put_device",
+            &id,
+            &detail.to_string(),
+        );
+        self.published.knocks.forget(&id);
+        staged.devices.insert(entry.key, Some(entry));
+    }
+
+    fn delete_device(
+        &mut self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        (actor, id): (&Actor, &DeviceId),
+    ) -> Answer {
+        let Some(entry) = self.device_named(staged, id) else {
+            return Err(CommandError::NotFound(format!("there is no device `{id}`")));
+        };
+        group.delete_device(entry.key);
+        record(group, &Recorded::DeleteDevice { key: entry.key });
+        group.audit(
+            &actor.name,
+            actor.role.name(),
+            "delete_device",
+            id.as_str(),
+            "{}",
+        );
+        self.engine.remove_device(now, entry.key, &mut self.changes);
+        staged.devices.insert(entry.key, None);
+        Ok(Done {
+            seq: 0,
+            body: Value::Null,
+        })
+    }
+
+    fn put_rule(
+        &mut self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        (actor, id, spec): (&Actor, &str, &Value),
+    ) -> Answer {
+        let invalid = |error: rules::RuleError| CommandError::Invalid(error.to_string());
+        let spec = rules::parse_json(id, spec).map_err(invalid)?;
+        spec.validate(&self.catalogue).map_err(invalid)?;
+        let known = self.engine.rule(id);
+        if let Some(known) = known.filter(|known| known.spec == spec) {
+            let body = json!({ "id": id, "revision": known.revision });
+            return Ok(Done { seq: 0, body });
+        }
+        let revision = known.map_or(1, |known| known.revision + 1);
+        let json = spec.to_json();
+        group.put_rule(id, revision, &json);
+        let id = id.to_owned();
+        record(
+            group,
+            &Recorded::PutRule {
+                id: id.clone(),
+                revision,
+                spec: json.clone(),
+            },
+        );
+        let detail = json!({ "revision": revision, "spec": json }).to_string();
+        group.audit(&actor.name, actor.role.name(), "put_rule", &id, &detail);
+        let rule = Rule {
+            id: id.clone(),
+            revision,
+            spec,
+        };
+        self.engine.put_rule(now, rule.clone(), &mut self.changes);
+        let body = json!({ "id": id, "revision": revision });
+        staged.rules.insert(id, Some(rule));
+        Ok(Done { seq: 0, body })
+    }
+
+    fn delete_rule(
+        &mut self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        (actor, id): (&Actor, &str),
+    ) -> Answer {
+        if self.engine.rule(id).is_none() {
+            return Err(CommandError::NotFound(format!("there is no rule `{id}`")));
+        }
+        group.delete_rule(id);
+        record(group, &Recorded::DeleteRule { id: id.to_owned() });
+        group.audit(&actor.name, actor.role.name(), "delete_rule", id, "{}");
+        self.engine.remove_rule(now, id, &mut self.changes);
+        staged.rules.insert(id.to_owned(), None);
+        Ok(Done {
+            seq: 0,
+            body: Value::Null,
+        })
+    }
+
+    fn act(
+        &mut self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        (actor, act): (&Actor, &Act<'_>),
+    ) -> Result<Answer, StoreError> {
+        // A key belongs to whoever used it and to what it was used for.
+        let key = act
+            .key
+            .map(|key| format!("{}|{}|{:?}|{key}", actor.name, act.id, act.verb));
+        if let Some(body) = self.answered(staged, key.as_deref())? {
+            return Ok(Ok(Done { seq: 0, body }));
+        }
+        let action = rules::Action {
+            verb: match act.verb {
+                AlarmVerb::Ack => Verb::Ack,
+                AlarmVerb::Comment => Verb::Comment,
+            },
+            actor: &actor.name,
+            version: act.version,
+            comment: act.comment,
+        };
+        let event = match self.book.act(now, act.id, action) {
+            Ok(event) => event,
+            Err(ActError::NotFound) => {
+                let past = self.reader.alarm(act.id)?.is_some();
+                return Ok(Err(missing(act.id, past)));
+            }
+            Err(error) => return Ok(Err(CommandError::Conflict(error.to_string()))),
+        };
+        group.alarm(&event.row);
+        let body = row_json(&event.row);
+        let mut data = body.clone();
+        if let Some(fields) = data.as_object_mut() {
+            fields.insert("actor".to_owned(), json!(actor.name));
+            fields.insert("comment".to_owned(), json!(act.comment));
+        }
+        if event.announced {
+            self.number(group, &event, now, &data.to_string());
+        }
+        let detail = json!({ "comment": act.comment, "version": event.row.version }).to_string();
+        group.audit(
+            &actor.name,
+            actor.role.name(),
+            action.verb.name(),
+            act.id,
+            &detail,
+        );
+        if let Some(key) = key {
+            group.idempotency(&key, &body.to_string());
+            staged.idempotent.insert(key, body.clone());
+        }
+        staged.rows.insert(event.row.id.clone(), event.row);
+        Ok(Ok(Done { seq: 0, body }))
+    }
+
+    /// Finds the answer that the same request got before.
+    fn answered(&self, staged: &Staged, key: Option<&str>) -> Result<Option<Value>, StoreError> {
+        let Some(key) = key else { return Ok(None) };
+        if let Some(body) = staged.idempotent.get(key) {
+            return Ok(Some(body.clone()));
+        }
+        let stored = self.reader.idempotency(key)?;
+        Ok(stored.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+}
+
+fn missing(id: &str, past: bool) -> CommandError {
+    if past {
+        CommandError::Conflict(format!("alarm `{id}` is back to normal and closed"))
+    } else {
+        CommandError::NotFound(format!("there is no alarm `{id}`"))
+    }
+}
+
+/// Writes a change where the restart finds it, and where history keeps it.
+fn record(group: &mut Group, recorded: &Recorded) {
+    let json = recorded.to_json();
+    group.command(&json);
+    group.change(&json);
+}

@@ -1,0 +1,54 @@
+//! What the log and the history of changes keep of a command: all that the engine must be told
+//! again, and nothing that depends on who asked.
+
+use model::{Device, DeviceKey};
+use rules::{DeviceView, Rule};
+use serde::{Deserialize, Serialize};
+
+/// A change of the register or the rules. Kept for ever: add variants, never change one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recorded {
+    PutDevice {
+        key: DeviceKey,
+        device: Device,
+    },
+    DeleteDevice {
+        key: DeviceKey,
+    },
+    PutRule {
+        id: String,
+        revision: u64,
+        spec: serde_json::Value,
+    },
+    DeleteRule {
+        id: String,
+    },
+}
+
+impl Recorded {
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("plain data with text keys is JSON")
+    }
+
+    /// Tells the engine again. A rule that this version cannot read any more is an error.
+    pub fn tell(
+        self,
+        engine: &mut rules::Engine,
+        at: model::Timestamp,
+        out: &mut Vec<rules::Change>,
+    ) -> Result<(), rules::RuleError> {
+        match self {
+            Self::PutDevice { key, device } => {
+                engine.put_device(at, DeviceView::new(key, &device), out);
+            }
+            Self::DeleteDevice { key } => engine.remove_device(at, key, out),
+            Self::PutRule { id, revision, spec } => {
+                let spec = rules::parse_json(&id, &spec)?;
+                engine.put_rule(at, Rule { id, revision, spec }, out);
+            }
+            Self::DeleteRule { id } => engine.remove_rule(at, &id, out),
+        }
+        Ok(())
+    }
+}

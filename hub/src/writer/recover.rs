@@ -1,0 +1,211 @@
+//! Opens the data directory and brings the writer to where the last commit left it.
+
+use super::refused::Book;
+use super::{Published, Recorded, Times, Writer};
+use crate::grid::Grids;
+use anyhow::{Context, Result};
+use model::{Catalogue, MetricDef};
+use rules::{AlarmBook, Change, Engine, Settings, What, alarm_id, change_crc};
+use sdk::{Clock, DeviceEntry, Devices, DriverKey, Mark, Refusals, SecretHash, SecretSalt};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+use store::{LogGroup, Reader, Recovered};
+use tokio::sync::watch;
+use web::{Knocks, RuleEntry, RuleList};
+
+/// What the writer needs beside the data directory.
+#[derive(Debug)]
+pub struct Setup {
+    pub options: store::Options,
+    pub catalogue: Catalogue,
+    pub grids: Grids,
+    pub clock: Clock,
+    pub times: Times,
+    pub refusals: Refusals,
+    /// Names of the configured driver instances.
+    pub drivers: Vec<String>,
+}
+
+/// A writer that is ready to run, and what others need of it.
+#[derive(Debug)]
+pub struct Opened {
+    pub writer: Writer,
+    pub reader: Reader,
+    pub published: Published,
+    pub catalogue: Arc<Catalogue>,
+    pub mark: watch::Receiver<Mark>,
+    pub drivers: BTreeMap<String, DriverKey>,
+    /// Names of all driver instances that ever were, in the order of their keys.
+    pub driver_names: Vec<String>,
+}
+
+/// Opens the journal, restores the engine from its checkpoint, and replays the log's tail.
+pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
+    let (mut journal, reader, recovered) = store::open(data_dir, setup.options)
+        .with_context(|| format!("open data directory {}", data_dir.display()))?;
+    let names: Vec<&str> = setup
+        .catalogue
+        .defs()
+        .iter()
+        .map(|def: &MetricDef| def.name.as_str())
+        .collect();
+    let known = journal
+        .number_metrics(&names)
+        .context("number the metrics")?;
+    let catalogue = Arc::new(setup.catalogue.numbered_like(&known));
+    let mut drivers = BTreeMap::new();
+    let mut driver_names = recovered.drivers.clone();
+    for name in setup.drivers {
+        let key = journal.number_driver(&name).context("number the drivers")?;
+        if driver_names.len() <= usize::from(key) {
+            driver_names.push(name.clone());
+        }
+        drivers.insert(name, DriverKey(key));
+    }
+    let settings = Settings {
+        lateness_s: setup.times.lateness_s,
+    };
+    let mut engine = restore_engine(settings, &catalogue, &recovered)?;
+    let mut book = AlarmBook::restore(recovered.alarms.clone());
+    let unwritten = replay(&reader, &recovered, &mut engine, &mut book)?;
+    let published = publish(&recovered, &book);
+    let first = Mark {
+        commit: recovered.last_commit,
+        event: recovered.last_event,
+    };
+    let (mark, receiver) = watch::channel(first);
+    let writer = Writer {
+        journal,
+        reader: reader.clone(),
+        engine,
+        book,
+        published: published.clone(),
+        catalogue: Arc::clone(&catalogue),
+        grids: setup.grids,
+        clock: setup.clock,
+        times: setup.times,
+        mark,
+        last_stamp: recovered.last_stamp,
+        last_event: recovered.last_event,
+        unwritten,
+        refused: Book::new(
+            setup.refusals,
+            published.knocks.clone(),
+            driver_names.clone(),
+        ),
+        changes: Vec::new(),
+    };
+    Ok(Opened {
+        writer,
+        reader,
+        published,
+        catalogue,
+        mark: receiver,
+        drivers,
+        driver_names,
+    })
+}
+
+fn restore_engine(
+    settings: Settings,
+    catalogue: &Arc<Catalogue>,
+    recovered: &Recovered,
+) -> Result<Engine> {
+    match &recovered.checkpoint {
+        Some(bytes) => Engine::restore(settings, Arc::clone(catalogue), bytes)
+            .context("restore the rule engine from its checkpoint"),
+        None => Ok(Engine::new(settings, Arc::clone(catalogue))),
+    }
+}
+
+/// Runs the tail of the log through the engine. The alarms that come out are on disk already:
+/// they are compared, not announced again. Returns the alarms whose figures moved since.
+fn replay(
+    reader: &Reader,
+    recovered: &Recovered,
+    engine: &mut Engine,
+    book: &mut AlarmBook,
+) -> Result<HashSet<u64>> {
+    let mut moved: HashMap<u64, Change> = HashMap::new();
+    let mut failed = Ok(());
+    reader.log(recovered.sealed, &mut |group| {
+        failed = replay_group(&group, engine, &mut moved);
+        failed.is_ok()
+    })?;
+    failed?;
+    let mut unwritten = HashSet::new();
+    for (number, change) in moved {
+        if let Some(row) = book.get(&alarm_id(number)) {
+            let mut row = row.clone();
+            if let What::Updated(figures) = change.what {
+                row.value = figures.value;
+                row.peak = figures.peak;
+                row.count = figures.count;
+            }
+            book.put(row);
+            unwritten.insert(number);
+        }
+    }
+    Ok(unwritten)
+}
+
+fn replay_group(
+    group: &LogGroup,
+    engine: &mut Engine,
+    moved: &mut HashMap<u64, Change>,
+) -> Result<()> {
+    let mut changes = Vec::new();
+    engine.advance(group.stamp, &mut changes);
+    for json in &group.commands {
+        let recorded: Recorded = serde_json::from_str(json)
+            .with_context(|| format!("commit {}: a command that is not readable", group.seq))?;
+        recorded
+            .tell(engine, group.stamp, &mut changes)
+            .with_context(|| format!("commit {}", group.seq))?;
+    }
+    for entry in &group.readings {
+        engine.apply(group.stamp, &entry.reading, &mut changes);
+    }
+    if group
+        .changes_crc
+        .is_some_and(|crc| crc != change_crc(&changes))
+    {
+        tracing::error!(
+            commit = group.seq,
+            "the replay of this commit gives other alarms than were recorded; run `cityhub verify`"
+        );
+    }
+    for change in changes {
+        match change.what {
+            What::Updated(_) => drop(moved.insert(change.alarm, change)),
+            _ => drop(moved.remove(&change.alarm)),
+        }
+    }
+    Ok(())
+}
+
+fn publish(recovered: &Recovered, book: &AlarmBook) -> Published {
+    let devices = Devices::new(SecretSalt(recovered.salt));
+    devices.put(recovered.devices.iter().map(|stored| DeviceEntry {
+        key: stored.key,
+        device: stored.device.clone(),
+        secret: stored.secret_hash.map(SecretHash::from_bytes),
+        grid: stored.grid.clone(),
+    }));
+    let rules = RuleList::default();
+    for stored in &recovered.rules {
+        let (id, spec) = (stored.id.clone(), stored.spec.clone());
+        rules.put(RuleEntry {
+            id,
+            revision: stored.revision,
+            spec,
+        });
+    }
+    Published {
+        devices,
+        book: Arc::new(RwLock::new(book.clone())),
+        rules,
+        knocks: Knocks::default(),
+    }
+}

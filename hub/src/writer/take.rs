@@ -1,0 +1,138 @@
+//! Takes one submission into the group: judges times, drops duplicates, runs the rules.
+
+use super::Writer;
+use model::{Cause, DeviceKey, Observation, Quality, Reading, Reason, Rejected, Series, Timestamp};
+use sdk::{Part, Pending, Receipt};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use store::{Admission, Group, StoreError};
+
+/// Rejections that are described to the device; more are counted only.
+const DETAILED_MAX: usize = 64;
+
+const CLOCK_IMPLAUSIBLE: Reason = Cow::Borrowed("clock_implausible");
+const UNKNOWN_DEVICE: Reason = Cow::Borrowed("unknown_device");
+
+impl Writer {
+    pub(super) fn take(
+        &mut self,
+        group: &mut Group,
+        now: Timestamp,
+        pending: &Pending,
+    ) -> Result<Receipt, StoreError> {
+        let mut receipt = Receipt::default();
+        let driver = pending.driver.0;
+        for part in &pending.submission.parts {
+            if self.published.devices.get(part.device).is_none() {
+                // It was deleted while the message was on its way.
+                group.refuse(driver, &UNKNOWN_DEVICE, u64::from(part.received));
+                continue;
+            }
+            group.part(driver, part.device, part.received);
+            for (reason, count) in by_reason(part) {
+                group.reject(reason, count);
+            }
+            for observation in &part.observations {
+                self.observe(group, now, part.device, observation, &mut receipt)?;
+            }
+        }
+        for frame in &pending.submission.quarantined {
+            group.quarantine(
+                driver,
+                frame.device,
+                &frame.reason,
+                &frame.detail,
+                &frame.bytes,
+            );
+        }
+        Ok(receipt)
+    }
+
+    fn observe(
+        &mut self,
+        group: &mut Group,
+        now: Timestamp,
+        device: DeviceKey,
+        observation: &Observation,
+        receipt: &mut Receipt,
+    ) -> Result<(), StoreError> {
+        let series = Series {
+            device,
+            metric: observation.metric,
+        };
+        let observed_at = match observation.observed_at {
+            Some(at) if !self.is_plausible(at, now) => {
+                group.reject(&CLOCK_IMPLAUSIBLE, 1);
+                self.describe(receipt, observation, at, now);
+                return Ok(());
+            }
+            Some(at) => at,
+            None => self.journal.free_instant(group, series, now)?,
+        };
+        let lateness_ms = i64::from(self.times.lateness_s) * 1000;
+        let behind_ms = now.since_ms(observed_at);
+        let clock = if behind_ms < -lateness_ms {
+            Quality::uncertain(Cause::Clock)
+        } else {
+            Quality::GOOD
+        };
+        let reading = Reading {
+            series,
+            value: observation.value,
+            quality: observation.quality.worst(clock),
+            observed_at,
+            received_at: now,
+        };
+        match group.observe(&mut self.journal, &reading, behind_ms > lateness_ms)? {
+            Admission::Duplicate => receipt.duplicate += 1,
+            Admission::New => {
+                receipt.stored += 1;
+                self.engine.apply(now, &reading, &mut self.changes);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_plausible(&self, at: Timestamp, now: Timestamp) -> bool {
+        at >= self.times.oldest && at <= now.plus_s(i64::from(self.times.ahead_max_s))
+    }
+
+    fn describe(
+        &self,
+        receipt: &mut Receipt,
+        observation: &Observation,
+        at: Timestamp,
+        now: Timestamp,
+    ) {
+        let described = receipt.rejected.len() < DETAILED_MAX;
+        let name = self
+            .catalogue
+            .def(observation.metric)
+            .map(|def| def.name.clone());
+        let seconds = Timestamp::from_millis(at.millis().saturating_mul(1000));
+        let hint = if self.is_plausible(seconds, now) {
+            "; `ts` is in milliseconds, and this looks like seconds"
+        } else {
+            ""
+        };
+        let detail = || {
+            format!(
+                "device time {at} lies before {} or more than {} s ahead of {now}{hint}",
+                self.times.oldest, self.times.ahead_max_s
+            )
+        };
+        receipt.rejected.push(Rejected {
+            metric: name.filter(|_| described),
+            reason: CLOCK_IMPLAUSIBLE,
+            detail: described.then(detail),
+        });
+    }
+}
+
+fn by_reason(part: &Part) -> BTreeMap<&Reason, u32> {
+    let mut counts = BTreeMap::new();
+    for rejected in &part.rejected {
+        *counts.entry(&rejected.reason).or_insert(0) += 1;
+    }
+    counts
+}
