@@ -3,12 +3,14 @@
 use crate::alarms::no_alarm;
 use crate::problem::Problem;
 use crate::query::{RawParams, json_body};
-use crate::state::Shared;
+use crate::state::{Shared, ask};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
-use axum::http::HeaderMap;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use futures_util::{StreamExt, stream};
+use model::AlarmRow;
 use sdk::{Action, Actor, AlarmVerb, Command, CommandError};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -52,13 +54,35 @@ struct Bulk {
     comment: Option<String>,
 }
 
+/// Who acts, and by which key a repeated request is known.
+pub(crate) struct Caller {
+    actor: Actor,
+    key: Option<String>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let key = read_key(&parts.headers)?.map(str::to_owned);
+        let Some(actor) = parts.extensions.remove::<Actor>() else {
+            let detail = "send the header `Authorization: Bearer <token>`";
+            return Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                detail,
+            ));
+        };
+        Ok(Self { actor, key })
+    }
+}
+
 /// `POST /api/v1/alarms/{id}/{action}`
 pub(crate) async fn act(
     State(shared): State<Shared>,
-    Extension(actor): Extension<Actor>,
+    Caller { actor, key }: Caller,
     Path((id, action)): Path<(String, String)>,
     raw: RawParams,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     raw.only(&[])?;
@@ -69,7 +93,7 @@ pub(crate) async fn act(
         json_body(&body)?
     };
     let comment = read_comment(verb, act.comment)?;
-    let key = read_key(&headers)?.map(|key| scoped(&actor, verb, &id, key));
+    let key = key.map(|key| scoped(&actor, verb, &id, &key));
     let action = Action::Alarm {
         id: id.clone(),
         verb,
@@ -80,14 +104,12 @@ pub(crate) async fn act(
     let done = shared.operator.commit(Command { actor, action }).await;
     match done {
         Ok(done) => Ok(Json(done.body)),
-        Err(CommandError::NotFound(_)) => Err(no_alarm(&id)),
+        Err(CommandError::NotFound(_)) => Err(gone(&shared, id).await?),
         Err(CommandError::Conflict(detail)) => {
             let row = shared.alarms().get(&id).cloned();
             let problem = Problem::conflict(detail);
             Err(match row {
-                Some(row) => problem
-                    .with("version", row.version)
-                    .with("alarm", json!(row)),
+                Some(row) => with_row(problem, &row),
                 None => problem,
             })
         }
@@ -95,19 +117,39 @@ pub(crate) async fn act(
     }
 }
 
+/// An alarm that nobody can act on: it never was, or it is history.
+async fn gone(shared: &Shared, id: String) -> Result<Problem, Problem> {
+    let wanted = id.clone();
+    let row = ask(shared, "look an alarm up", move |hub| {
+        hub.reader.alarm(&wanted)
+    })
+    .await?;
+    Ok(match row {
+        None => no_alarm(&id),
+        Some(row) => {
+            let detail = format!("alarm `{id}` is {} and needs no action", row.state.name());
+            with_row(Problem::conflict(detail), &row)
+        }
+    })
+}
+
+fn with_row(problem: Problem, row: &AlarmRow) -> Problem {
+    problem
+        .with("version", row.version)
+        .with("alarm", json!(row))
+}
+
 /// `POST /api/v1/alarms/bulk`
 pub(crate) async fn bulk(
     State(shared): State<Shared>,
-    Extension(actor): Extension<Actor>,
+    Caller { actor, key }: Caller,
     raw: RawParams,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     raw.only(&[])?;
     let bulk: Bulk = json_body(&body)?;
     let verb = read_verb(&bulk.action)?;
     let comment = read_comment(verb, bulk.comment)?;
-    let key = read_key(&headers)?;
     if bulk.ids.is_empty() || bulk.ids.len() > BULK_MAX {
         return Err(Problem::invalid(format!(
             "`ids` must name 1 to {BULK_MAX} alarms"
@@ -124,7 +166,7 @@ pub(crate) async fn bulk(
                 verb,
                 version: None,
                 comment: comment.clone(),
-                key: key.map(|key| scoped(&actor, verb, &id, key)),
+                key: key.as_ref().map(|key| scoped(&actor, verb, &id, key)),
             };
             let actor = actor.clone();
             (id, Command { actor, action })

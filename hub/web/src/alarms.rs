@@ -82,7 +82,19 @@ fn page(hub: &Inner, query: &AlarmQuery) -> Result<Json<Value>, Problem> {
 
 type Rows = (Vec<Value>, Option<u64>, Option<String>);
 
-/// Newest first, that is: by falling number.
+/// A row's place in the list: when it was raised, then its number.
+type Place = (i64, u64);
+
+fn place(row: &AlarmRow) -> Place {
+    (row.raised_at.millis(), number(&row.id).unwrap_or_default())
+}
+
+fn read_place(cursor: &str) -> Option<Place> {
+    let (raised_ms, number) = cursor.split_once('.')?;
+    Some((raised_ms.parse().ok()?, number.parse().ok()?))
+}
+
+/// Newest first.
 fn from_book(
     hub: &Inner,
     query: &AlarmQuery,
@@ -90,23 +102,26 @@ fn from_book(
 ) -> Result<Rows, Problem> {
     let after = match &query.after {
         None => None,
-        Some(cursor) => Some(number(cursor).ok_or_else(|| bad_cursor(cursor))?),
+        Some(cursor) => Some(read_place(cursor).ok_or_else(|| bad_cursor(cursor))?),
     };
     let filter = Filter::new(query, states);
     let book = hub.alarms();
     let mut matching: Vec<&AlarmRow> = book.rows().filter(|row| filter.matches(row)).collect();
     let matched = matching.len() as u64;
-    matching.reverse();
+    matching.sort_unstable_by_key(|row| std::cmp::Reverse(place(row)));
     let mut rest = matching
         .into_iter()
-        .filter(|row| after.is_none_or(|after| number(&row.id).is_some_and(|n| n < after)));
+        .filter(|row| after.is_none_or(|after| place(row) < after));
     let shown: Vec<&AlarmRow> = rest.by_ref().take(query.limit).collect();
-    let next = rest.next().and(shown.last()).map(|row| row.id.clone());
+    let next = rest.next().and(shown.last()).map(|row| {
+        let (raised_ms, number) = place(row);
+        format!("{raised_ms}.{number}")
+    });
     let items = shown.into_iter().map(|row| json!(row)).collect();
     Ok((items, Some(matched), next))
 }
 
-/// The number in an alarm's id, by which the book is ordered.
+/// The number in an alarm's id.
 fn number(id: &str) -> Option<u64> {
     id.strip_prefix('a')?.parse().ok()
 }

@@ -23,12 +23,6 @@ impl<S: Sync> FromRequestParts<S> for RawParams {
 }
 
 impl RawParams {
-    #[cfg(test)]
-    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self(pairs.iter().map(own).collect())
-    }
-
     /// Accepts only parameters of this list, each at most once: a misspelt filter must not
     /// silently give everything.
     pub(crate) fn only(self, known: &[&str]) -> Result<Params, Problem> {
@@ -57,7 +51,9 @@ impl RawParams {
             if strange.len() == 1 { "" } else { "s" },
             strange.join("`, `")
         );
-        Err(Problem::bad_request(detail).with("unknown", strange))
+        Err(Problem::bad_request(detail)
+            .with("unknown", strange)
+            .with("known", known))
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) async fn open(
         )));
     };
     let mark = shared.tail.mark.clone();
-    let kept = ask(&shared, "open a stream", |hub| Kept::of(hub)).await?;
+    let kept = ask(&shared, "open a stream", Kept::of).await?;
     let mut opening = format!("retry: {RETRY_MS}\n\n");
     let cursor = start(from, kept, &mut opening);
     let listener = Listener {

@@ -1,1 +1,11 @@
-//! Tests of the API.
+//! Tests of the API: the real router and the real store, with a small writer in between.
+
+mod access;
+mod alarms;
+mod devices;
+mod events;
+mod history;
+mod kit;
+mod openapi;
+mod reports;
+mod rules;

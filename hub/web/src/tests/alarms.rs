@@ -1,0 +1,223 @@
+//! Listing alarms and acting on them.
+
+use super::kit::{Hub, alarm};
+use model::{AlarmState, Severity};
+use serde_json::{Value, json};
+
+fn ids(answer: &Value) -> Vec<String> {
+    let items = answer["items"].as_array().unwrap();
+    items
+        .iter()
+        .map(|row| row["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// a1 critical; a2 major in the north; a3 minor, being handled; a4 normal again.
+fn four(hub: &Hub) {
+    hub.raise(&alarm(1, Severity::Critical, 10), "raised");
+    let mut north = alarm(2, Severity::Major, 20);
+    north.site = Some("North Gate".to_owned());
+    north.kind = "noise".to_owned();
+    hub.raise(&north, "raised");
+    let mut handled = alarm(3, Severity::Minor, 30);
+    handled.state = AlarmState::ActiveAcked;
+    handled.acked = true;
+    hub.raise(&handled, "acked");
+    let mut normal = alarm(4, Severity::Minor, 40);
+    normal.state = AlarmState::Normal;
+    normal.active = false;
+    hub.raise(&normal, "cleared");
+}
+
+#[tokio::test]
+async fn the_list_holds_what_is_not_normal_the_newest_first() {
+    let hub = Hub::start();
+    four(&hub);
+    let list = hub
+        .ask("platform", "get", "/api/v1/alarms", "")
+        .await
+        .json();
+    assert_eq!(ids(&list), ["a3", "a2", "a1"]);
+    assert_eq!(list["as_of_seq"], 4);
+    assert_eq!(list["next"], json!(null));
+    assert_eq!(list["counts"]["total"], 3);
+    assert_eq!(list["counts"]["severity"]["critical"], 1);
+    assert_eq!(list["counts"]["severity"]["warning"], 0);
+    assert_eq!(list["counts"]["state"]["active_unacked"], 2);
+    assert_eq!(list["counts"]["state"]["active_acked"], 1);
+    let row = &list["items"][2];
+    assert_eq!(row["raised_at"], "2026-03-01T00:00:10.000Z");
+    assert_eq!(row["value"], 421.5);
+    assert_eq!(row["limit"], 400.0);
+}
+
+#[tokio::test]
+async fn filters_narrow_the_list_and_history_comes_from_the_store() {
+    let hub = Hub::start();
+    four(&hub);
+    for (query, expected) in [
+        ("severity=critical,major", vec!["a2", "a1"]),
+        ("kind=noise", vec!["a2"]),
+        ("device=gas-1&state=active_acked", vec!["a3"]),
+        ("q=north", vec!["a2"]),
+        ("q=%E8%B6%85%E5%8E%8B&severity=minor", vec!["a3"]),
+        ("grid=1", vec![]),
+        ("state=all", vec!["a4", "a3", "a2", "a1"]),
+        ("state=normal", vec!["a4"]),
+    ] {
+        let list = hub.get(&format!("/api/v1/alarms?{query}")).await.json();
+        assert_eq!(ids(&list), expected, "{query}");
+    }
+    assert_eq!(hub.get("/api/v1/alarms/a4").await.json()["state"], "normal");
+    hub.get("/api/v1/alarms/a9").await.problem(404);
+    hub.get("/api/v1/alarms?cursor=x").await.problem(400);
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_without_gap_or_repeat() {
+    let hub = Hub::start();
+    for number in 1..=7 {
+        // Two at the same instant, so that the number must decide.
+        let raised_s = i64::try_from(number).unwrap() / 2;
+        hub.raise(&alarm(number, Severity::Minor, raised_s), "raised");
+    }
+    for state in ["open", "all"] {
+        let mut seen = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let path = format!("/api/v1/alarms?state={state}&limit=2{cursor}");
+            let page = hub.get(&path).await.json();
+            seen.extend(ids(&page));
+            let Some(next) = page["next"].as_str() else {
+                break;
+            };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(seen, ["a7", "a6", "a5", "a4", "a3", "a2", "a1"], "{state}");
+    }
+}
+
+#[tokio::test]
+async fn an_ack_with_the_seen_version_is_done_and_a_stale_one_is_a_conflict() {
+    let hub = Hub::start();
+    hub.raise(&alarm(1, Severity::Critical, 10), "raised");
+    let path = "/api/v1/alarms/a1/ack";
+    let done = hub
+        .ask(
+            "officer",
+            "post",
+            path,
+            r#"{"version":1,"comment":"on my way"}"#,
+        )
+        .await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    assert_eq!(done.json()["state"], "active_acked");
+    assert_eq!(done.json()["version"], 2);
+    let stale = hub.ask("officer", "post", path, r#"{"version":1}"#).await;
+    stale.problem(409);
+    assert_eq!(stale.json()["version"], 2);
+    assert_eq!(stale.json()["alarm"]["state"], "active_acked");
+    hub.ask("officer", "post", "/api/v1/alarms/a9/ack", "{}")
+        .await
+        .problem(404);
+    hub.ask("officer", "post", path, r#"{"versoin":1}"#)
+        .await
+        .problem(400);
+    let comments = hub.commands.lock().unwrap();
+    let sdk::Action::Alarm { comment, .. } = &comments[0].action else {
+        panic!("{:?}", comments[0]);
+    };
+    assert_eq!(comment.as_deref(), Some("on my way"));
+}
+
+#[tokio::test]
+async fn a_request_that_is_repeated_with_its_key_acts_once() {
+    let hub = Hub::start();
+    hub.raise(&alarm(1, Severity::Critical, 10), "raised");
+    hub.raise(&alarm(2, Severity::Critical, 10), "raised");
+    let key = [("idempotency-key", "k-1")];
+    let act = async |id: &str, role: &str| {
+        let path = format!("/api/v1/alarms/{id}/ack");
+        hub.ask_with(role, "post", &path, &key, r#"{"version":1}"#)
+            .await
+    };
+    let first = act("a1", "officer").await;
+    let second = act("a1", "officer").await;
+    assert_eq!((second.status.as_u16(), &second.text), (200, &first.text));
+    // The same key for another alarm, or from another person, is another request.
+    assert_eq!(act("a2", "officer").await.json()["id"], "a2");
+    act("a1", "supervisor").await.problem(409);
+    let long = "k".repeat(201);
+    let path = "/api/v1/alarms/a1/ack";
+    hub.ask_with("officer", "post", path, &[("idempotency-key", &long)], "{}")
+        .await
+        .problem(400);
+}
+
+#[tokio::test]
+async fn an_alarm_of_history_needs_no_action() {
+    let hub = Hub::start();
+    four(&hub);
+    let answer = hub
+        .ask("officer", "post", "/api/v1/alarms/a4/ack", "{}")
+        .await;
+    assert_eq!(
+        answer.problem(409),
+        "alarm `a4` is normal and needs no action"
+    );
+}
+
+#[tokio::test]
+async fn a_comment_needs_words_and_later_verbs_say_so() {
+    let hub = Hub::start();
+    hub.raise(&alarm(1, Severity::Critical, 10), "raised");
+    let path = "/api/v1/alarms/a1/comment";
+    hub.ask("officer", "post", path, r#"{"comment":"  "}"#)
+        .await
+        .problem(422);
+    let said = hub
+        .ask("officer", "post", path, r#"{"comment":"valve closed"}"#)
+        .await;
+    assert_eq!(said.json()["version"], 2);
+    let later = hub
+        .ask("officer", "post", "/api/v1/alarms/a1/shelve", "{}")
+        .await;
+    let detail = later.problem(404);
+    assert_eq!(
+        detail,
+        "action `shelve` is not available in this version; available: ack, comment"
+    );
+    let never = hub
+        .ask("officer", "post", "/api/v1/alarms/a1/explode", "{}")
+        .await;
+    assert!(
+        never
+            .problem(404)
+            .starts_with("there is no action `explode`")
+    );
+}
+
+#[tokio::test]
+async fn a_bulk_ack_tells_which_alarms_failed_and_why() {
+    let hub = Hub::start();
+    hub.raise(&alarm(1, Severity::Critical, 10), "raised");
+    hub.raise(&alarm(2, Severity::Major, 10), "raised");
+    let body = json!({"action": "ack", "ids": ["a1", "a2", "a1", "a9"]});
+    let path = "/api/v1/alarms/bulk";
+    let answer = hub
+        .ask("officer", "post", path, &body.to_string())
+        .await
+        .json();
+    assert_eq!(answer["matched"], 2);
+    assert_eq!(answer["succeeded"], 2);
+    let failed = answer["failed"].as_array().unwrap();
+    assert_eq!(failed.len(), 1);
+    assert_eq!(
+        (&failed[0]["id"], &failed[0]["code"]),
+        (&json!("a9"), &json!("not_found"))
+    );
+    let none = json!({"action": "ack", "ids": []});
+    hub.ask("officer", "post", path, &none.to_string())
+        .await
+        .problem(422);
+}

@@ -1,0 +1,437 @@
+//! A hub for tests: the real store in a folder of its own, and a writer that does what the API
+//! asks of it.
+
+use crate::{City, Health, Knocks, RuleEntry, RuleList, STREAM_CLIENTS_MAX, State, router};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use model::{
+    AlarmRow, AlarmState, Catalogue, Device, DeviceKey, Event, MetricKey, Quality, Reading, Series,
+    Severity, Timestamp, Value,
+};
+use rules::AlarmBook;
+use sdk::{
+    Access, Action, Actor, Clock, CommandError, DeviceEntry, Devices, Done, Feed, FeedError,
+    Intake, LiveBatch, Mark, Operator, PendingCommand, Role, SecretChange, SecretSalt, Tail,
+    TokenHash,
+};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, RwLock};
+use store::{Journal, NewEvent, Options, StoredDevice};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+/// The instant at which the tests' clock starts: 2026-03-01T00:00:00Z.
+pub(super) const START_MS: i64 = 1_772_323_200_000;
+
+/// Nobody reads events by this feed here; the web asks the store itself.
+struct NoFeed;
+
+impl Feed for NoFeed {
+    fn events(&self, _: u64, _: usize) -> Result<Vec<Event>, FeedError> {
+        Ok(Vec::new())
+    }
+    fn live(&self, _: u64, _: usize) -> Result<LiveBatch, FeedError> {
+        Ok(LiveBatch::default())
+    }
+    fn cursor(&self, _: &str) -> Result<Option<u64>, FeedError> {
+        Ok(None)
+    }
+}
+
+/// A small hub.
+pub(super) struct Hub {
+    pub(super) state: State,
+    pub(super) router: Router,
+    /// What the writer was asked to do.
+    pub(super) commands: Arc<Mutex<Vec<sdk::Command>>>,
+    journal: Arc<Mutex<Journal>>,
+    mark: watch::Sender<Mark>,
+    now: Mutex<Timestamp>,
+    _dir: TempDir,
+    _tasks: TaskTracker,
+}
+
+pub(super) fn tokens() -> sdk::TokenTable {
+    Role::ALL
+        .into_iter()
+        .map(|role| {
+            let name = role.name().to_owned();
+            (
+                TokenHash::of(&format!("token-{name}")),
+                Actor { name, role },
+            )
+        })
+        .collect()
+}
+
+impl Hub {
+    pub(super) fn start() -> Self {
+        Self::start_with(tokens(), STREAM_CLIENTS_MAX)
+    }
+
+    pub(super) fn start_with(tokens: sdk::TokenTable, stream_clients_max: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, reader, recovered) = store::open(dir.path(), Options::default()).unwrap();
+        let catalogue = Catalogue::built_in();
+        let names: Vec<&str> = catalogue
+            .defs()
+            .iter()
+            .map(|def| def.name.as_str())
+            .collect();
+        journal.number_metrics(&names).unwrap();
+        let driver = journal.number_driver("mqtt").unwrap();
+        assert_eq!(driver, 0);
+        let (requests, intake) = Intake::open();
+        let (mark, receiver) = watch::channel(Mark::default());
+        let start = Timestamp::from_millis(START_MS);
+        let health = Health::new("1.2.3", start);
+        health.set_ready(true);
+        health.watch_queue(&requests);
+        let state = State {
+            reader,
+            operator: Operator::new(requests),
+            devices: Devices::new(SecretSalt(recovered.salt)),
+            access: Access::new(tokens, || None),
+            catalogue: Arc::new(catalogue),
+            book: Arc::new(RwLock::new(AlarmBook::restore(Vec::new()))),
+            rules: RuleList::default(),
+            tail: Tail {
+                feed: Arc::new(NoFeed),
+                mark: receiver,
+            },
+            clock: Clock::starting_at(start),
+            health,
+            knocks: Knocks::default(),
+            city: City {
+                name: "示范市".to_owned(),
+                code: "350200".to_owned(),
+                time_zone: "Asia/Shanghai".to_owned(),
+            },
+            driver_names: ["mqtt".to_owned()].into(),
+            rule_settings: ::rules::Settings::default(),
+            stream_clients_max,
+            stop: CancellationToken::new(),
+        };
+        let commands = Arc::new(Mutex::new(Vec::new()));
+        let writer = Writer {
+            devices: state.devices.clone(),
+            rules: state.rules.clone(),
+            book: Arc::clone(&state.book),
+            commands: Arc::clone(&commands),
+            answers: HashMap::new(),
+        };
+        let tasks = TaskTracker::new();
+        tasks.spawn(writer.run(intake));
+        Self {
+            router: router(state.clone()),
+            state,
+            commands,
+            journal: Arc::new(Mutex::new(journal)),
+            mark,
+            now: Mutex::new(start),
+            _dir: dir,
+            _tasks: tasks,
+        }
+    }
+
+    /// Asks as `role`; an empty role asks without a token.
+    pub(super) async fn ask(&self, role: &str, method: &str, path: &str, body: &str) -> Answer {
+        self.ask_with(role, method, path, &[], body).await
+    }
+
+    pub(super) async fn ask_with(
+        &self,
+        role: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let response = self.open(role, method, path, headers, body).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Answer {
+            status,
+            headers,
+            text,
+        }
+    }
+
+    /// Asks and gives the answer with its body still open.
+    pub(super) async fn open(
+        &self,
+        role: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response<Body> {
+        let mut request = Request::builder()
+            .method(method.to_uppercase().as_str())
+            .uri(path);
+        if !role.is_empty() {
+            request = request.header("authorization", format!("Bearer token-{role}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.ask("viewer", "get", path, "").await
+    }
+
+    /// Puts a device in the register and the store; returns its key.
+    pub(super) fn register(&self, json: &str) -> DeviceKey {
+        let device: Device = serde_json::from_str(json).unwrap();
+        let mut journal = self.journal.lock().unwrap();
+        let key = journal.next_device_key();
+        let mut group = journal.begin(self.tick());
+        group.put_device(&StoredDevice {
+            key,
+            device: device.clone(),
+            secret_hash: None,
+            grid: Some("350203010203".to_owned()),
+        });
+        let commit = journal.commit(group).unwrap();
+        self.publish(commit);
+        self.state.devices.put([DeviceEntry {
+            key,
+            device,
+            secret: None,
+            grid: Some("350203010203".to_owned()),
+        }]);
+        key
+    }
+
+    /// Stores readings `(metric, seconds after the start, value)`, received as they were observed.
+    pub(super) fn store(&self, device: DeviceKey, readings: &[(&str, i64, f64)]) {
+        let mut journal = self.journal.lock().unwrap();
+        for (metric, at_s, value) in readings {
+            let at = Timestamp::from_millis(START_MS).plus_s(*at_s);
+            let mut now = self.now.lock().unwrap();
+            *now = (*now).max(at).plus_ms(1);
+            let mut group = journal.begin(*now);
+            group.part(0, device, 1);
+            let reading = Reading {
+                series: Series {
+                    device,
+                    metric: self.metric(metric),
+                },
+                value: Value::number(*value).unwrap(),
+                quality: Quality::GOOD,
+                observed_at: at,
+                received_at: *now,
+            };
+            group.observe(&mut journal, &reading, false).unwrap();
+            let commit = journal.commit(group).unwrap();
+            self.publish(commit);
+        }
+    }
+
+    pub(super) fn metric(&self, name: &str) -> MetricKey {
+        self.state.catalogue.find(name).unwrap()
+    }
+
+    /// Puts an alarm in the book and the store, and announces it.
+    pub(super) fn raise(&self, row: &AlarmRow, kind: &str) -> u64 {
+        self.state.book.write().unwrap().put(row.clone());
+        self.announce(row, &format!("cityhub.alarm.{kind}"))
+    }
+
+    /// Commits an event about an alarm, with the row itself.
+    pub(super) fn announce(&self, row: &AlarmRow, kind: &str) -> u64 {
+        let mut journal = self.journal.lock().unwrap();
+        let now = self.tick();
+        let mut group = journal.begin(now);
+        group.alarm(row);
+        let data = serde_json::to_string(row).unwrap();
+        let seq = group.event(&NewEvent {
+            kind,
+            subject: &row.id,
+            severity: Some(row.severity),
+            grid: row.grid.as_deref(),
+            time: now,
+            data: &data,
+        });
+        let commit = journal.commit(group).unwrap();
+        self.mark.send_replace(Mark { commit, event: seq });
+        seq
+    }
+
+    /// Commits something else of the test's making.
+    pub(super) fn commit(&self, fill: impl FnOnce(&mut store::Group)) {
+        let mut journal = self.journal.lock().unwrap();
+        let mut group = journal.begin(self.tick());
+        fill(&mut group);
+        let commit = journal.commit(group).unwrap();
+        self.publish(commit);
+    }
+
+    fn publish(&self, commit: u64) {
+        self.mark.send_modify(|mark| mark.commit = commit);
+    }
+
+    fn tick(&self) -> Timestamp {
+        let mut now = self.now.lock().unwrap();
+        *now = now.plus_ms(1);
+        *now
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: axum::http::HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Checks the shape that every error has, and gives its detail.
+    pub(super) fn problem(&self, status: u16) -> String {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let body = self.json();
+        assert_eq!(body["status"], status);
+        assert!(
+            body["type"]
+                .as_str()
+                .unwrap()
+                .starts_with("urn:cityhub:problem:")
+        );
+        assert_eq!(body["request_id"], self.header("x-request-id"));
+        assert!(!body["title"].as_str().unwrap().is_empty());
+        body["detail"].as_str().unwrap().to_owned()
+    }
+}
+
+/// An alarm of gas-1, raised `raised_s` after the start.
+pub(super) fn alarm(number: u64, severity: Severity, raised_s: i64) -> AlarmRow {
+    serde_json::from_value(serde_json::json!({
+        "id": format!("a{number}"), "rule": "gas_overpressure", "rule_revision": 1,
+        "title": "中压燃气管道超压", "device": "gas-1", "kind": "gas_pressure", "site": "花园路",
+        "grid": "350203010203", "severity": severity, "state": AlarmState::ActiveUnacked,
+        "active": true, "acked": false,
+        "raised_at": Timestamp::from_millis(START_MS).plus_s(raised_s), "cleared_at": null,
+        "metric": "pressure_kpa", "value": 421.5, "limit": 400.0, "unit": "kPa", "peak": 430.0,
+        "count": 3, "owner": null, "shelved_until": null, "suppressed_by": null, "case": null,
+        "note": null, "category": "0403", "version": 1,
+    }))
+    .unwrap()
+}
+
+/// Does at once what the hub's writer does with a commit.
+struct Writer {
+    devices: Devices,
+    rules: RuleList,
+    book: Arc<RwLock<AlarmBook>>,
+    commands: Arc<Mutex<Vec<sdk::Command>>>,
+    answers: HashMap<String, serde_json::Value>,
+}
+
+impl Writer {
+    async fn run(mut self, mut intake: Intake) {
+        while let Some(request) = intake.requests.recv().await {
+            if let sdk::Request::Command(pending) = request {
+                self.answer(pending);
+            }
+        }
+    }
+
+    fn answer(&mut self, pending: PendingCommand) {
+        let command = pending.command.clone();
+        self.commands.lock().unwrap().push(command.clone());
+        let body = self.carry_out(command);
+        pending.answer(body.map(|body| Done { seq: 77, body }));
+    }
+
+    fn carry_out(&mut self, command: sdk::Command) -> Result<serde_json::Value, CommandError> {
+        match command.action {
+            Action::PutDevices(rows) => {
+                for (device, secret) in rows {
+                    let known = self.devices.find(device.id.as_str());
+                    let fresh = 1_000 + u32::try_from(self.devices.len()).unwrap();
+                    self.devices.put([DeviceEntry {
+                        key: known.as_ref().map_or(DeviceKey(fresh), |entry| entry.key),
+                        secret: match secret {
+                            SecretChange::Keep => known.and_then(|entry| entry.secret),
+                            SecretChange::Set(hash) => Some(hash),
+                        },
+                        device,
+                        grid: None,
+                    }]);
+                }
+                Ok(serde_json::Value::Null)
+            }
+            Action::DeleteDevice(id) => {
+                let key = self.devices.find(id.as_str()).unwrap().key;
+                self.devices.remove(key);
+                Ok(serde_json::Value::Null)
+            }
+            Action::PutRule { id, spec } => {
+                let revision = self.rules.find(&id).map_or(1, |rule| rule.revision + 1);
+                let entry = RuleEntry { id, revision, spec };
+                let body = entry.to_json();
+                self.rules.put(entry);
+                Ok(body)
+            }
+            Action::DeleteRule { id } => {
+                self.rules.remove(&id);
+                Ok(serde_json::Value::Null)
+            }
+            Action::Alarm {
+                id,
+                verb,
+                version,
+                comment,
+                key,
+            } => {
+                if let Some(answer) = key.as_ref().and_then(|key| self.answers.get(key)) {
+                    return Ok(answer.clone());
+                }
+                let verb = match verb {
+                    sdk::AlarmVerb::Ack => ::rules::Verb::Ack,
+                    sdk::AlarmVerb::Comment => ::rules::Verb::Comment,
+                };
+                let action = ::rules::Action {
+                    verb,
+                    actor: &command.actor.name,
+                    version,
+                    comment: comment.as_deref(),
+                };
+                let now = Timestamp::from_millis(START_MS);
+                let done = self.book.write().unwrap().act(now, &id, action);
+                let body = match done {
+                    Ok(event) => serde_json::to_value(event.row).unwrap(),
+                    Err(error @ ::rules::ActError::NotFound) => {
+                        return Err(CommandError::NotFound(error.to_string()));
+                    }
+                    Err(error) => return Err(CommandError::Conflict(error.to_string())),
+                };
+                if let Some(key) = key {
+                    self.answers.insert(key, body.clone());
+                }
+                Ok(body)
+            }
+        }
+    }
+}

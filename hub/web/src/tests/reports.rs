@@ -1,0 +1,196 @@
+//! Health, figures, the ledger and the records.
+
+use super::kit::{Hub, START_MS, alarm};
+use crate::{DriverHealth, PartState};
+use model::{Severity, Timestamp};
+use serde_json::json;
+
+fn driver(state: PartState) -> DriverHealth {
+    DriverHealth {
+        kind: "mqtt".to_owned(),
+        state,
+        since: Timestamp::from_millis(START_MS),
+        addresses: [("listen".to_owned(), "127.0.0.1:1883".to_owned())].into(),
+        restarts: 2,
+        last_error: None,
+    }
+}
+
+fn filled() -> Hub {
+    let hub = Hub::start();
+    hub.state.health.put_driver("mqtt", driver(PartState::Up));
+    let gas = hub.register(r#"{"id":"gas-1","kind":"gas_pressure"}"#);
+    hub.store(gas, &[("pressure_kpa", 1, 300.0), ("battery_pct", 1, 90.0)]);
+    hub.commit(|group| {
+        group.part(0, gas, 2);
+        group.reject(&"unknown_metric".into(), 2);
+        group.refuse(0, &"wrong_secret".into(), 3);
+    });
+    hub.raise(&alarm(1, Severity::Critical, 1), "raised");
+    hub
+}
+
+#[tokio::test]
+async fn the_ledger_names_devices_and_balances() {
+    let hub = filled();
+    let ledger = hub.get("/api/v1/ledger").await.json();
+    assert_eq!(ledger["total"]["received"], 7);
+    assert_eq!(ledger["total"]["stored"], 2);
+    assert_eq!(
+        ledger["total"]["rejected"],
+        json!({"unknown_metric": 2, "wrong_secret": 3})
+    );
+    assert_eq!(ledger["drivers"]["mqtt"]["received"], 7);
+    assert_eq!(ledger["devices"]["gas-1"]["received"], 4);
+    assert_eq!(ledger["devices"]["gas-1"]["rejected"]["unknown_metric"], 2);
+    hub.get("/api/v1/ledger?from=2&to=1").await.problem(400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_tells_how_every_part_does() {
+    let hub = filled();
+    tokio::time::advance(std::time::Duration::from_secs(61)).await;
+    let health = hub.get("/api/v1/health").await.json();
+    assert_eq!(health["status"], "up");
+    assert_eq!(health["version"], "1.2.3");
+    assert_eq!(health["uptime_s"], 61);
+    assert_eq!(health["city"]["name"], "示范市");
+    assert_eq!(health["drivers"]["mqtt"]["state"], "up");
+    assert_eq!(
+        health["drivers"]["mqtt"]["addresses"]["listen"],
+        "127.0.0.1:1883"
+    );
+    assert_eq!(health["intake"]["received"], 7);
+    assert_eq!(health["intake"]["rejected"], 5);
+    assert_eq!(health["intake"]["capacity"], 256);
+    assert_eq!(health["journal"]["event"], 1);
+    assert_eq!(health["canary"], json!(null));
+    let down = |driver: &mut DriverHealth| driver.state = PartState::Down;
+    hub.state.health.change_driver("mqtt", down);
+    assert_eq!(hub.get("/api/v1/health").await.json()["status"], "degraded");
+}
+
+#[tokio::test]
+async fn readiness_follows_the_hub() {
+    let hub = Hub::start();
+    assert_eq!(hub.ask("", "get", "/readyz", "").await.text, "ready\n");
+    hub.state.health.set_ready(false);
+    hub.ask("", "get", "/readyz", "").await.problem(503);
+    hub.state.health.set_ready(true);
+    hub.state.stop.cancel();
+    hub.ask("", "get", "/readyz", "").await.problem(503);
+    assert_eq!(hub.ask("", "get", "/healthz", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn figures_are_in_the_form_of_prometheus_and_name_no_device() {
+    let hub = filled();
+    let answer = hub.get("/metrics").await;
+    assert!(
+        answer
+            .header("content-type")
+            .starts_with("text/plain; version=0.0.4")
+    );
+    for line in [
+        "cityhub_build_info{version=\"1.2.3\"} 1",
+        "cityhub_driver_up{driver=\"mqtt\",kind=\"mqtt\"} 1",
+        "cityhub_driver_restarts_total{driver=\"mqtt\"} 2",
+        "cityhub_values_received_total{driver=\"mqtt\"} 7",
+        "cityhub_values_stored_total{driver=\"mqtt\"} 2",
+        "cityhub_values_rejected_total{driver=\"mqtt\",reason=\"wrong_secret\"} 3",
+        "cityhub_alarms{state=\"active_unacked\",severity=\"critical\"} 1",
+        "cityhub_alarms{state=\"active_unacked\",severity=\"major\"} 0",
+        "cityhub_stream_clients 0",
+        "cityhub_devices 1",
+        "cityhub_journal_event 1",
+        "process_start_time_seconds 1772323200",
+    ] {
+        assert!(
+            answer.text.lines().any(|known| known == line),
+            "{line}\n{}",
+            answer.text
+        );
+    }
+    assert!(answer.text.contains("\nprocess_resident_memory_bytes "));
+    assert!(!answer.text.contains("gas-1"));
+    // Every sample belongs to the family above it.
+    let mut family = "";
+    for line in answer.text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            family = rest.split(' ').next().unwrap();
+        } else if !line.starts_with('#') {
+            assert!(line.starts_with(family), "{family}: {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_audit_trail_is_read_link_by_link() {
+    let hub = Hub::start();
+    hub.commit(|group| {
+        group.audit("li", "officer", "ack", "a1", r#"{"comment":"ok"}"#);
+        group.audit("wang", "engineer", "put_rule", "r1", "{}");
+    });
+    let page = hub
+        .ask("auditor", "get", "/api/v1/audit?limit=1", "")
+        .await
+        .json();
+    let first = &page["items"][0];
+    assert_eq!((&first["seq"], &first["actor"]), (&json!(1), &json!("li")));
+    assert_eq!(first["detail"], json!({"comment": "ok"}));
+    assert_eq!(first["hash"].as_str().unwrap().len(), 64);
+    assert_eq!(page["next"], 1);
+    let rest = hub
+        .ask("admin", "get", "/api/v1/audit?after=1", "")
+        .await
+        .json();
+    assert_eq!(rest["items"][0]["subject"], "r1");
+}
+
+#[tokio::test]
+async fn a_quarantined_frame_is_shown_as_text_and_bytes() {
+    let hub = filled();
+    let key = hub.state.devices.find("gas-1").unwrap().key;
+    hub.commit(|group| {
+        let reason = "invalid_json".into();
+        group.quarantine(
+            0,
+            Some(key),
+            &reason,
+            "expected `,` at line 1",
+            b"{\"a\" 1}",
+        );
+        group.quarantine(0, None, &reason, "not UTF-8", &[0xff, 0x00]);
+    });
+    let page = hub
+        .ask("engineer", "get", "/api/v1/quarantine", "")
+        .await
+        .json();
+    let (newest, older) = (&page["items"][0], &page["items"][1]);
+    assert_eq!(
+        (&newest["text"], &newest["hex"]),
+        (&json!(null), &json!("ff00"))
+    );
+    assert_eq!(older["device"], "gas-1");
+    assert_eq!(older["driver"], "mqtt");
+    assert_eq!(older["text"], "{\"a\" 1}");
+    assert_eq!(older["bytes"], 7);
+}
+
+#[tokio::test]
+async fn the_catalogue_and_the_session_are_told() {
+    let hub = Hub::start();
+    let catalogue = hub.get("/api/v1/catalogue").await.json();
+    assert!(
+        catalogue["kinds"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("gas_pressure"))
+    );
+    assert_eq!(catalogue["metrics"][0]["unit"], "kPa");
+    let session = hub
+        .ask("platform", "get", "/api/v1/session", "")
+        .await
+        .json();
+    assert_eq!(session, json!({"name": "platform", "role": "platform"}));
+}
