@@ -112,3 +112,15 @@ fn a_weight_of_zero_refuses() {
     assert!(!accepts("br;q=0", "br"));
     assert!(!accepts("x-br", "br"));
 }
+
+#[test]
+fn the_page_reads_its_stream_and_orders_its_alarms_rightly() {
+    let checks = concat!(env!("CARGO_MANIFEST_DIR"), "/checks/page.mjs");
+    let run = std::process::Command::new("node")
+        .args(["--test", "--test-reporter=tap", checks])
+        .output()
+        .expect("node is installed wherever the tests run");
+    let told = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{told}");
+    assert!(told.contains("# pass 5"), "{told}");
+}
