@@ -20,8 +20,9 @@ const READ_BYTES: usize = 8 * 1024;
 const BATCH_MESSAGES: usize = 64;
 /// The timer's own resolution; a paced message this little behind was not held up.
 const TIMER_SLACK_US: u64 = 2_000;
-/// Keep-alive of 0 switches it off; the load always has something to say.
-const KEEP_ALIVE_S: u16 = 0;
+/// Longer than the pause between two messages of any load, so that no PINGREQ is needed; not 0,
+/// which some brokers refuse.
+const KEEP_ALIVE_S: u16 = 600;
 
 /// Opens a connection and waits for CONNACK.
 pub(crate) async fn open(args: &LoadArgs, index: usize) -> Result<TcpStream, String> {

@@ -70,7 +70,7 @@ async fn every_message_is_canonical_json_with_a_growing_time() {
         (0, 0, 0)
     );
     let expected =
-        b"\x00\x04MQTT\x04\xc2\x00\x00\x00\x0aload-00000\x00\x0aload-00000\x00\x0dpw-load-00000";
+        b"\x00\x04MQTT\x04\xc2\x02\x58\x00\x0aload-00000\x00\x0aload-00000\x00\x0dpw-load-00000";
     assert_eq!(connect, expected);
     let mut last = 1_763_699_999_999;
     for body in &bodies {
