@@ -93,11 +93,12 @@ impl Roster {
             .from_reader(text.as_bytes());
         let header = reader.headers().map_err(|error| error.to_string())?.clone();
         let columns = csv_rows::columns(&header)?;
+        let mut lines = csv_rows::Lines::new(text);
         let mut roster = Self::default();
         for (index, record) in reader.records().enumerate() {
             limit(index + 1)?;
             let record = record.map_err(|error| error.to_string())?;
-            let line = record.position().map(csv::Position::line);
+            let line = record.position().map(|position| lines.of(position.byte()));
             roster.take(csv_rows::draft(&columns, &record, line, index + 1));
         }
         Ok(roster)

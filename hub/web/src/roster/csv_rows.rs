@@ -4,6 +4,51 @@ use super::draft::{Draft, FIELDS};
 use serde_json::{Map, Value};
 use std::str::FromStr;
 
+/// Finds the lines at which records begin. The parser's own count is one behind after `\r\n`, and
+/// takes a comment above a record for its beginning.
+#[derive(Debug)]
+pub(super) struct Lines<'a> {
+    rest: &'a [u8],
+    at_byte: u64,
+    line: u64,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self {
+            rest: text.as_bytes(),
+            at_byte: 0,
+            line: 1,
+        }
+    }
+
+    /// Gives the line of the record that begins at or after this byte; bytes must not go back.
+    pub(super) fn of(&mut self, byte: u64) -> u64 {
+        while self.at_byte < byte && self.step() {}
+        loop {
+            match self.rest.first() {
+                Some(b'\r' | b'\n') => {
+                    self.step();
+                }
+                Some(b'#') => {
+                    while self.rest.first().is_some_and(|b| *b != b'\n') && self.step() {}
+                }
+                _ => return self.line,
+            }
+        }
+    }
+
+    fn step(&mut self) -> bool {
+        let Some((first, rest)) = self.rest.split_first() else {
+            return false;
+        };
+        self.rest = rest;
+        self.at_byte += 1;
+        self.line += u64::from(*first == b'\n');
+        true
+    }
+}
+
 /// Where a column's value goes: a field, or one entry of a table.
 pub(super) struct Column {
     field: String,

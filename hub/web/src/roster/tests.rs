@@ -57,3 +57,16 @@ fn numbers_that_are_none_are_refused() {
     let lines: Vec<Option<u64>> = roster.errors.iter().map(|note| note.line).collect();
     assert_eq!(lines, [Some(2), Some(3), Some(4)]);
 }
+
+#[test]
+fn lines_are_counted_as_an_editor_counts_them() {
+    let unix = "id,kind\n# note\n\na,x\n\"b\nb\",x\nc,x\n";
+    let dos = unix.replace('\n', "\r\n");
+    for text in [unix, &dos] {
+        let roster = Roster::from_csv(text.as_bytes()).unwrap();
+        let good: Vec<Option<u64>> = roster.rows.iter().map(|row| row.line).collect();
+        assert_eq!(good, [Some(4), Some(7)], "{text:?}");
+        // An id with a line feed in it is refused, at the line where it begins.
+        assert_eq!(roster.errors[0].line, Some(5), "{text:?}");
+    }
+}

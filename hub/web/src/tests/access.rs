@@ -59,7 +59,7 @@ async fn every_role_reaches_what_the_contract_gives_it_and_nothing_else() {
     for (method, path, who) in WHO {
         let path = concrete(path);
         for (letter, role) in LETTERS {
-            let response = hub.open(role, method, &path, &[], "").await;
+            let response = hub.open(role, (method, &path), &[], "").await;
             let allowed = who == "-" || who.contains(letter);
             let status = response.status().as_u16();
             assert_eq!(
@@ -69,7 +69,7 @@ async fn every_role_reaches_what_the_contract_gives_it_and_nothing_else() {
             );
             assert_ne!(status, 401, "{method} {path} as {role}");
         }
-        let nobody = hub.open("", method, &path, &[], "").await;
+        let nobody = hub.open("", (method, &path), &[], "").await;
         assert_eq!(
             nobody.status() == 401,
             who != "-",
@@ -104,7 +104,7 @@ async fn a_missing_or_wrong_token_is_401_with_a_challenge() {
         .await
         .problem(401);
     let basic = [("authorization", "Basic dG9rZW4tYWRtaW4=")];
-    hub.ask_with("", "get", "/api/v1/alarms", &basic, "")
+    hub.ask_with("", ("get", "/api/v1/alarms"), &basic, "")
         .await
         .problem(401);
     // What does not exist is not told to strangers.
@@ -161,13 +161,13 @@ async fn a_request_keeps_its_id_or_gets_one() {
     let hub = Hub::start();
     let given = [("x-request-id", "desk-7.1")];
     let kept = hub
-        .ask_with("viewer", "get", "/api/v1/nothing", &given, "")
+        .ask_with("viewer", ("get", "/api/v1/nothing"), &given, "")
         .await;
     kept.problem(404);
     assert_eq!(kept.header("x-request-id"), "desk-7.1");
     let hostile = [("x-request-id", "a b\"c")];
     let first = hub
-        .ask_with("viewer", "get", "/api/v1/rules", &hostile, "")
+        .ask_with("viewer", ("get", "/api/v1/rules"), &hostile, "")
         .await;
     let second = hub.get("/api/v1/rules").await;
     assert!(!first.header("x-request-id").contains('"'));
@@ -183,7 +183,7 @@ async fn the_page_is_served_to_whoever_comes_so_that_they_can_sign_in() {
     assert!(page.header("content-type").starts_with("text/html"));
     let tag = page.header("etag").to_owned();
     let again = hub
-        .ask_with("", "get", "/", &[("if-none-match", &tag)], "")
+        .ask_with("", ("get", "/"), &[("if-none-match", &tag)], "")
         .await;
     assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""));
     hub.ask("", "get", "/assets/gone.js", "").await.problem(404);

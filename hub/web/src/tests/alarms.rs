@@ -138,7 +138,7 @@ async fn a_request_that_is_repeated_with_its_key_acts_once() {
     let key = [("idempotency-key", "k-1")];
     let act = async |id: &str, role: &str| {
         let path = format!("/api/v1/alarms/{id}/ack");
-        hub.ask_with(role, "post", &path, &key, r#"{"version":1}"#)
+        hub.ask_with(role, ("post", &path), &key, r#"{"version":1}"#)
             .await
     };
     let first = act("a1", "officer").await;
@@ -149,9 +149,14 @@ async fn a_request_that_is_repeated_with_its_key_acts_once() {
     act("a1", "supervisor").await.problem(409);
     let long = "k".repeat(201);
     let path = "/api/v1/alarms/a1/ack";
-    hub.ask_with("officer", "post", path, &[("idempotency-key", &long)], "{}")
-        .await
-        .problem(400);
+    hub.ask_with(
+        "officer",
+        ("post", path),
+        &[("idempotency-key", &long)],
+        "{}",
+    )
+    .await
+    .problem(400);
 }
 
 #[tokio::test]

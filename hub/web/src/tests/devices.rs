@@ -57,7 +57,6 @@ async fn devices_are_put_as_json_and_shown_without_their_secrets() {
 #[tokio::test]
 async fn a_wrong_row_is_named_and_nothing_is_written() {
     let hub = Hub::start();
-    hub.register(r#"{"id":"known","kind":"smoke","identities":{"hj212_mn":"MN9"}}"#);
     let body = json!([
         {"id": "ok-1", "kind": "smoke"},
         {"id": "a/b", "kind": "smoke", "cadence_s": 0},
@@ -98,6 +97,17 @@ async fn a_wrong_row_is_named_and_nothing_is_written() {
             (5, ""),
         ]
     );
+    assert_eq!(hub.state.devices.len(), 0);
+    assert!(hub.commands.lock().unwrap().is_empty());
+    hub.ask("engineer", "put", "/api/v1/devices", "{\"id\":\"a\"}")
+        .await
+        .problem(400);
+}
+
+#[tokio::test]
+async fn a_row_that_fits_neither_the_catalogue_nor_the_register_is_named() {
+    let hub = Hub::start();
+    hub.register(r#"{"id":"known","kind":"smoke","identities":{"hj212_mn":"MN9"}}"#);
     let body = json!([
         {"id": "p-1", "kind": "toaster"},
         {"id": "p-2", "kind": "smoke", "parent": "gone"},
@@ -141,9 +151,6 @@ async fn a_wrong_row_is_named_and_nothing_is_written() {
     );
     assert_eq!(hub.state.devices.len(), 1);
     assert!(hub.commands.lock().unwrap().is_empty());
-    hub.ask("engineer", "put", "/api/v1/devices", "{\"id\":\"a\"}")
-        .await
-        .problem(400);
 }
 
 #[tokio::test]
@@ -155,7 +162,7 @@ async fn csv_is_imported_after_a_dry_run_that_names_lines() {
                gas-2,gas_pressure,118.1,,60,,\n\
                \"gas-3\",gas_presure,,,sixty,,short\n";
     let path = "/api/v1/devices?dry_run=true";
-    let answer = hub.ask_with("engineer", "put", path, &CSV, bad).await;
+    let answer = hub.ask_with("engineer", ("put", path), &CSV, bad).await;
     answer.problem(422);
     let lines: Vec<(u64, String)> = answer.json()["errors"]
         .as_array()
@@ -176,7 +183,7 @@ async fn csv_is_imported_after_a_dry_run_that_names_lines() {
     let good = "\u{feff}id,kind,name,lon,lat,datum,cadence_s,tags.class,identities.hj212_mn,secret,enabled\r\n\
                 gas-1,gas_pressure,\"花园路, 3号\",118.1,24.5,GCJ02,60,medium,MN1,long-enough,true\r\n\
                 gas-2,gas_pressure,,,,,,,,short,0\r\n";
-    let dry = hub.ask_with("engineer", "put", path, &CSV, good).await;
+    let dry = hub.ask_with("engineer", ("put", path), &CSV, good).await;
     assert_eq!(dry.status, 200, "{}", dry.text);
     assert_eq!(dry.json()["created"], 2);
     assert_eq!(dry.json()["dry_run"], true);
@@ -188,7 +195,7 @@ async fn csv_is_imported_after_a_dry_run_that_names_lines() {
     assert!(hub.state.devices.is_empty());
 
     let real = hub
-        .ask_with("engineer", "put", "/api/v1/devices", &CSV, good)
+        .ask_with("engineer", ("put", "/api/v1/devices"), &CSV, good)
         .await;
     assert_eq!(real.json()["created"], 2);
     let device = hub.state.devices.find("gas-1").unwrap().device.clone();
@@ -198,11 +205,11 @@ async fn csv_is_imported_after_a_dry_run_that_names_lines() {
     assert!(!hub.state.devices.find("gas-2").unwrap().device.enabled);
 
     let header = hub
-        .ask_with("engineer", "put", path, &CSV, "id,kind,colour\n")
+        .ask_with("engineer", ("put", path), &CSV, "id,kind,colour\n")
         .await;
     assert!(header.problem(400).contains("unknown column `colour`"));
     let xml = [("content-type", "application/xml")];
-    hub.ask_with("engineer", "put", path, &xml, "<a/>")
+    hub.ask_with("engineer", ("put", path), &xml, "<a/>")
         .await
         .problem(415);
 }

@@ -110,7 +110,7 @@ struct Listening {
 
 impl Listening {
     async fn open(hub: &Hub, path: &str, headers: &[(&str, &str)]) -> Self {
-        let response = hub.open("viewer", "get", path, headers, "").await;
+        let response = hub.open("viewer", ("get", path), headers, "").await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self {
@@ -201,7 +201,7 @@ async fn a_stream_resumes_where_it_was_and_the_header_wins() {
     }
     let wrong = [("last-event-id", "x")];
     let path = "/api/v1/stream";
-    hub.ask_with("viewer", "get", path, &wrong, "")
+    hub.ask_with("viewer", ("get", path), &wrong, "")
         .await
         .problem(400);
 }

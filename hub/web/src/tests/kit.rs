@@ -141,18 +141,17 @@ impl Hub {
 
     /// Asks as `role`; an empty role asks without a token.
     pub(super) async fn ask(&self, role: &str, method: &str, path: &str, body: &str) -> Answer {
-        self.ask_with(role, method, path, &[], body).await
+        self.ask_with(role, (method, path), &[], body).await
     }
 
     pub(super) async fn ask_with(
         &self,
         role: &str,
-        method: &str,
-        path: &str,
+        (method, path): (&str, &str),
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let response = self.open(role, method, path, headers, body).await;
+        let response = self.open(role, (method, path), headers, body).await;
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
@@ -167,8 +166,7 @@ impl Hub {
     pub(super) async fn open(
         &self,
         role: &str,
-        method: &str,
-        path: &str,
+        (method, path): (&str, &str),
         headers: &[(&str, &str)],
         body: &str,
     ) -> Response<Body> {
