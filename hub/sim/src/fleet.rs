@@ -160,17 +160,13 @@ impl Fleet {
     /// Writes the fleet as the hub's device file, one device a line. No field has a comma or a
     /// quote in it: names are made here, and the prefix has been checked.
     pub(crate) fn csv(&self) -> String {
-        let mut csv =
-            "id,kind,name,site,lon,lat,datum,parent,cadence_s,secret,component_code,tags\n"
-                .to_owned();
+        let mut csv = "id,kind,name,site,lon,lat,datum,parent,cadence_s,secret,component_code,\
+                       tags.capacity,tags.class\n"
+            .to_owned();
         for row in self.rows() {
-            let tags: Vec<String> = row
-                .tags
-                .iter()
-                .map(|(key, tag)| format!("{key}={tag}"))
-                .collect();
+            let tag = |name| row.tags.get(name).map_or("", String::as_str);
             csv.push_str(&format!(
-                "{},{},{},{},{},{},{},{},{},{},{},{}\n",
+                "{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
                 row.id,
                 row.kind,
                 row.name,
@@ -182,7 +178,8 @@ impl Fleet {
                 row.cadence_s,
                 row.secret,
                 row.component_code.unwrap_or_default(),
-                tags.join(";"),
+                tag("capacity"),
+                tag("class"),
             ));
         }
         csv
@@ -398,8 +395,8 @@ mod tests {
         let csv = fleet(60).csv();
         let commas = |line: &str| line.matches(',').count();
         assert_eq!(csv.lines().count(), 61);
-        assert!(csv.lines().all(|line| commas(line) == 11), "{csv}");
-        assert!(csv.contains(",class=medium\n"));
+        assert!(csv.lines().all(|line| commas(line) == 12), "{csv}");
+        assert!(csv.contains(",,medium\n") && csv.contains(",20,\n"));
     }
 
     #[test]
