@@ -4,24 +4,28 @@
 //! anywhere changes nothing; any order of arrival within the lateness gives the same history; later
 //! readings never sound an alarm; editing one rule leaves the others as they were.
 
+mod arrival;
 mod checkpoint;
 mod lane;
+mod lanes;
 mod late;
 mod rerun;
+mod track;
 mod watch;
 
 pub use checkpoint::RestoreError;
 
-use crate::kind::Input;
 use crate::{Change, ClearReason, Condition, DeviceView, RuleSpec};
-use lane::{Lane, NEVER, Pulse, Scope};
+use arrival::Arrival;
+use lane::{Pulse, Scope};
+use lanes::Lanes;
 use model::{Catalogue, DeviceKey, MetricKey, Reading, Timestamp};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use watch::{Edit, NO_LANE, Watched};
+use track::Around;
+use watch::{Edit, Watched};
 
 /// What the engine must know of the city's configuration.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -84,37 +88,6 @@ pub struct Engine {
     slots: BTreeMap<Arc<str>, u32>,
     devices: FxHashMap<DeviceKey, Watched>,
     lanes: Lanes,
-}
-
-/// All lanes by number, and when each wants to be woken.
-#[derive(Debug, Default)]
-struct Lanes {
-    places: Vec<Option<Lane>>,
-    free: Vec<u32>,
-    /// A reading only moves its lane's deadline further away, so the queue is not touched: an entry
-    /// that comes up too early is put back at the true deadline. Entries that do not agree with
-    /// their lane's `armed_ms` have been overtaken and mean nothing.
-    queue: BinaryHeap<Reverse<(i64, u32)>>,
-}
-
-impl Lanes {
-    fn add(&mut self, lane: Lane) -> u32 {
-        if let Some(number) = self.free.pop() {
-            if let Some(place) = self.places.get_mut(number as usize) {
-                *place = Some(lane);
-            }
-            return number;
-        }
-        let number = u32::try_from(self.places.len()).unwrap_or(NO_LANE);
-        self.places.push(Some(lane));
-        number
-    }
-
-    fn remove(&mut self, number: u32) -> Option<Lane> {
-        let lane = self.places.get_mut(number as usize)?.take()?;
-        self.free.push(number);
-        Some(lane)
-    }
 }
 
 impl Engine {
@@ -219,17 +192,10 @@ impl Engine {
     /// Fires every deadline up to and including `to`, each at its own instant, in the order of time.
     pub fn advance(&mut self, to: Timestamp, out: &mut Vec<Change>) {
         let to_ms = to.millis();
-        while let Some(Reverse((at_ms, number))) = self.lanes.queue.peek().copied()
-            && at_ms <= to_ms
-        {
-            self.lanes.queue.pop();
-            let Some(Some(lane)) = self.lanes.places.get_mut(number as usize) else {
+        while let Some((at_ms, number)) = self.lanes.take_due(to_ms) {
+            let Some(lane) = self.lanes.get_mut(number) else {
                 continue;
             };
-            if lane.armed_ms != at_ms {
-                continue;
-            }
-            lane.armed_ms = NEVER;
             let Some(Some(entry)) = self.rules.get(lane.slot as usize) else {
                 continue;
             };
@@ -240,7 +206,7 @@ impl Engine {
                 out,
             };
             lane.wake(&mut scope, at_ms);
-            arm(lane, &scope, number, &mut self.lanes.queue);
+            self.lanes.arm(number, entry, self.pulse.lateness_ms);
         }
         self.pulse.now_ms = self.pulse.now_ms.max(to_ms);
     }
@@ -255,46 +221,19 @@ impl Engine {
             return;
         };
         let arrival = Arrival::judge(&self.pulse, reading);
-        for watch in &mut device.watches {
-            if !watch.takes(reading.series.metric) {
-                continue;
-            }
-            let Some(Some(entry)) = self.rules.get(watch.slot as usize) else {
-                continue;
-            };
-            let any = entry.condition().takes_any_reading();
-            if !any && arrival.value.is_none() {
-                continue;
-            }
-            if watch.lane == NO_LANE {
-                let state = entry.condition().start();
-                watch.lane = self
-                    .lanes
-                    .add(Lane::new(watch.slot, device.view.key, state));
-            }
-            let Some(Some(lane)) = self.lanes.places.get_mut(watch.lane as usize) else {
-                continue;
-            };
-            let mut scope = Scope {
-                entry,
-                pulse: &mut self.pulse,
-                out,
-            };
-            if any {
-                lane.feed(&mut scope, &arrival.sign_of_life());
-            } else if arrival.is_late {
-                lane.feed_late(&mut scope, &arrival.input());
-            } else {
-                lane.feed(&mut scope, &arrival.input());
-            }
-            arm(lane, &scope, watch.lane, &mut self.lanes.queue);
-        }
+        let mut around = Around {
+            device: reading.series.device,
+            rules: &self.rules,
+            lanes: &mut self.lanes,
+            pulse: &mut self.pulse,
+            out,
+        };
+        device.take(&mut around, reading.series.metric, &arrival);
     }
 
     /// Tells when to call [`Engine::advance`] next; it may be early, never late.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let Reverse((at_ms, _)) = self.lanes.queue.peek()?;
-        Some(Timestamp::from_millis(*at_ms))
+        self.lanes.next_ms().map(Timestamp::from_millis)
     }
 
     /// Gives the instant up to which every deadline has fired.
@@ -302,9 +241,10 @@ impl Engine {
         Timestamp::from_millis(self.pulse.now_ms)
     }
 
-    /// Counts the states kept, one per rule and series or device.
+    /// Counts the states kept: one per rule and silence-watched device, and one per rule and series
+    /// that is not plainly normal.
     pub fn lanes(&self) -> usize {
-        self.lanes.places.len() - self.lanes.free.len()
+        self.lanes.count()
     }
 
     fn slot_of(&mut self, id: &str) -> u32 {
@@ -324,78 +264,5 @@ impl Engine {
         let mut keys: Vec<DeviceKey> = self.devices.keys().copied().collect();
         keys.sort_unstable();
         keys
-    }
-}
-
-/// Has the lane woken at its deadline, if nothing wakes it before.
-#[inline]
-fn arm(
-    lane: &mut Lane,
-    scope: &Scope<'_>,
-    number: u32,
-    queue: &mut BinaryHeap<Reverse<(i64, u32)>>,
-) {
-    let deadline_ms = lane.deadline_ms(scope);
-    if deadline_ms < lane.armed_ms {
-        lane.armed_ms = deadline_ms;
-        queue.push(Reverse((deadline_ms, number)));
-    }
-}
-
-/// A reading, judged by when it came.
-struct Arrival {
-    /// For rules on values; none if the value is bad or no number.
-    value: Option<f64>,
-    observed_ms: i64,
-    received_ms: i64,
-    is_late: bool,
-    is_ahead: bool,
-}
-
-impl Arrival {
-    #[inline]
-    fn judge(pulse: &Pulse, reading: &Reading) -> Self {
-        let observed_ms = reading.observed_at.millis();
-        let received_ms = pulse.now_ms;
-        let delay_ms = received_ms.saturating_sub(observed_ms);
-        Self {
-            value: reading
-                .value
-                .as_number()
-                .filter(|_| !reading.quality.is_bad()),
-            observed_ms,
-            received_ms,
-            is_late: delay_ms > pulse.lateness_ms,
-            is_ahead: delay_ms < -pulse.lateness_ms,
-        }
-    }
-
-    /// A clock that is too far ahead cannot be believed: the reading counts when it came.
-    #[inline]
-    fn input(&self) -> Input {
-        Input {
-            at_ms: if self.is_ahead {
-                self.received_ms
-            } else {
-                self.observed_ms
-            },
-            observed_ms: self.observed_ms,
-            value: self.value.unwrap_or(0.0),
-        }
-    }
-
-    /// Whoever sends old readings is alive now.
-    #[inline]
-    fn sign_of_life(&self) -> Input {
-        let is_believed = !self.is_late && !self.is_ahead;
-        Input {
-            at_ms: if is_believed {
-                self.observed_ms
-            } else {
-                self.received_ms
-            },
-            observed_ms: self.observed_ms,
-            value: 0.0,
-        }
     }
 }

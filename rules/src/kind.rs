@@ -33,6 +33,8 @@ pub(crate) struct Input {
     /// Decides between two inputs of one effective time.
     pub(crate) observed_ms: i64,
     pub(crate) value: f64,
+    /// How many inputs of its series came before it.
+    pub(crate) number: u32,
 }
 
 impl Input {
@@ -89,10 +91,23 @@ impl Condition {
         }
     }
 
-    /// Tells whether readings that say nothing about the measured thing count too.
-    pub(crate) fn takes_any_reading(&self) -> bool {
+    /// Gives the state of a lane that begins with a reading.
+    pub(crate) fn start(&self) -> State {
         match self {
-            Self::Threshold(_) => false,
+            Self::Threshold(_) => State::Threshold(threshold::State::default()),
+            // A silence lane begins when the device is first watched, before any reading.
+            Self::Silence(spec) => {
+                let patience_ms = spec.patience_ms(None).unwrap_or(i64::MAX);
+                State::Silence(silence::State::new(patience_ms, 0))
+            }
+        }
+    }
+
+    /// Tells whether this value could mean anything to a lane that is plainly normal.
+    #[inline]
+    pub(crate) fn could_begin_with(&self, value: f64) -> bool {
+        match self {
+            Self::Threshold(spec) => spec.is_beyond(value),
             Self::Silence(_) => true,
         }
     }
@@ -145,6 +160,14 @@ impl Condition {
 }
 
 impl State {
+    /// Tells whether there is nothing to remember.
+    pub(crate) fn is_plain(&self) -> bool {
+        match self {
+            Self::Threshold(state) => state.is_plain(),
+            Self::Silence(_) => false,
+        }
+    }
+
     /// Tells whether an input between two neighbours (by their times) could change anything.
     #[inline]
     pub(crate) fn could_matter_between(&self, before_ms: i64, after_ms: i64) -> bool {

@@ -3,14 +3,15 @@
 //! Layout: format byte, CRC-32 (little endian) of the rest, postcard of [`Written`]. The queue of
 //! deadlines is not written, because it follows from the lanes.
 
-use super::lane::{Lane, Pulse, Scope};
+use super::lane::{Lane, NEVER, Pulse};
+use super::lanes::Lanes;
 use super::watch::Watched;
-use super::{Engine, Entry, Lanes, Rule, Settings, arm};
+use super::{Engine, Entry, Rule, Settings};
 use crate::change::crc32;
 use model::Catalogue;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const FORMAT: u8 = 1;
@@ -48,6 +49,7 @@ impl Engine {
     pub fn checkpoint(&self) -> Vec<u8> {
         let mut devices: Vec<&Watched> = self.devices.values().collect();
         devices.sort_unstable_by_key(|device| device.view.key);
+        let (lanes, free) = self.lanes.places();
         let writing = Writing {
             pulse: &self.pulse,
             rules: self
@@ -56,8 +58,8 @@ impl Engine {
                 .map(|entry| entry.as_ref().map(|entry| &entry.rule))
                 .collect(),
             devices,
-            lanes: &self.lanes.places,
-            free: &self.lanes.free,
+            lanes,
+            free,
         };
         let body = postcard::to_stdvec(&writing).expect("memory has no limit of its own");
         let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
@@ -94,11 +96,7 @@ impl Engine {
             rules: Vec::with_capacity(written.rules.len()),
             slots: BTreeMap::new(),
             devices: FxHashMap::default(),
-            lanes: Lanes {
-                places: written.lanes,
-                free: written.free,
-                queue: BinaryHeap::new(),
-            },
+            lanes: Lanes::restore(written.lanes, written.free),
             catalogue,
         };
         for rule in written.rules {
@@ -120,19 +118,15 @@ impl Engine {
     }
 
     fn arm_all(&mut self) {
-        let mut out = Vec::new();
-        for (number, lane) in (0u32..).zip(&mut self.lanes.places) {
-            let Some(lane) = lane else { continue };
-            let Some(Some(entry)) = self.rules.get(lane.slot as usize) else {
+        let numbers = 0..u32::try_from(self.lanes.places().0.len()).unwrap_or(u32::MAX);
+        for number in numbers {
+            let Some(lane) = self.lanes.get_mut(number) else {
                 continue;
             };
-            lane.armed_ms = super::NEVER;
-            let scope = Scope {
-                entry,
-                pulse: &mut self.pulse,
-                out: &mut out,
-            };
-            arm(lane, &scope, number, &mut self.lanes.queue);
+            lane.armed_ms = NEVER;
+            if let Some(Some(entry)) = self.rules.get(lane.slot as usize) {
+                self.lanes.arm(number, entry, self.pulse.lateness_ms);
+            }
         }
     }
 }

@@ -1,11 +1,15 @@
 //! One rule on one series or device: its state, and the inputs that may still change their order.
 
-use super::{Entry, late::LateLane, rerun};
+use super::Entry;
+use super::late::LateLane;
 use crate::kind::{Input, State, Step};
-use crate::{Change, ClearReason, Figures, What};
+use crate::{Change, ClearReason, Condition, Figures, What};
 use model::{DeviceKey, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// How many inputs a lane of its own gathers before it looks which of them are settled.
+const OWN_SETTLE_LEN_MIN: usize = 4;
 
 /// No deadline.
 pub(super) const NEVER: i64 = i64::MAX;
@@ -38,8 +42,8 @@ pub(super) struct Episode {
 /// The state of one rule on one series or device.
 ///
 /// `state` is where all inputs lead, `settled` where those lead that nothing can precede any more;
-/// `recent` holds the inputs between the two and `episodes` the alarms. An input that comes out of
-/// order starts again from `settled`.
+/// `episodes` are the alarms between the two. An input that comes out of order starts again from
+/// `settled`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Lane {
     pub(super) slot: u32,
@@ -50,8 +54,10 @@ pub(super) struct Lane {
     pub(super) frontier_ms: i64,
     pub(super) state: State,
     pub(super) settled: State,
-    /// In the order of their keys.
-    pub(super) recent: Vec<Input>,
+    /// For a rule on signs of life: the inputs between the two, in the order of their keys. (Those
+    /// of a rule on values are in the series' track, shared with other rules.)
+    own: Vec<Input>,
+    own_settle_len: usize,
     /// Every alarm of which `settled` has not seen the end, oldest first.
     pub(super) episodes: Vec<Episode>,
     pub(super) late: Option<Box<LateLane>>,
@@ -75,10 +81,12 @@ impl Scope<'_> {
             what,
         });
     }
+}
 
+impl Pulse {
     /// Gives the instant before which no input can come any more, other than late ones.
-    fn settled_before_ms(&self) -> i64 {
-        self.pulse.now_ms.saturating_sub(self.pulse.lateness_ms)
+    pub(super) fn settled_before_ms(&self) -> i64 {
+        self.now_ms.saturating_sub(self.lateness_ms)
     }
 }
 
@@ -91,29 +99,34 @@ impl Lane {
             frontier_ms: i64::MIN,
             settled: state.clone(),
             state,
-            recent: Vec::new(),
+            own: Vec::new(),
+            own_settle_len: OWN_SETTLE_LEN_MIN,
             episodes: Vec::new(),
             late: None,
         }
     }
 
-    /// Takes an input that is not late.
+    /// Takes an input that comes after all others.
     #[inline]
     pub(super) fn feed(&mut self, scope: &mut Scope<'_>, input: &Input) {
-        let is_in_order = input.at_ms >= self.frontier_ms
-            && self
-                .recent
-                .last()
-                .is_none_or(|last| last.key() <= input.key());
-        if is_in_order {
+        self.fire_until(scope, input.at_ms);
+        let step = scope.entry.condition().step(&mut self.state, input);
+        self.frontier_ms = input.at_ms;
+        self.tell(scope, input.at_ms, step);
+        self.fire_until(scope, scope.pulse.now_ms);
+    }
+
+    /// Takes an input, in any order, for a rule that keeps its own.
+    #[inline]
+    pub(super) fn feed_own(&mut self, scope: &mut Scope<'_>, input: &Input) {
+        let last = self.own.last();
+        if input.at_ms >= self.frontier_ms && last.is_none_or(|last| last.key() <= input.key()) {
             self.remember(scope, input);
-            self.fire_until(scope, input.at_ms);
-            let step = scope.entry.condition().step(&mut self.state, input);
-            self.frontier_ms = input.at_ms;
-            self.tell(scope, input.at_ms, step);
-            self.fire_until(scope, scope.pulse.now_ms);
+            self.feed(scope, input);
         } else if self.insert(input) {
-            rerun::rerun(self, scope);
+            let own = std::mem::take(&mut self.own);
+            self.rerun(scope, own.iter());
+            self.own = own;
         }
     }
 
@@ -126,9 +139,9 @@ impl Lane {
 
     /// Tells when something happens without an input.
     #[inline]
-    pub(super) fn deadline_ms(&self, scope: &Scope<'_>) -> i64 {
-        let deadline_ms = scope.entry.condition().deadline(&self.state);
-        let late_ms = self.late.as_ref().map(|late| late.ends_ms(scope.pulse));
+    pub(super) fn deadline_ms(&self, condition: &Condition, lateness_ms: i64) -> i64 {
+        let deadline_ms = condition.deadline(&self.state);
+        let late_ms = self.late.as_ref().map(|late| late.ends_ms(lateness_ms));
         deadline_ms.unwrap_or(NEVER).min(late_ms.unwrap_or(NEVER))
     }
 
@@ -138,7 +151,7 @@ impl Lane {
         if self
             .late
             .as_ref()
-            .is_some_and(|late| late.ends_ms(scope.pulse) <= to_ms)
+            .is_some_and(|late| late.ends_ms(scope.pulse.lateness_ms) <= to_ms)
         {
             self.finish_late(scope);
         }
@@ -179,51 +192,60 @@ impl Lane {
     /// Keeps the latest input for as long as an earlier one may come.
     #[inline]
     fn remember(&mut self, scope: &Scope<'_>, input: &Input) {
-        if let [.., before, last] = self.recent.as_mut_slice()
+        if let [.., before, last] = self.own.as_mut_slice()
             && !self.state.could_matter_between(before.at_ms, input.at_ms)
         {
             *last = *input;
             return;
         }
-        if self.recent.len() == self.recent.capacity() {
-            self.settle(scope);
+        if self.own.len() >= self.own_settle_len {
+            let before_ms = scope.pulse.settled_before_ms();
+            let own = std::mem::take(&mut self.own);
+            self.settle(scope.entry.condition(), own.iter(), before_ms);
+            self.own = own;
+            self.own.retain(|input| input.at_ms >= before_ms);
+            self.own_settle_len = OWN_SETTLE_LEN_MIN.max(2 * self.own.len());
         }
-        self.recent.push(*input);
+        self.own.push(*input);
     }
 
     /// Puts an older input in its place; false if it cannot change anything there.
     fn insert(&mut self, input: &Input) -> bool {
-        let place = self
-            .recent
-            .partition_point(|recent| recent.key() <= input.key());
-        let before = place.checked_sub(1).and_then(|p| self.recent.get(p));
-        if let (Some(before), Some(after)) = (before, self.recent.get(place))
+        let key = input.key();
+        let place = self.own.partition_point(|own| own.key() <= key);
+        let before = place.checked_sub(1).and_then(|p| self.own.get(p));
+        if let (Some(before), Some(after)) = (before, self.own.get(place))
             && !self.state.could_matter_between(before.at_ms, after.at_ms)
         {
             return false;
         }
-        self.recent.insert(place, *input);
+        self.own.insert(place, *input);
         true
     }
 
-    /// Moves the settled state up to where inputs can still come in, and forgets what lies before.
-    fn settle(&mut self, scope: &Scope<'_>) {
-        let condition = scope.entry.condition();
-        let before_ms = scope.settled_before_ms();
+    /// Moves the settled state up to where inputs can still come in, past those before.
+    pub(super) fn settle<'a>(
+        &mut self,
+        condition: &Condition,
+        inputs: impl Iterator<Item = &'a Input>,
+        before_ms: i64,
+    ) {
         let settled = &mut self.settled;
         let mut ended = 0;
-        let mut taken = 0;
-        for input in &self.recent {
-            if input.at_ms >= before_ms {
-                break;
-            }
+        for input in inputs.take_while(|input| input.at_ms < before_ms) {
             ended += fire_quietly(condition, settled, input.at_ms);
             ended += usize::from(matches!(condition.step(settled, input), Step::Cleared(_)));
-            taken += 1;
         }
         ended += fire_quietly(condition, settled, before_ms);
-        self.recent.drain(..taken);
         self.episodes.drain(..ended.min(self.episodes.len()));
+    }
+
+    /// Tells whether nothing would be lost with this lane.
+    pub(super) fn is_plain(&self) -> bool {
+        self.state.is_plain()
+            && self.settled.is_plain()
+            && self.episodes.is_empty()
+            && self.late.is_none()
     }
 
     /// Tells the world what an input or deadline in its due order did.
@@ -271,7 +293,7 @@ impl Lane {
 }
 
 /// Fires deadlines whose alarms have been told before, and counts the alarms that ended.
-fn fire_quietly(condition: &crate::Condition, state: &mut State, to_ms: i64) -> usize {
+fn fire_quietly(condition: &Condition, state: &mut State, to_ms: i64) -> usize {
     let mut ended = 0;
     while let Some(at_ms) = condition.deadline(state)
         && at_ms <= to_ms

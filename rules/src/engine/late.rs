@@ -1,6 +1,6 @@
 //! Late readings of one lane: gathered until no more come, then told as history, never as an alarm.
 
-use super::lane::{Episode, Pulse, Scope};
+use super::lane::{Episode, Scope};
 use super::rerun::Run;
 use crate::What;
 use crate::kind::{Input, State};
@@ -25,8 +25,8 @@ pub(super) struct LateLane {
 
 impl LateLane {
     /// Tells when it is taken for granted that no more late readings come.
-    pub(super) fn ends_ms(&self, pulse: &Pulse) -> i64 {
-        self.last_arrival_ms.saturating_add(pulse.lateness_ms)
+    pub(super) fn ends_ms(&self, lateness_ms: i64) -> i64 {
+        self.last_arrival_ms.saturating_add(lateness_ms)
     }
 
     pub(super) fn feed(&mut self, device: DeviceKey, scope: &mut Scope<'_>, input: &Input) {

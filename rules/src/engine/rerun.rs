@@ -1,7 +1,7 @@
 //! Starts a lane again from its settled state, and tells how its alarms differ from what was told.
 
 use super::lane::{Episode, Lane, Scope};
-use crate::kind::{State, Step};
+use crate::kind::{Input, State, Step};
 use crate::{ClearReason, Condition, Outcome, What};
 use model::{DeviceKey, Timestamp};
 
@@ -23,7 +23,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) fn step(&mut self, input: &crate::kind::Input) {
+    pub(super) fn step(&mut self, input: &Input) {
         self.fire_until(input.at_ms);
         let step = self.condition.step(&mut self.state, input);
         self.frontier_ms = input.at_ms;
@@ -60,33 +60,34 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Runs a lane's recent inputs again, in their right order, and tells what that changes.
-pub(super) fn rerun(lane: &mut Lane, scope: &mut Scope<'_>) {
-    let condition = scope.entry.condition();
-    // An alarm that was active when the state settled is the first of the unsettled ones.
-    let open = condition.figures(&lane.settled).and_then(|figures| {
-        lane.episodes.first().map(|first| Episode {
-            cleared_ms: None,
-            figures,
-            ..*first
-        })
-    });
-    let mut run = Run::new(condition, lane.settled.clone(), open);
-    for input in &lane.recent {
-        run.step(input);
+impl Lane {
+    /// Runs the inputs since the settled state again, in their right order, and tells what that
+    /// changes.
+    pub(super) fn rerun<'a>(
+        &mut self,
+        scope: &mut Scope<'_>,
+        inputs: impl Iterator<Item = &'a Input>,
+    ) {
+        let condition = scope.entry.condition();
+        // An alarm that was active when the state settled is the first of the unsettled ones.
+        let open = condition.figures(&self.settled).and_then(|figures| {
+            self.episodes.first().map(|first| Episode {
+                cleared_ms: None,
+                figures,
+                ..*first
+            })
+        });
+        let mut run = Run::new(condition, self.settled.clone(), open);
+        for input in inputs {
+            run.step(input);
+        }
+        run.fire_until(scope.pulse.now_ms);
+        let told = std::mem::take(&mut self.episodes);
+        tell_difference(scope, self.device, &told, &mut run.episodes);
+        self.state = run.state;
+        self.frontier_ms = run.frontier_ms;
+        self.episodes = run.episodes;
     }
-    run.fire_until(scope.pulse.now_ms);
-    let Run {
-        state,
-        mut episodes,
-        frontier_ms,
-        ..
-    } = run;
-    let told = std::mem::take(&mut lane.episodes);
-    tell_difference(scope, lane.device, &told, &mut episodes);
-    lane.state = state;
-    lane.frontier_ms = frontier_ms;
-    lane.episodes = episodes;
 }
 
 /// Numbers the new episodes like the old ones that they are, and tells what is different.

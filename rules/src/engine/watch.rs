@@ -1,8 +1,10 @@
 //! Which rules watch which devices, and what happens when that changes.
 
+use super::arrival::Arrival;
 use super::lane::{Lane, Scope};
-use super::{Engine, Entry, arm};
-use crate::kind::{State, silence, threshold};
+use super::track::{Around, Track};
+use super::{Engine, Entry};
+use crate::kind::{Input, State, silence};
 use crate::{Change, ClearReason, Condition, DeviceView, Targets};
 use model::{DeviceKey, MetricKey};
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,10 @@ pub(super) const NO_LANE: u32 = u32::MAX;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Watched {
     pub(super) view: DeviceView,
+    /// In the order of the rules' slots.
     pub(super) watches: Vec<Watch>,
+    /// One for each metric that has been received and that a rule watches.
+    pub(super) tracks: Vec<Track>,
 }
 
 /// One rule that watches one device.
@@ -24,6 +29,8 @@ pub(super) struct Watch {
     /// None takes them all.
     pub(super) metric: Option<MetricKey>,
     pub(super) lane: u32,
+    /// The rule takes the inputs of the series from this number on.
+    pub(super) since: u32,
 }
 
 impl Watched {
@@ -31,15 +38,85 @@ impl Watched {
         Self {
             view,
             watches: Vec::new(),
+            tracks: Vec::new(),
         }
     }
 }
 
-impl Watch {
+impl Watched {
+    /// Takes a reading, for every rule that watches this device.
     #[inline]
-    pub(super) fn takes(&self, metric: MetricKey) -> bool {
-        self.metric.is_none_or(|own| own == metric)
+    pub(super) fn take(&mut self, around: &mut Around<'_>, metric: MetricKey, arrival: &Arrival) {
+        let mut is_watched = false;
+        for watch in &self.watches {
+            match watch.metric {
+                Some(own) => is_watched |= own == metric,
+                None => show_life(around, watch, &arrival.sign_of_life()),
+            }
+        }
+        let Some(value) = arrival.value.filter(|_| is_watched) else {
+            return;
+        };
+        let input = arrival.input(value);
+        if arrival.is_late {
+            self.take_late(around, metric, &input);
+            return;
+        }
+        let place = self.tracks.iter().position(|t| t.metric == metric);
+        let place = place.unwrap_or_else(|| {
+            self.tracks.push(Track::new(metric));
+            self.tracks.len() - 1
+        });
+        if let Some(track) = self.tracks.get_mut(place) {
+            track.feed(around, &mut self.watches, input);
+        }
     }
+
+    fn take_late(&mut self, around: &mut Around<'_>, metric: MetricKey, input: &Input) {
+        for watch in &mut self.watches {
+            if watch.metric != Some(metric) {
+                continue;
+            }
+            let Some(Some(entry)) = around.rules.get(watch.slot as usize) else {
+                continue;
+            };
+            if watch.lane == NO_LANE {
+                let lane = Lane::new(watch.slot, around.device, entry.condition().start());
+                watch.lane = around.lanes.add(lane);
+            }
+            let Some(lane) = around.lanes.get_mut(watch.lane) else {
+                continue;
+            };
+            let mut scope = Scope {
+                entry,
+                pulse: around.pulse,
+                out: around.out,
+            };
+            lane.feed_late(&mut scope, input);
+            around
+                .lanes
+                .arm(watch.lane, entry, around.pulse.lateness_ms);
+        }
+    }
+}
+
+#[inline]
+fn show_life(around: &mut Around<'_>, watch: &Watch, input: &Input) {
+    let Some(Some(entry)) = around.rules.get(watch.slot as usize) else {
+        return;
+    };
+    let Some(lane) = around.lanes.get_mut(watch.lane) else {
+        return;
+    };
+    let mut scope = Scope {
+        entry,
+        pulse: around.pulse,
+        out: around.out,
+    };
+    lane.feed_own(&mut scope, input);
+    around
+        .lanes
+        .arm(watch.lane, entry, around.pulse.lateness_ms);
 }
 
 /// What was edited, and what that means for a watch that goes on.
@@ -67,20 +144,6 @@ impl Targets {
                         .tags
                         .iter()
                         .all(|(name, value)| device.tags.get(name) == Some(value))
-            }
-        }
-    }
-}
-
-impl Condition {
-    /// Gives the state of a lane that begins with a reading.
-    pub(super) fn start(&self) -> State {
-        match self {
-            Self::Threshold(_) => State::Threshold(threshold::State::default()),
-            // A silence lane begins when the device is first watched, before any reading.
-            Self::Silence(spec) => {
-                let patience_ms = spec.patience_ms(None).unwrap_or(i64::MAX);
-                State::Silence(silence::State::new(patience_ms, 0))
             }
         }
     }
@@ -136,13 +199,18 @@ impl Engine {
             Wanted::OnReading => NO_LANE,
             Wanted::Countdown { patience_ms } => {
                 let state = silence::State::new(patience_ms, self.pulse.now_ms);
-                self.begin(Lane::new(slot, key, State::Silence(state)), out)
+                self.begin(Lane::new(slot, key, State::Silence(state)))
             }
         };
         if let Some(device) = self.devices.get_mut(&key) {
-            // In the order of the slots, so that it does not matter which came first.
             let place = device.watches.partition_point(|watch| watch.slot < slot);
-            let watch = Watch { slot, metric, lane };
+            let track = device.tracks.iter().find(|t| Some(t.metric) == metric);
+            let watch = Watch {
+                slot,
+                metric,
+                lane,
+                since: track.map_or(0, |track| track.count),
+            };
             device.watches.insert(place, watch);
         }
     }
@@ -162,6 +230,10 @@ impl Engine {
             return;
         };
         let watch = device.watches.remove(place);
+        let watches = &device.watches;
+        device
+            .tracks
+            .retain(|track| watches.iter().any(|w| w.metric == Some(track.metric)));
         let Some(mut lane) = self.lanes.remove(watch.lane) else {
             return;
         };
@@ -175,24 +247,17 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self, lane: Lane, out: &mut Vec<Change>) -> u32 {
+    fn begin(&mut self, lane: Lane) -> u32 {
         let slot = lane.slot;
         let number = self.lanes.add(lane);
-        if let Some(Some(entry)) = self.rules.get(slot as usize)
-            && let Some(Some(lane)) = self.lanes.places.get_mut(number as usize)
-        {
-            let scope = Scope {
-                entry,
-                pulse: &mut self.pulse,
-                out,
-            };
-            arm(lane, &scope, number, &mut self.lanes.queue);
+        if let Some(Some(entry)) = self.rules.get(slot as usize) {
+            self.lanes.arm(number, entry, self.pulse.lateness_ms);
         }
         number
     }
 
     fn patience_ms(&self, lane: u32) -> Option<i64> {
-        match &self.lanes.places.get(lane as usize)?.as_ref()?.state {
+        match &self.lanes.get(lane)?.state {
             State::Silence(state) => Some(state.patience_ms()),
             State::Threshold(_) => None,
         }

@@ -54,6 +54,12 @@ struct Excursion {
     count: u64,
 }
 
+impl State {
+    pub(super) fn is_plain(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 impl Level {
     fn is_beyond(&self, value: f64) -> bool {
         self.above.is_some_and(|limit| value > limit)
@@ -86,7 +92,8 @@ impl Spec {
             .map_or(Severity::Warning, |level| level.severity)
     }
 
-    fn is_beyond(&self, value: f64) -> bool {
+    #[inline]
+    pub(super) fn is_beyond(&self, value: f64) -> bool {
         self.levels.iter().any(|level| level.is_beyond(value))
     }
 
