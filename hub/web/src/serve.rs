@@ -15,6 +15,9 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+#[cfg(test)]
+mod tests;
+
 /// Connections of people and platforms at once; more wait in the listener's backlog.
 pub const CONNECTIONS_MAX: usize = 1_024;
 
@@ -163,38 +166,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Impatient;
-    use std::io::ErrorKind;
-    use std::time::Duration;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    const PATIENCE: Duration = Duration::from_secs(30);
-
-    #[tokio::test(start_paused = true)]
-    async fn a_peer_that_takes_nothing_for_too_long_is_dropped() {
-        let (near, _far) = tokio::io::duplex(4);
-        let mut near = Impatient::new(near, PATIENCE);
-        let error = near.write_all(b"eight by").await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_peer_that_takes_a_little_now_and_then_is_kept() {
-        let (near, mut far) = tokio::io::duplex(4);
-        let mut near = Impatient::new(near, PATIENCE);
-        let reader = async {
-            let mut taken = [0; 4];
-            for _ in 0..3 {
-                tokio::time::advance(Duration::from_secs(29)).await;
-                far.read_exact(&mut taken).await.unwrap();
-            }
-        };
-        let (written, ()) = tokio::join!(near.write_all(b"twelve bytes"), reader);
-        written.unwrap();
     }
 }

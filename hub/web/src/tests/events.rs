@@ -94,6 +94,40 @@ async fn a_cursor_ahead_of_the_journal_is_told_so() {
     assert_eq!(answer.json()["newest"], 2);
 }
 
+#[tokio::test]
+async fn a_cursor_past_retention_is_told_where_to_begin() {
+    let hub = Hub::start();
+    happen(&hub, 3);
+    hub.outlive_events();
+    assert_eq!(
+        hub.announce(&alarm(4, Severity::Minor, 1), "cityhub.alarm.raised"),
+        4
+    );
+    let answer = hub.get("/api/v1/events?after=2").await;
+    answer.problem(410);
+    assert_eq!(answer.json()["oldest"], 4);
+    // The last one that is gone is a good place: nothing after it is missing.
+    assert_eq!(seqs(&hub.get("/api/v1/events?after=3").await.json()), [4]);
+    // Whoever begins, begins with the oldest there is.
+    assert_eq!(seqs(&hub.get("/api/v1/events").await.json()), [4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_past_retention_is_announced_and_the_stream_goes_on() {
+    let hub = Hub::start();
+    happen(&hub, 3);
+    hub.outlive_events();
+    hub.announce(&alarm(4, Severity::Minor, 1), "cityhub.alarm.raised");
+    let mut stream = Listening::open(&hub, "/api/v1/stream?from=1", &[]).await;
+    let reset = stream.next().await.unwrap();
+    assert_eq!((reset.event.as_str(), reset.id), ("reset", 3));
+    let data = json!({"reason": "past_retention", "oldest": 4, "newest": 4});
+    assert_eq!(reset.data, data);
+    assert_eq!(stream.event().await.id, 4);
+    let mut whole = Listening::open(&hub, "/api/v1/stream?from=3", &[]).await;
+    assert_eq!(whole.event().await.id, 4);
+}
+
 /// One message of a stream.
 #[derive(Debug, PartialEq)]
 struct Message {

@@ -69,6 +69,14 @@ pub(super) fn tokens() -> sdk::TokenTable {
         .collect()
 }
 
+/// Events are kept for a month, so that a test can let them expire.
+fn options() -> Options {
+    Options {
+        events_retention_days: Some(30),
+        ..Options::default()
+    }
+}
+
 impl Hub {
     pub(super) fn start() -> Self {
         Self::start_with(tokens(), STREAM_CLIENTS_MAX)
@@ -76,7 +84,7 @@ impl Hub {
 
     pub(super) fn start_with(tokens: sdk::TokenTable, stream_clients_max: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (mut journal, reader, recovered) = store::open(dir.path(), Options::default()).unwrap();
+        let (mut journal, reader, recovered) = store::open(dir.path(), options()).unwrap();
         let catalogue = Catalogue::built_in();
         let names: Vec<&str> = catalogue
             .defs()
@@ -272,6 +280,13 @@ impl Hub {
         fill(&mut group);
         let commit = journal.commit(group).unwrap();
         self.publish(commit);
+    }
+
+    /// Lets two months pass in the store, so that all events so far expire.
+    pub(super) fn outlive_events(&self) {
+        let mut now = self.now.lock().unwrap();
+        *now = now.plus_s(60 * 86_400);
+        self.journal.lock().unwrap().tick(*now).unwrap();
     }
 
     fn publish(&self, commit: u64) {
