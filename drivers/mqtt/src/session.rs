@@ -46,6 +46,9 @@ const GOODBYE_DEADLINE: Duration = Duration::from_secs(2);
 /// The client has this long to close its end, so that unread input does not destroy the answers.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Unread input that is thrown away meanwhile; whoever sends more is not about to hang up.
+const LINGER_BYTES: usize = 256 * 1024;
+
 /// Far enough to mean: no deadline.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
@@ -124,7 +127,12 @@ where
     drop(tokio::time::timeout(GOODBYE_DEADLINE, writer.shutdown()).await);
     let drained = async {
         let mut scrap = BytesMut::with_capacity(READ_BYTES_MIN);
-        while matches!(reader.read_buf(&mut scrap).await, Ok(read) if read > 0) {
+        let mut thrown_away = 0;
+        while thrown_away < LINGER_BYTES {
+            match reader.read_buf(&mut scrap).await {
+                Ok(0) | Err(_) => return,
+                Ok(read) => thrown_away += read,
+            }
             scrap.clear();
         }
     };

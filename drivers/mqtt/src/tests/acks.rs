@@ -1,0 +1,229 @@
+//! When and in what order a device is acknowledged.
+
+use super::{Bench, GOOD, Hello, confirm, observed, publish};
+use model::MetricKey;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+
+const TOPIC: &str = "devices/a/telemetry";
+
+#[tokio::test]
+async fn no_acknowledgement_is_sent_before_the_commit() {
+    for version in [4, 5] {
+        for (qos, ack) in [(1, [0x40, 2, 0, 9]), (2, [0x50, 2, 0, 9])] {
+            let mut bench = Bench::new();
+            let mut client = bench.device(version, "a").await;
+            client.publish(qos, 9, TOPIC, GOOD).await;
+            let pending = bench.next().await;
+            client.expect_silence().await;
+            confirm(pending);
+            client.expect(&ack).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_when_the_commit_fails() {
+    for (version, qos) in [(4, 1), (4, 2), (5, 1), (5, 2)] {
+        let mut bench = Bench::new();
+        let mut client = bench.device(version, "a").await;
+        client.publish(qos, 9, TOPIC, GOOD).await;
+        drop(bench.next().await);
+        client.expect_goodbye(0x8b).await;
+    }
+}
+
+#[tokio::test]
+async fn acknowledgements_come_in_the_order_of_the_messages_whatever_is_committed_first() {
+    let mut bench = Bench::new();
+    let mut client = bench.device(5, "a").await;
+    let mut pending = Vec::new();
+    for id in 1..=3 {
+        client.publish(1, id, TOPIC, GOOD).await;
+        pending.push(bench.next().await);
+    }
+    let [first, second, third] = pending.try_into().unwrap();
+    confirm(third);
+    confirm(second);
+    client.expect_silence().await;
+    confirm(first);
+    for id in 1..=3 {
+        client.expect(&[0x40, 2, 0, id]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_follows_a_failed_commit_is_not_acknowledged_either() {
+    let mut bench = Bench::new();
+    let mut client = bench.device(4, "a").await;
+    client.publish(1, 1, TOPIC, GOOD).await;
+    let first = bench.next().await;
+    client.publish(1, 2, TOPIC, GOOD).await;
+    let second = bench.next().await;
+    confirm(second);
+    drop(first);
+    client.expect_closed().await;
+}
+
+#[tokio::test]
+async fn messages_that_came_together_are_one_submission() {
+    let mut bench = Bench::new();
+    let mut client = bench.device(4, "gw").await;
+    let mut bytes = Vec::new();
+    for (id, topic) in [
+        (1, "devices/gw/telemetry"),
+        (2, "devices/gw/telemetry"),
+        (3, "devices/c/telemetry"),
+    ] {
+        bytes.extend(publish(4, 1, id, topic.as_bytes(), GOOD));
+    }
+    client.send(&bytes).await;
+    let submission = bench.store().await;
+    // The gateway is the fourth device of the register, its child the fifth.
+    assert_eq!(observed(&submission), [(4, 2), (5, 1)]);
+    assert_eq!(submission.parts[0].received, 2);
+    for id in 1..=3 {
+        client.expect(&[0x40, 2, 0, id]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reading_arrives_as_it_was_sent() {
+    let mut bench = Bench::new();
+    let mut client = bench.device(5, "a").await;
+    client.publish(0, 0, TOPIC, GOOD).await;
+    let submission = bench.store().await;
+    let observation = submission.parts[0].observations[0];
+    let pressure: MetricKey = bench.kit.cx.catalogue.find("pressure_kpa").unwrap();
+    assert_eq!(observation.metric, pressure);
+    assert_eq!(observation.value.as_number(), Some(300.0));
+    let at = observation.observed_at.unwrap().millis();
+    assert_eq!(at, 1_763_700_000_000);
+    // QoS 0 is committed all the same, and not answered.
+    client.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_takes_too_long_ends_the_connection_without_an_acknowledgement() {
+    for version in [4, 5] {
+        let mut bench = Bench::new();
+        let mut client = bench.device(version, "a").await;
+        client.publish(1, 1, TOPIC, GOOD).await;
+        let late = bench.next().await;
+        client.expect_goodbye(0x89).await;
+        confirm(late);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_stops_while_too_many_commits_are_under_way() {
+    let mut bench = Bench::with(|config| config.inflight_batches_max = 2);
+    let mut client = bench.dial_as(4, None, 512);
+    client.send(&Hello::device(4, "a").bytes()).await;
+    client.connack().await;
+    let mut pending = Vec::new();
+    for id in 1..=2 {
+        client.publish(1, id, TOPIC, GOOD).await;
+        pending.push(bench.next().await);
+    }
+    let flood: Vec<u8> = (3..=40)
+        .flat_map(|id| publish(4, 1, id, TOPIC.as_bytes(), GOOD))
+        .collect();
+    // Time is paused, so this ends only when nothing else can go on: the pipe of 512 bytes is full.
+    let second = Duration::from_secs(1);
+    let written = tokio::time::timeout(second, client.io.write_all(&flood)).await;
+    assert!(written.is_err());
+    assert!(bench.kit.requests.is_empty());
+    for pending in pending {
+        confirm(pending);
+    }
+    client.expect(&[0x40, 2, 0, 1]).await;
+    client.expect(&[0x40, 2, 0, 2]).await;
+    // It goes on with what is in the pipe.
+    assert!(!bench.store().await.parts.is_empty());
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_is_in_flight_and_reads_no_more() {
+    for version in [4, 5] {
+        let mut bench = Bench::new();
+        let mut client = bench.device(version, "a").await;
+        client.publish(1, 1, TOPIC, GOOD).await;
+        let pending = bench.next().await;
+        bench.kit.cx.stop.cancel();
+        client.publish(1, 2, TOPIC, GOOD).await;
+        confirm(pending);
+        client.expect(&[0x40, 2, 0, 1]).await;
+        client.expect_goodbye(0x8b).await;
+        assert!(bench.kit.requests.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn qos_2_is_stored_once_however_often_it_is_sent() {
+    for version in [4, 5] {
+        let mut bench = Bench::new();
+        let mut client = bench.device(version, "a").await;
+        client.publish(2, 7, TOPIC, GOOD).await;
+        assert_eq!(observed(&bench.store().await), [(1, 1)]);
+        client.expect(&[0x50, 2, 0, 7]).await;
+        // The same with DUP: PUBREC may have been lost.
+        let mut again = publish(version, 2, 7, TOPIC.as_bytes(), GOOD);
+        again[0] |= 8;
+        client.send(&again).await;
+        assert_eq!(observed(&bench.store().await), []);
+        client.expect(&[0x50, 2, 0, 7]).await;
+        client.send(&[0x62, 2, 0, 7]).await;
+        client.expect(&[0x70, 2, 0, 7]).await;
+        // Released, so the id stands for another message.
+        client.publish(2, 7, TOPIC, GOOD).await;
+        assert_eq!(observed(&bench.store().await), [(1, 1)]);
+    }
+}
+
+#[tokio::test]
+async fn a_release_of_an_unknown_packet_is_completed_with_a_word_about_it() {
+    let bench = Bench::new();
+    let mut client = bench.device(5, "a").await;
+    client.send(&[0x62, 2, 0, 7]).await;
+    client.expect(&[0x70, 4, 0, 7, 0x92, 0]).await;
+    let mut client = bench.device(4, "b").await;
+    client.send(&[0x62, 2, 0, 7]).await;
+    client.expect(&[0x70, 2, 0, 7]).await;
+}
+
+#[tokio::test]
+async fn a_payload_that_cannot_be_decoded_is_quarantined_before_it_is_answered() {
+    let answers: [(u8, u8, &[u8]); 4] = [
+        (4, 1, &[0x40, 2, 0, 3]),
+        (5, 1, &[0x40, 4, 0, 3, 0x99, 0]),
+        (4, 2, &[0x50, 2, 0, 3]),
+        (5, 2, &[0x50, 4, 0, 3, 0x99, 0]),
+    ];
+    for (version, qos, answer) in answers {
+        let mut bench = Bench::new();
+        let mut client = bench.device(version, "a").await;
+        client.publish(qos, 3, TOPIC, b"{\"ts\":").await;
+        let pending = bench.next().await;
+        client.expect_silence().await;
+        let submission = pending.submission.clone();
+        confirm(pending);
+        client.expect(answer).await;
+        assert_eq!(submission.quarantined[0].bytes, b"{\"ts\":");
+        assert_eq!(submission.parts[0].received, 1);
+        assert_eq!(submission.parts[0].rejected.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_payload_that_is_good_in_part_is_a_success() {
+    let mut bench = Bench::new();
+    let mut client = bench.device(5, "a").await;
+    let payload = br#"{"pressure_kpa":300,"no_such_metric":1}"#;
+    client.publish(1, 3, TOPIC, payload).await;
+    let submission = bench.store().await;
+    assert_eq!(observed(&submission), [(1, 1)]);
+    assert_eq!(submission.parts[0].received, 2);
+    assert_eq!(submission.parts[0].rejected[0].reason, "unknown_metric");
+    client.expect(&[0x40, 2, 0, 3]).await;
+}

@@ -1,0 +1,295 @@
+//! A platform's subscription to events: in order, at least once, from where it was.
+
+use super::{Bench, Client, Hello};
+use model::{Event, Severity};
+use sdk::Mark;
+use std::sync::PoisonError;
+
+/// The name under which the journal keeps the cursor of [`Hello::person`]'s platform.
+const CURSOR: &str = "mqtt:platform:client-of-platform";
+
+fn event(seq: u64, grid: Option<&str>, kind: &str) -> Event {
+    Event {
+        seq,
+        kind: kind.to_owned(),
+        subject: "x".to_owned(),
+        severity: Some(Severity::Minor),
+        grid: grid.map(str::to_owned),
+        json: format!("{{\"n\":{seq}}}"),
+    }
+}
+
+const RAISED: &str = "cityhub.alarm.raised";
+const CLEARED: &str = "cityhub.alarm.cleared";
+
+impl Bench {
+    /// Writes events `from..=to` to the journal.
+    fn happen(&self, from: u64, to: u64) {
+        let events = (from..=to).map(|seq| event(seq, None, RAISED));
+        self.happened(events.collect());
+    }
+
+    fn happened(&self, events: Vec<Event>) {
+        let mark = Mark {
+            commit: 1,
+            event: events.last().map_or(0, |event| event.seq),
+        };
+        let kept = &self.kit.feed.events;
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(events);
+        self.kit.mark.send_replace(mark);
+    }
+
+    /// Waits until the journal was told this place of the platform's cursor.
+    async fn expect_cursor(&mut self, seq: u64) {
+        loop {
+            let request = tokio::time::timeout(super::PATIENCE, self.kit.requests.recv()).await;
+            let Some(sdk::Request::MoveCursor { name, seq: told }) = request.unwrap() else {
+                panic!("only cursors move here");
+            };
+            assert_eq!(name, CURSOR);
+            assert!(told <= seq, "{told} is beyond what was acknowledged");
+            let cursors = &self.kit.feed.cursors;
+            let mut cursors = cursors.lock().unwrap_or_else(PoisonError::into_inner);
+            cursors.insert(name, told);
+            if told == seq {
+                return;
+            }
+        }
+    }
+
+    /// Connects the platform and subscribes it to all events; tells whether a session was present.
+    async fn platform(&self, hello: &Hello) -> (Client, bool) {
+        let mut client = self.dial(hello.version);
+        client.send(&hello.bytes()).await;
+        let (present, code) = client.connack().await;
+        assert_eq!(code, 0);
+        if !present {
+            client.subscribe(1, &[("events/#", 1)]).await;
+            let suback = client.packet().await;
+            assert_eq!((suback[0], suback.last()), (0x90, Some(&1)));
+        }
+        (client, present)
+    }
+}
+
+impl Client {
+    /// Expects one event of the city as a whole, and gives its packet id.
+    async fn event(&mut self, seq: u64) -> u16 {
+        let (id, topic, payload) = self.message().await;
+        assert_eq!(topic, "events/350200/cityhub.alarm.raised");
+        assert_eq!(payload, format!("{{\"n\":{seq}}}"));
+        id
+    }
+
+    async fn acknowledge(&mut self, id: u16) {
+        let [high, low] = id.to_be_bytes();
+        self.send(&[0x40, 2, high, low]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_platform_gets_the_events_after_it_subscribed_in_order() {
+    for version in [4, 5] {
+        let bench = Bench::new();
+        bench.happen(1, 3);
+        let (mut client, _) = bench.platform(&Hello::person(version, "platform")).await;
+        bench.happen(4, 6);
+        for seq in 4..=6 {
+            let id = client.event(seq).await;
+            assert_ne!(id, 0);
+            client.acknowledge(id).await;
+        }
+        client.expect_silence().await;
+    }
+}
+
+#[tokio::test]
+async fn no_more_than_64_events_are_on_their_way_unacknowledged() {
+    let bench = Bench::new();
+    let (mut client, _) = bench.platform(&Hello::person(5, "platform")).await;
+    bench.happen(1, 100);
+    let mut ids = Vec::new();
+    for seq in 1..=64 {
+        ids.push(client.event(seq).await);
+    }
+    client.expect_silence().await;
+    client.acknowledge(ids[10]).await;
+    client.event(65).await;
+    client.expect_silence().await;
+}
+
+#[tokio::test]
+async fn the_receive_maximum_of_a_client_is_kept() {
+    let bench = Bench::new();
+    let mut hello = Hello::person(5, "platform");
+    hello.properties.extend([33, 0, 2]);
+    let (mut client, _) = bench.platform(&hello).await;
+    bench.happen(1, 10);
+    let first = client.event(1).await;
+    client.event(2).await;
+    client.expect_silence().await;
+    client.acknowledge(first).await;
+    client.event(3).await;
+    client.expect_silence().await;
+}
+
+#[tokio::test]
+async fn the_cursor_moves_only_over_what_is_acknowledged_without_a_hole() {
+    let mut bench = Bench::new();
+    let (mut client, _) = bench.platform(&Hello::person(5, "platform").kept()).await;
+    // The place is kept from the first moment, before anything was acknowledged.
+    bench.expect_cursor(0).await;
+    bench.happen(1, 3);
+    let first = client.event(1).await;
+    let second = client.event(2).await;
+    let third = client.event(3).await;
+    client.acknowledge(third).await;
+    client.acknowledge(second).await;
+    client.expect_silence().await;
+    assert!(bench.kit.requests.is_empty());
+    client.acknowledge(first).await;
+    bench.expect_cursor(3).await;
+}
+
+#[tokio::test]
+async fn a_kept_session_goes_on_after_its_last_acknowledgement() {
+    for version in [4, 5] {
+        let mut bench = Bench::new();
+        let hello = Hello::person(version, "platform").kept();
+        let (mut client, present) = bench.platform(&hello).await;
+        assert!(!present);
+        bench.happen(1, 3);
+        let first = client.event(1).await;
+        client.event(2).await;
+        client.acknowledge(first).await;
+        drop(client);
+        bench.expect_cursor(1).await;
+        bench.happen(4, 5);
+        // Its subscriptions are there without being asked for.
+        let (mut client, present) = bench.platform(&hello).await;
+        assert!(present);
+        for seq in 2..=5 {
+            let id = client.event(seq).await;
+            client.acknowledge(id).await;
+        }
+        bench.expect_cursor(5).await;
+    }
+}
+
+#[tokio::test]
+async fn a_kept_session_survives_a_restart_of_the_hub() {
+    let mut bench = Bench::new();
+    let hello = Hello::person(5, "platform").kept();
+    let (mut client, _) = bench.platform(&hello).await;
+    bench.happen(1, 3);
+    let first = client.event(1).await;
+    client.acknowledge(first).await;
+    bench.expect_cursor(1).await;
+    let mut bench = Bench::around(bench.kit, |_| {});
+    // The subscriptions are gone, so no session is present; the cursor is not.
+    let (mut client, present) = bench.platform(&hello).await;
+    assert!(!present);
+    for seq in 2..=3 {
+        let id = client.event(seq).await;
+        client.acknowledge(id).await;
+    }
+    bench.expect_cursor(3).await;
+}
+
+#[tokio::test]
+async fn a_clean_start_forgets_what_was_kept_and_begins_with_the_newest() {
+    for version in [4, 5] {
+        let mut bench = Bench::new();
+        let kept = Hello::person(version, "platform").kept();
+        let (mut client, _) = bench.platform(&kept).await;
+        bench.happen(1, 3);
+        client.event(1).await;
+        drop(client);
+        bench.expect_cursor(0).await;
+        let clean = Hello::person(version, "platform");
+        let (mut client, present) = bench.platform(&clean).await;
+        assert!(!present);
+        bench.happen(4, 4);
+        client.event(4).await;
+        client.expect_silence().await;
+    }
+}
+
+#[tokio::test]
+async fn only_matching_events_are_sent_and_the_others_hold_nothing_up() {
+    let mut bench = Bench::new();
+    let mut client = bench.dial(5);
+    client
+        .send(&Hello::person(5, "platform").kept().bytes())
+        .await;
+    client.connack().await;
+    let filters = [("events/G1/+", 1), ("events/+/cityhub.alarm.cleared", 0)];
+    client.subscribe(1, &filters).await;
+    client.expect(&[0x90, 5, 0, 1, 0, 1, 0]).await;
+    bench.happened(vec![
+        event(1, Some("G2"), RAISED),
+        event(2, Some("G1"), RAISED),
+        event(3, None, RAISED),
+        event(4, None, CLEARED),
+        event(5, Some("G2"), RAISED),
+    ]);
+    let (id, topic, payload) = client.message().await;
+    assert_eq!(
+        (topic.as_str(), payload.as_str()),
+        ("events/G1/cityhub.alarm.raised", "{\"n\":2}")
+    );
+    let (none, topic, payload) = client.message().await;
+    assert_eq!(none, 0, "QoS 0 where only that was asked for");
+    assert_eq!(
+        (topic.as_str(), payload.as_str()),
+        ("events/350200/cityhub.alarm.cleared", "{\"n\":4}")
+    );
+    bench.expect_cursor(1).await;
+    client.acknowledge(id).await;
+    bench.expect_cursor(5).await;
+}
+
+#[tokio::test]
+async fn an_unsubscribed_filter_gives_nothing_more() {
+    let bench = Bench::new();
+    let (mut client, _) = bench.platform(&Hello::person(5, "platform")).await;
+    let mut body = vec![0, 2, 0];
+    body.extend(super::text(b"events/#"));
+    body.extend(super::text(b"events/never"));
+    client.send(&super::packet(0xa2, &body)).await;
+    client.expect(&[0xb0, 5, 0, 2, 0, 0, 0x11]).await;
+    bench.happen(1, 3);
+    client.expect_silence().await;
+}
+
+#[tokio::test]
+async fn an_event_larger_than_the_client_takes_is_passed_over() {
+    let bench = Bench::new();
+    let mut hello = Hello::person(5, "platform");
+    hello.properties.extend([39, 0, 0, 0, 100]);
+    let (mut client, _) = bench.platform(&hello).await;
+    let mut large = event(1, None, RAISED);
+    large.json = "x".repeat(100);
+    bench.happened(vec![large, event(2, None, RAISED)]);
+    client.event(2).await;
+}
+
+#[tokio::test]
+async fn a_device_and_a_wrong_filter_get_no_subscription() {
+    let bench = Bench::new();
+    let mut client = bench.device(5, "a").await;
+    client
+        .subscribe(
+            1,
+            &[("events/#", 1), ("devices/b/commands", 0), ("a/#/b", 0)],
+        )
+        .await;
+    client.expect(&[0x90, 6, 0, 1, 0, 0x87, 0x87, 0x8f]).await;
+    let mut client = bench.device(4, "b").await;
+    client
+        .subscribe(1, &[("events/#", 1), ("devices/b/commands", 1)])
+        .await;
+    client.expect(&[0x90, 4, 0, 1, 0x80, 0]).await;
+    assert_eq!(bench.refused().len(), 2);
+}
