@@ -131,13 +131,17 @@ impl Bus {
 
 impl BusRunner {
     /// Runs routers, one after another, until `stop`.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        self.supervise(stop, start_router).await;
+    }
+
+    async fn supervise(mut self, stop: CancellationToken, start: fn() -> Started) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = self.bus.wanted.notified() => {}
         }
         loop {
-            let started = tokio::task::spawn_blocking(start_router);
+            let started = tokio::task::spawn_blocking(start);
             match tokio::time::timeout(ROUTER_DEADLINE, started).await {
                 Ok(Ok(Ok((link_tx, link_rx)))) => {
                     if self.serve(link_tx, link_rx, &stop).await {
@@ -206,17 +210,22 @@ fn publish(link: &mut LinkTx, outgoing: Outgoing) {
     }
 }
 
-/// Starts a router and attaches the one link to it. Blocks while the router starts.
-fn start_router() -> Result<(LinkTx, LinkRx), Box<LinkError>> {
-    let config = RouterConfig {
+type Started = Result<(LinkTx, LinkRx), Box<LinkError>>;
+
+fn router_config() -> RouterConfig {
+    RouterConfig {
         max_connections: CONNECTIONS_MAX,
         max_outgoing_packet_count: OUTGOING_PACKETS_MAX,
         max_segment_size: SEGMENT_BYTES,
         max_segment_count: SEGMENTS,
         initialized_filters: Some(FILTERS.map(str::to_owned).to_vec()),
         ..RouterConfig::default()
-    };
-    let router = Router::new(0, config).spawn();
+    }
+}
+
+/// Starts a router and attaches the one link to it. Blocks while the router starts.
+fn start_router() -> Started {
+    let router = Router::new(0, router_config()).spawn();
     let (mut link_tx, link_rx, _) = LinkBuilder::new(LINK, router).build().map_err(Box::new)?;
     for filter in FILTERS {
         link_tx.subscribe(filter).map_err(Box::new)?;
@@ -231,5 +240,67 @@ async fn leave(mut link: LinkTx) {
     };
     if let Err(error) = link.send(Packet::Disconnect(goodbye, None)).await {
         tracing::debug!(%error, "the router was gone already");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bus, FILTERS, LINK, LinkBuilder, Router, Started, router_config, start_router};
+    use bytes::Bytes;
+    use rumqttd::protocol::{Disconnect, DisconnectReasonCode, Packet};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+    use tokio_util::sync::CancellationToken;
+    use tokio_util::task::TaskTracker;
+
+    static SABOTAGED: AtomicBool = AtomicBool::new(false);
+
+    /// The first router dies of a signal from a link that has left; the others live.
+    fn start_dying_router() -> Started {
+        if SABOTAGED.swap(true, Ordering::SeqCst) {
+            return start_router();
+        }
+        let router = Router::new(0, router_config()).spawn();
+        let (mut link_tx, link_rx, _) = LinkBuilder::new(LINK, router.clone()).build().unwrap();
+        for filter in FILTERS {
+            link_tx.subscribe(filter).unwrap();
+        }
+        let (mut tx, rx, _) = LinkBuilder::new("saboteur", router).build().unwrap();
+        let goodbye = Disconnect {
+            reason_code: DisconnectReasonCode::NormalDisconnection,
+        };
+        let leave = tx.send(Packet::Disconnect(goodbye, None));
+        tokio::runtime::Handle::current().block_on(leave).unwrap();
+        rx.ready().unwrap();
+        Ok((link_tx, link_rx))
+    }
+
+    #[tokio::test]
+    async fn another_router_takes_over_from_one_that_failed() {
+        let (bus, runner) = Bus::new();
+        let mut subscriber = bus.fanout.subscriber();
+        subscriber.add("devices/a/commands");
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        tasks.spawn(runner.supervise(stop.clone(), start_dying_router));
+        bus.want();
+        // What the first router swallowed is lost, so this publishes until something arrives.
+        let publishing = async {
+            loop {
+                let topic = "devices/a/commands".to_owned();
+                bus.publish_when_free(topic, Bytes::from_static(b"{}"))
+                    .await;
+            }
+        };
+        let patience = Duration::from_secs(20);
+        let message = tokio::select! {
+            () = publishing => unreachable!(),
+            message = tokio::time::timeout(patience, subscriber.messages.recv()) => message,
+        };
+        assert_eq!(message.unwrap().unwrap().payload, &b"{}"[..]);
+        assert_eq!(bus.restarts(), 1);
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
     }
 }

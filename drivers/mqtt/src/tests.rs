@@ -34,6 +34,9 @@ const CHILD: &str = r#"{"id":"c","kind":"smoke","parent":"gw"}"#;
 /// One good message, and the reading in it: `pressure_kpa` is 300.
 const GOOD: &[u8] = br#"{"ts":1763700000000,"values":{"pressure_kpa":300}}"#;
 
+/// A change of the configuration, and a word to expect of it.
+type Change = (fn(&mut Config), &'static str);
+
 fn config() -> Config {
     serde_json::from_str(r#"{"kind":"mqtt","listen":"127.0.0.1:0"}"#).unwrap()
 }

@@ -1,6 +1,6 @@
 //! What the configuration takes, and what it tells about a wrong one.
 
-use super::config;
+use super::{Change, config};
 use crate::{Config, Mqtt};
 use sdk::testkit::Kit;
 use sdk::{Driver, DriverError};
@@ -40,7 +40,7 @@ fn every_field_is_described_for_those_who_fill_it_in() {
 
 #[tokio::test]
 async fn a_configuration_that_contradicts_itself_is_refused_with_the_keys() {
-    let changes: [(fn(&mut Config), &str); 5] = [
+    let changes: [Change; 5] = [
         (|config| config.listen = None, "tls_listen"),
         (|config| config.tls_listen = config.listen, "tls_cert"),
         (|config| config.client_ca = Some("x".into()), "client_ca"),
