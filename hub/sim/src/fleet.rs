@@ -400,6 +400,18 @@ mod tests {
     }
 
     #[test]
+    fn the_device_file_of_the_demo_is_the_printed_demo_fleet() {
+        let demo = Fleet::new(&FleetPlan {
+            devices: 55,
+            prefix: "sim",
+            secret_seed: "demo",
+            cadence_s: None,
+            demo: true,
+        });
+        assert!(demo.csv() == include_str!("../../../deploy/demo/devices.csv"));
+    }
+
+    #[test]
     fn another_secret_seed_gives_other_secrets_to_the_same_devices() {
         let other = Fleet::new(&FleetPlan {
             devices: 3,
