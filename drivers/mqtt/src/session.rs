@@ -3,6 +3,7 @@
 //! A connection is one task without locks or queues of its own: each turn waits for whichever comes
 //! first of bytes, a commit, room to write, a live message, an event, a deadline.
 
+mod close;
 mod receive;
 
 use crate::connect::{self, Admitted};
@@ -13,7 +14,7 @@ use crate::identity::Principal;
 use crate::packet::{self, Qos, Version, Welcome, Will};
 use crate::sessions::Seat;
 use crate::subscriptions::{self, Subscriptions};
-use crate::telemetry::{self, Ack, Desk, Verdict};
+use crate::telemetry::{Ack, Verdict};
 use bytes::BytesMut;
 use sdk::{Committed, IngestError};
 use std::collections::BTreeSet;
@@ -39,15 +40,6 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What is in flight when a session ends has this long to be answered.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
-
-/// The last packet has this long to be written.
-const GOODBYE_DEADLINE: Duration = Duration::from_secs(2);
-
-/// The client has this long to close its end, so that unread input does not destroy the answers.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// Unread input that is thrown away meanwhile; whoever sends more is not about to hang up.
-const LINGER_BYTES: usize = 256 * 1024;
 
 /// Far enough to mean: no deadline.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
@@ -115,28 +107,7 @@ where
         session.say_goodbye(&mut writer).await;
         session.close().await;
     }
-    hang_up(&mut reader, &mut writer).await;
-}
-
-/// Closes our end, then waits a little for the client to close its own.
-async fn hang_up<R, W>(reader: &mut R, writer: &mut W)
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    drop(tokio::time::timeout(GOODBYE_DEADLINE, writer.shutdown()).await);
-    let drained = async {
-        let mut scrap = BytesMut::with_capacity(READ_BYTES_MIN);
-        let mut thrown_away = 0;
-        while thrown_away < LINGER_BYTES {
-            match reader.read_buf(&mut scrap).await {
-                Ok(0) | Err(_) => return,
-                Ok(read) => thrown_away += read,
-            }
-            scrap.clear();
-        }
-    };
-    drop(tokio::time::timeout(LINGER, drained).await);
+    close::hang_up(&mut reader, &mut writer).await;
 }
 
 /// Writes what there is, or flushes if all is written: one step, so that progress can be seen.
@@ -475,52 +446,5 @@ impl Session {
             self.flights.abandon();
             self.on_lost();
         }
-    }
-
-    async fn say_goodbye<W: AsyncWrite + Unpin>(&mut self, writer: &mut W) {
-        let code = self.closing.and_then(|closing| closing.code);
-        let Some(code) = code else {
-            return;
-        };
-        packet::disconnect(&mut self.out, self.version, code);
-        let written = async {
-            while !matches!(write_some(writer, &mut self.out).await, Ok(true) | Err(_)) {}
-        };
-        drop(tokio::time::timeout(GOODBYE_DEADLINE, written).await);
-    }
-
-    /// Commits the will of a client that was lost, and leaves everything in order.
-    async fn close(self: Box<Self>) {
-        let with_will = self.closing.is_some_and(|closing| closing.with_will);
-        if let (true, Some(will), Principal::Device { entry, .. }) =
-            (with_will, &self.will, &self.principal)
-        {
-            let desk = Desk {
-                writer: entry,
-                devices: &self.gate.cx.devices,
-                catalogue: &self.gate.cx.catalogue,
-            };
-            let submission = telemetry::will_submission(desk, &will.topic, &will.payload);
-            match submission {
-                Ok(Some(submission)) => {
-                    if let Err(error) = self.gate.cx.ingest.commit(submission).await {
-                        tracing::warn!(%error, device = %entry.device.id, "a will was not stored");
-                    }
-                }
-                Ok(None) => {}
-                Err(_) => self.gate.refuse(
-                    "forbidden_topic",
-                    Some(entry.device.id.as_str().to_owned()),
-                    &self.peer,
-                    true,
-                ),
-            }
-        }
-        let Self {
-            subscriptions,
-            seat,
-            ..
-        } = *self;
-        subscriptions.close(&seat).await;
     }
 }
