@@ -88,9 +88,9 @@ fn unreadable(ts: i64) -> Vec<Case> {
         case(
             "a value of deep nesting",
             deep_value,
-            400,
+            422,
             0,
-            &[("invalid_json", 1)],
+            &[("wrong_type", 1)],
         ),
         case("no values", "{}", 422, 0, &[("no_values", 1)]),
     ]

@@ -20,9 +20,10 @@ fn gas_city() -> (Place, Hub) {
 
 fn mosquitto(program: &str, hub: &Hub, args: &[&str]) -> Command {
     let port = hub.mqtt().port().to_string();
-    let mut command = Command::new(program);
+    // Line by line, as on a terminal: a pipe would be given whole blocks only.
+    let mut command = Command::new("stdbuf");
     command
-        .args(["-h", "127.0.0.1", "-p", &port, "-q", "1"])
+        .args(["-oL", program, "-h", "127.0.0.1", "-p", &port, "-q", "1"])
         .args(args);
     command
 }
@@ -47,6 +48,7 @@ impl Subscriber {
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.1.read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "mosquitto_sub (mosquitto-clients) ended");
         line.trim_end().to_owned()
     }
 }
@@ -86,7 +88,6 @@ fn mosquitto_publishes_and_follows_in_both_versions() {
         );
         let raised = loop {
             let line = follower.line();
-            assert!(!line.is_empty(), "the follower is connected");
             let wanted = "MESSAGE events/350200/cityhub.alarm.raised ";
             if let Some(payload) = line.strip_prefix(wanted) {
                 break payload.to_owned();

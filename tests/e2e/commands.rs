@@ -89,7 +89,7 @@ fn a_bad_rule_or_device_file_ends_with_2_and_names_its_line() {
     assert_eq!(output.status.code(), Some(2), "{}", words(&output));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains("devices.csv:2") && said.contains("fog"),
+        said.contains("devices.csv: line 2") && said.contains("fog"),
         "{said}"
     );
 }

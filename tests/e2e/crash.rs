@@ -8,7 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 use tests::audit;
 use tests::fleet::{Fleet, Progress, overpressure};
-use tests::hub::{Hub, Place};
+use tests::hub::{Hub, Place, plain_config};
 
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -42,7 +42,8 @@ struct City {
 
 impl City {
     fn found(sensors: usize, window: usize) -> Self {
-        let place = Place::default();
+        // Seals come often, so that kills hit them too.
+        let place = Place::with_config(&format!("{}[store]\nseal_cells = 5000\n", plain_config()));
         let fleet = Fleet::new(sensors, window);
         let hub = place.start();
         fleet.register(&hub);

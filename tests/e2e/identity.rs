@@ -11,22 +11,27 @@ use tests::time::now_ms;
 struct Witness {
     client: Client,
     reports: u64,
+    last_ts: i64,
 }
 
 impl Witness {
     fn new(hub: &Hub) -> Self {
         let client = Client::connect(hub.mqtt(), Version::V5, &Identity::device("good"));
-        Self { client, reports: 0 }
+        Self {
+            client,
+            reports: 0,
+            last_ts: 0,
+        }
     }
 
     #[track_caller]
     fn report(&mut self) {
         self.reports += 1;
-        let value = self.reports % 100;
-        self.client.report(
-            "good",
-            &json!({"ts": now_ms(), "values": {"battery_pct": value}}),
-        );
+        // Two reports of one millisecond would be a repeat.
+        self.last_ts = now_ms().max(self.last_ts + 1);
+        let percent = self.reports % 100;
+        let reading = json!({"ts": self.last_ts, "values": {"battery_pct": percent}});
+        self.client.report("good", &reading);
     }
 }
 

@@ -97,9 +97,10 @@ fn a_changed_byte_of_a_segment_is_found_and_named() {
     tamper(segment, 64);
     let output = place.run(&["verify", "--config", "hub.toml"]);
     assert_eq!(output.status.code(), Some(1), "{}", words(&output));
-    let name = segment.file_name().unwrap().to_str().unwrap();
+    // The file carries the number of its segment.
+    let name = format!("segment {}", segment.file_stem().unwrap().to_str().unwrap());
     assert!(
-        words(&output).contains(name),
+        words(&output).contains(&name),
         "names {name}: {}",
         words(&output)
     );

@@ -375,12 +375,20 @@ impl Client {
     #[track_caller]
     pub fn ping(&mut self) {
         self.send(&[0xc0, 0]);
-        let answer = self.read();
-        assert_eq!(answer.map(|packet| packet.first), Some(0xd0));
+        loop {
+            let answer = self.read().expect("the connection stands");
+            if answer.kind() != 3 {
+                assert_eq!(answer.first, 0xd0, "a PINGRESP");
+                return;
+            }
+            self.early.push_back(answer);
+        }
     }
 
-    /// Leaves in order.
+    /// Leaves in order, and waits until the server has closed the connection.
+    #[track_caller]
     pub fn disconnect(mut self) {
         self.send(&[0xe0, 0]);
+        while self.read().is_some() {}
     }
 }
