@@ -7,7 +7,7 @@ use crate::ledger::{Tally, minutes_of};
 use crate::log::{count, each_row};
 use crate::reader::{CheckReport, Reader};
 use crate::record::Record;
-use crate::segment::{Kind, Segment, read_ledger};
+use crate::segment::{Kind, Rows, Segment, read_ledger};
 use crate::state_file::{self, state_path};
 use crate::view::View;
 use rusqlite::Connection;
@@ -148,7 +148,9 @@ impl Reader {
             .open(segment, &self.shared.metric_names())?;
         let mut readings = 0;
         for group in 0..reader.meta.slices.len() {
-            readings += reader.slice(group)?.readings();
+            let mut rows = Rows::default();
+            reader.read_slice(group, &mut rows)?;
+            readings += rows.readings(&rows.sorted(|_| true));
         }
         Ok(readings)
     }

@@ -193,7 +193,7 @@ fn seal_day(shared: &Shared, day: i64, rows: &Rows) -> Result<SegmentRow> {
     let path = segment_path(&shared.dir, day, id);
     let metrics = shared.metric_names();
     let mut writer = SegmentWriter::create(&path, rows.columns(), &metrics)?;
-    writer.slice(rows)?;
+    writer.slice(rows, |_| true)?;
     Ok(row_of(id, Kind::Data, day, &writer.finish()?, 0))
 }
 

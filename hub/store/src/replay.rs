@@ -176,7 +176,8 @@ impl Replay {
             let Some(slice) = self.waiting.pop_if(is_due) else {
                 return Ok(());
             };
-            let rows = slice.reader.slice(slice.group)?;
+            let mut rows = Rows::default();
+            slice.reader.read_slice(slice.group, &mut rows)?;
             self.hold(rows);
         }
     }

@@ -45,7 +45,7 @@ pub(crate) fn merge_data(
     let mut writer = SegmentWriter::create(path, columns.into_iter().collect(), metrics)?;
     let mut held = Rows::default();
     while let Some(input) = waiting.pop() {
-        held.append(&input.reader.slice(input.group)?);
+        input.reader.read_slice(input.group, &mut held)?;
         drop(input.reader);
         let complete_until = waiting.last().map(|next| next.from);
         write_complete(&mut writer, &mut held, complete_until)?;
@@ -65,14 +65,13 @@ fn write_complete(writer: &mut SegmentWriter, held: &mut Rows, until: Option<i64
             .collect();
         if complete.len() <= SLICE_ROWS {
             if until.is_none() {
-                writer.slice(held)?;
-                *held = Rows::default();
+                writer.slice(held, |_| true)?;
             }
             return Ok(());
         }
         let (_, &mut last, _) = complete.select_nth_unstable(SLICE_ROWS - 1);
         drop(complete);
-        let slice = held.split(|key| key.observed <= last);
-        writer.slice(&slice)?;
+        writer.slice(held, |key| key.observed <= last)?;
+        held.drop_where(|key| key.observed <= last);
     }
 }

@@ -22,6 +22,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Memory that opened segments' indexes may take together.
 const META_BYTES_MAX: usize = 24 << 20;
 
+/// Rows of each column that are decoded at a time when a whole slice is read.
+const BATCH_ROWS: usize = 1 << 14;
+
 /// Reads at positions, so that concurrent readers of one file do not share an offset.
 #[derive(Clone, Debug)]
 pub(crate) struct Positioned {
@@ -237,6 +240,7 @@ impl SegmentReader {
     }
 
     /// Collects the cells of a device with device times in the range, of one metric or of all.
+    /// Neither their received times nor their drivers are read.
     pub(crate) fn device_cells(
         &self,
         device: u32,
@@ -299,27 +303,25 @@ impl SegmentReader {
         if own.is_empty() {
             return Ok(());
         }
-        let deltas = self.required::<Int64Type>(group, 2, own.clone())?;
         let qualities = self.required::<Int32Type>(group, 3, own.clone())?;
-        let drivers = self.required::<Int32Type>(group, 4, own.clone())?;
         for &(place, column) in &self.meta.columns {
             if metric.is_some_and(|metric| metric != column.metric) {
                 continue;
             }
             let (levels, values) = self.optional(group, place, own.clone())?;
             let mut values = values.into_iter();
-            let shared = times.iter().zip(&deltas).zip(&qualities).zip(&drivers);
-            for (level, (((at, delta), quality), driver)) in levels.iter().zip(shared) {
+            let shared = times.iter().zip(&qualities);
+            for (level, (at, quality)) in levels.iter().zip(shared) {
                 if *level == 0 {
                     continue;
                 }
                 let Some(value) = values.next() else { break };
                 out.push(Cell {
                     observed: *at,
-                    received: at.wrapping_add(*delta),
+                    received: *at,
                     value,
                     metric: column.metric,
-                    driver: narrow(*driver),
+                    driver: 0,
                     quality: narrow(*quality),
                     part: column.part,
                     late: false,
@@ -329,48 +331,69 @@ impl SegmentReader {
         Ok(())
     }
 
-    /// Reads a whole slice.
-    pub(crate) fn slice(&self, group: usize) -> Result<Rows> {
+    /// Adds all rows of a slice, a batch at a time, so that little more than the rows is in memory.
+    pub(crate) fn read_slice(&self, group: usize, rows: &mut Rows) -> Result<()> {
         let damaged = || StoreError::Damaged("no such slice".to_owned());
         let count = self.meta.slices.get(group).ok_or_else(damaged)?.rows;
-        let devices = self.required::<Int32Type>(group, 0, 0..count)?;
-        let times = self.required::<Int64Type>(group, 1, 0..count)?;
-        let deltas = self.required::<Int64Type>(group, 2, 0..count)?;
-        let qualities = self.required::<Int32Type>(group, 3, 0..count)?;
-        let drivers = self.required::<Int32Type>(group, 4, 0..count)?;
-        let mut columns = Vec::new();
-        let mut cells = 0;
+        let parquet = &self.meta.parquet;
+        let mut devices = Column32::open(&self.source, parquet, (group, 0))?;
+        let mut times = Column64::open(&self.source, parquet, (group, 1))?;
+        let mut deltas = Column64::open(&self.source, parquet, (group, 2))?;
+        let mut qualities = Column32::open(&self.source, parquet, (group, 3))?;
+        let mut drivers = Column32::open(&self.source, parquet, (group, 4))?;
+        let mut columns = Vec::with_capacity(self.meta.columns.len());
         for &(place, column) in &self.meta.columns {
-            let (levels, values) = self.optional(group, place, 0..count)?;
-            cells += values.len();
-            // Most columns belong to one kind of device and are empty elsewhere.
-            if !values.is_empty() {
-                columns.push((column, levels.into_iter(), values.into_iter()));
+            columns.push((column, Values::open(&self.source, parquet, (group, place))?));
+        }
+        let metadata = parquet.row_group(group);
+        let present = |place: usize| metadata.column(place).statistics()?.null_count_opt();
+        let nulls: u64 = self
+            .meta
+            .columns
+            .iter()
+            .filter_map(|(place, _)| present(*place))
+            .sum();
+        let cells = (count * columns.len()).saturating_sub(usize::try_from(nulls).unwrap_or(0));
+        rows.reserve(count, cells);
+        let mut left = count;
+        while left > 0 {
+            let batch = left.min(BATCH_ROWS);
+            left -= batch;
+            let shared = (devices.next(batch)?.iter()).zip(times.next(batch)?);
+            let shared = shared.zip(deltas.next(batch)?).zip(qualities.next(batch)?);
+            let shared = shared.zip(drivers.next(batch)?);
+            let mut filled = Vec::with_capacity(columns.len());
+            for (column, values) in &mut columns {
+                let (levels, values) = values.next(batch)?;
+                // Most columns belong to one kind of device and are empty elsewhere.
+                if !values.is_empty() {
+                    filled.push((*column, levels.iter(), values.iter()));
+                }
+            }
+            for ((((device, at), delta), quality), driver) in shared {
+                let key = RowKey {
+                    device: device.cast_unsigned(),
+                    observed: *at,
+                    received: at.wrapping_add(*delta),
+                    driver: narrow(*driver),
+                    quality: narrow(*quality),
+                };
+                let cells = filled.iter_mut().filter_map(|(column, levels, values)| {
+                    let present = *levels.next()? != 0;
+                    let value = if present {
+                        *values.next()?
+                    } else {
+                        return None;
+                    };
+                    Some(RowCell {
+                        column: *column,
+                        value,
+                    })
+                });
+                rows.push(key, cells);
             }
         }
-        let mut rows = Rows::default();
-        rows.reserve(count, cells);
-        let shared = devices.iter().zip(&times).zip(&deltas);
-        for (((device, at), delta), (quality, driver)) in shared.zip(qualities.iter().zip(&drivers))
-        {
-            let key = RowKey {
-                device: device.cast_unsigned(),
-                observed: *at,
-                received: at.wrapping_add(*delta),
-                driver: narrow(*driver),
-                quality: narrow(*quality),
-            };
-            let cells = columns.iter_mut().filter_map(|(column, levels, values)| {
-                let present = levels.next()? != 0;
-                let value = if present { values.next()? } else { return None };
-                Some(RowCell {
-                    column: *column,
-                    value,
-                })
-            });
-            rows.push(key, cells);
-        }
-        Ok(rows)
+        Ok(())
     }
 
     fn required<T: DataType>(
@@ -400,15 +423,11 @@ fn narrow<T: TryFrom<i32> + Default>(value: i32) -> T {
     T::try_from(value).unwrap_or_default()
 }
 
-/// Reads some rows of one column of one slice, skipping whole pages before them.
-pub(crate) fn read_rows<T: DataType>(
+fn open_column<T: DataType>(
     source: &Arc<Positioned>,
     parquet: &ParquetMetaData,
     (group, place): (usize, usize),
-    rows: Range<usize>,
-    mut levels: Option<&mut Vec<i16>>,
-) -> Result<Vec<T::T>> {
-    let failed = parquet_error("reading a segment");
+) -> Result<ColumnReaderImpl<T>> {
     let metadata = parquet.row_group(group);
     let total = usize::try_from(metadata.num_rows()).unwrap_or(0);
     let pages = parquet
@@ -416,23 +435,109 @@ pub(crate) fn read_rows<T: DataType>(
         .page_locations(place)
         .cloned();
     let pages = SerializedPageReader::new(Arc::clone(source), metadata.column(place), total, pages)
-        .map_err(&failed)?;
+        .map_err(parquet_error("reading a segment"))?;
     let descr = metadata.schema_descr().column(place);
-    let mut reader = ColumnReaderImpl::<T>::new(descr, Box::new(pages));
-    let short = || StoreError::Damaged("a column ends before its slice".to_owned());
-    if reader.skip_records(rows.start).map_err(&failed)? != rows.start {
-        return Err(short());
-    }
-    let mut values = Vec::with_capacity(if levels.is_some() { 0 } else { rows.len() });
+    Ok(ColumnReaderImpl::new(descr, Box::new(pages)))
+}
+
+fn fill<T: DataType>(
+    reader: &mut ColumnReaderImpl<T>,
+    rows: usize,
+    mut levels: Option<&mut Vec<i16>>,
+    values: &mut Vec<T::T>,
+) -> Result<()> {
     let mut read = 0;
-    while read < rows.len() {
+    while read < rows {
         let (count, _, _) = reader
-            .read_records(rows.len() - read, levels.as_deref_mut(), None, &mut values)
-            .map_err(&failed)?;
+            .read_records(rows - read, levels.as_deref_mut(), None, values)
+            .map_err(parquet_error("reading a segment"))?;
         if count == 0 {
-            return Err(short());
+            return Err(StoreError::Damaged(
+                "a column ends before its slice".to_owned(),
+            ));
         }
         read += count;
     }
+    Ok(())
+}
+
+/// A column that every row has, read batch by batch.
+struct Required<T: DataType> {
+    reader: ColumnReaderImpl<T>,
+    values: Vec<T::T>,
+}
+
+type Column32 = Required<Int32Type>;
+type Column64 = Required<Int64Type>;
+
+impl<T: DataType> Required<T> {
+    fn open(
+        source: &Arc<Positioned>,
+        parquet: &ParquetMetaData,
+        at: (usize, usize),
+    ) -> Result<Self> {
+        Ok(Self {
+            reader: open_column(source, parquet, at)?,
+            values: Vec::new(),
+        })
+    }
+
+    fn next(&mut self, rows: usize) -> Result<&[T::T]> {
+        self.values.clear();
+        fill(&mut self.reader, rows, None, &mut self.values)?;
+        Ok(&self.values)
+    }
+}
+
+/// A metric's column, which some rows have, read batch by batch.
+struct Values {
+    reader: ColumnReaderImpl<DoubleType>,
+    levels: Vec<i16>,
+    values: Vec<f64>,
+}
+
+impl Values {
+    fn open(
+        source: &Arc<Positioned>,
+        parquet: &ParquetMetaData,
+        at: (usize, usize),
+    ) -> Result<Self> {
+        Ok(Self {
+            reader: open_column(source, parquet, at)?,
+            levels: Vec::new(),
+            values: Vec::new(),
+        })
+    }
+
+    fn next(&mut self, rows: usize) -> Result<(&[i16], &[f64])> {
+        self.levels.clear();
+        self.values.clear();
+        fill(
+            &mut self.reader,
+            rows,
+            Some(&mut self.levels),
+            &mut self.values,
+        )?;
+        Ok((&self.levels, &self.values))
+    }
+}
+
+/// Reads some rows of one column of one slice, skipping whole pages before them.
+pub(crate) fn read_rows<T: DataType>(
+    source: &Arc<Positioned>,
+    parquet: &ParquetMetaData,
+    at: (usize, usize),
+    rows: Range<usize>,
+    levels: Option<&mut Vec<i16>>,
+) -> Result<Vec<T::T>> {
+    let mut reader = open_column::<T>(source, parquet, at)?;
+    let skipped = reader.skip_records(rows.start);
+    if skipped.map_err(parquet_error("reading a segment"))? != rows.start {
+        return Err(StoreError::Damaged(
+            "a column ends before its slice".to_owned(),
+        ));
+    }
+    let mut values = Vec::with_capacity(if levels.is_some() { 0 } else { rows.len() });
+    fill(&mut reader, rows.len(), levels, &mut values)?;
     Ok(values)
 }

@@ -29,19 +29,10 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    pub(crate) fn readings(&self) -> u64 {
-        self.cells
-            .iter()
-            .filter(|cell| cell.column.part.leads())
-            .count() as u64
+    /// Counts the values in some rows.
+    pub(crate) fn readings(&self, rows: &[u32]) -> u64 {
+        let cells = rows.iter().flat_map(|row| self.cells(*row as usize));
+        cells.filter(|cell| cell.column.part.leads()).count() as u64
     }
 
     pub(crate) fn reserve(&mut self, rows: usize, cells: usize) {
@@ -106,34 +97,39 @@ impl Rows {
         columns.into_iter().collect()
     }
 
-    /// Gives the numbers of the rows in the order of their keys.
-    pub(crate) fn sorted(&self) -> Vec<u32> {
-        let mut order: Vec<(RowKey, u32)> = self.keys.iter().copied().zip(0u32..).collect();
-        order.sort_unstable();
-        order.into_iter().map(|(_, row)| row).collect()
+    /// Gives the numbers of the rows that `wanted` picks, in the order of their keys.
+    pub(crate) fn sorted(&self, wanted: impl Fn(&RowKey) -> bool) -> Vec<u32> {
+        let numbered = self.keys.iter().zip(0u32..);
+        let picked = numbered.filter(|(key, _)| wanted(key));
+        let mut order: Vec<u32> = picked.map(|(_, row)| row).collect();
+        // Stable, as that one makes use of the runs that rows come in.
+        order.sort_by_key(|row| self.keys.get(*row as usize));
+        order
     }
 
-    /// Moves the rows for which `leave` holds to a new set, in the order of their keys.
-    pub(crate) fn split(&mut self, leave: impl Fn(&RowKey) -> bool) -> Self {
-        let mut left = Self::default();
-        let mut stay = Self::default();
-        for row in self.sorted() {
-            let row = row as usize;
-            let Some(key) = self.keys.get(row) else {
-                continue;
+    /// Drops the rows for which `leaves` holds, in place.
+    pub(crate) fn drop_where(&mut self, leaves: impl Fn(&RowKey) -> bool) {
+        let (mut kept_rows, mut kept_cells, mut start) = (0, 0, 0);
+        for row in 0..self.keys.len() {
+            let (Some(&key), Some(&end)) = (self.keys.get(row), self.ends.get(row)) else {
+                break;
             };
-            let to = if leave(key) { &mut left } else { &mut stay };
-            to.push(*key, self.cells(row).iter().copied());
+            let end = end as usize;
+            if !leaves(&key) {
+                self.cells.copy_within(start..end, kept_cells);
+                kept_cells += end - start;
+                if let (Some(to), Some(to_end)) =
+                    (self.keys.get_mut(kept_rows), self.ends.get_mut(kept_rows))
+                {
+                    *to = key;
+                    *to_end = u32::try_from(kept_cells).unwrap_or(u32::MAX);
+                }
+                kept_rows += 1;
+            }
+            start = end;
         }
-        *self = stay;
-        left
-    }
-
-    /// Adds all rows of another set.
-    pub(crate) fn append(&mut self, other: &Self) {
-        self.reserve(other.len(), other.cells.len());
-        for (row, key) in other.keys.iter().enumerate() {
-            self.push(*key, other.cells(row).iter().copied());
-        }
+        self.keys.truncate(kept_rows);
+        self.ends.truncate(kept_rows);
+        self.cells.truncate(kept_cells);
     }
 }

@@ -242,12 +242,12 @@ impl SegmentWriter {
         })
     }
 
-    /// Writes one slice; the rows are put in order here.
-    pub(crate) fn slice(&mut self, rows: &Rows) -> Result<()> {
-        if rows.is_empty() {
+    /// Writes one slice of the rows that `wanted` picks; they are put in order here.
+    pub(crate) fn slice(&mut self, rows: &Rows, wanted: impl Fn(&RowKey) -> bool) -> Result<()> {
+        let order = rows.sorted(wanted);
+        if order.is_empty() {
             return Ok(());
         }
-        let order = rows.sorted();
         let keys: Vec<RowKey> = order
             .iter()
             .filter_map(|row| rows.keys.get(*row as usize).copied())
@@ -266,7 +266,7 @@ impl SegmentWriter {
         self.written.observed = widen(self.written.observed, observed);
         self.written.received = widen(self.written.received, received);
         self.written.rows += keys.len() as u64;
-        self.written.readings += rows.readings();
+        self.written.readings += rows.readings(&order);
 
         let mut group = self.file.row_group()?;
         write_fixed(&mut group, &keys)?;

@@ -1,9 +1,16 @@
 //! The store as the hub uses it: write, read, crash, open again.
 
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod history;
+#[cfg(test)]
 mod kit;
+#[cfg(test)]
 mod law;
+#[cfg(test)]
 mod ledger;
+#[cfg(test)]
 mod replay;
+#[cfg(test)]
 mod tables;
