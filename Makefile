@@ -27,7 +27,6 @@ run: console ## builds everything and runs the demo city with simulated sensors;
 	}
 	trap stop EXIT
 	trap 'exit 0' INT TERM
-	target/release/cityhub simulate --print-devices csv > $(DEMO)/devices.csv
 	# The log comes through a descriptor, so that the `ready` line can be waited for.
 	exec {log}< <(exec target/release/cityhub run --config $(DEMO)/hub.toml 2>&1)
 	hub=$$!
