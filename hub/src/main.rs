@@ -122,7 +122,10 @@ fn code_of(error: &anyhow::Error) -> u8 {
             || cause.is::<rules::RuleError>()
             || cause.is::<model::CatalogueError>()
     });
-    if config {
+    let usage = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(sim::SimError::Usage(_)))
+    };
+    if config || error.chain().any(usage) {
         return EXIT_CONFIG;
     }
     match error

@@ -31,6 +31,10 @@ use web::{Knocks, RuleEntry, RuleList};
 /// Requests that one commit takes at most, so that a flood does not delay its own first answers.
 const GROUP_REQUESTS_MAX: usize = 256;
 
+/// Readings after which a group is committed though more requests wait: the answers to the first
+/// should not wait for the last of a flood.
+const GROUP_READINGS_MAX: usize = 16_384;
+
 /// Housekeeping happens at least this often.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -96,7 +100,9 @@ impl Writer {
                 taken = intake.requests.recv_many(&mut requests, GROUP_REQUESTS_MAX) => taken,
                 () = tokio::time::sleep(self.pause()) => usize::MAX,
             };
-            self = Self::blocking(self, move |writer| writer.commit_group(requests)).await?;
+            for group in groups(requests) {
+                self = Self::blocking(self, move |writer| writer.commit_group(group)).await?;
+            }
             if taken == 0 {
                 return Self::blocking(self, |_| Ok(())).await?.journal.close();
             }
@@ -249,6 +255,30 @@ impl Writer {
         });
         Ok(())
     }
+}
+
+/// Splits what was taken into commits of bounded size, in order; nothing makes one empty group.
+fn groups(requests: Vec<Request>) -> Vec<Vec<Request>> {
+    let mut groups = vec![Vec::with_capacity(requests.len())];
+    let mut readings = 0;
+    for request in requests {
+        if readings >= GROUP_READINGS_MAX {
+            groups.push(Vec::new());
+            readings = 0;
+        }
+        if let Request::Submit(pending) = &request {
+            readings += pending
+                .submission
+                .parts
+                .iter()
+                .map(|p| p.observations.len())
+                .sum::<usize>();
+        }
+        if let Some(group) = groups.last_mut() {
+            group.push(request);
+        }
+    }
+    groups
 }
 
 #[cfg(test)]
