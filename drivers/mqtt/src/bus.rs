@@ -175,7 +175,9 @@ impl BusRunner {
                     return true;
                 }
                 outgoing = self.outbox.recv() => match outgoing {
-                    Some(outgoing) => publish(&mut link_tx, outgoing),
+                    Some(outgoing) => if !publish(&mut link_tx, outgoing) {
+                        self.bus.fanout.count_lost();
+                    },
                     None => return true,
                 },
                 notification = link_rx.next() => match notification {
@@ -199,15 +201,17 @@ impl BusRunner {
     }
 }
 
-fn publish(link: &mut LinkTx, outgoing: Outgoing) {
+/// Gives a message to the router; false if the router is too far behind to be given more.
+fn publish(link: &mut LinkTx, outgoing: Outgoing) -> bool {
     if link.buffer().len() >= ROUTER_BACKLOG_MAX {
-        return;
+        return false;
     }
     // A full channel is no loss: the message is in the link's buffer, which the router empties with
     // the next signal. A dead router is noticed by the receiving half.
     if let Err(error) = link.try_publish(outgoing.topic, outgoing.payload) {
         tracing::trace!(%error, "the router was not signalled");
     }
+    true
 }
 
 type Started = Result<(LinkTx, LinkRx), Box<LinkError>>;

@@ -61,9 +61,13 @@ impl Fanout {
         self.telemetry_wanted.subscribe()
     }
 
-    /// Counts messages that a slow subscriber lost since the start.
+    /// Tells how many messages were lost since the start, to slow subscribers or a slow bus.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_lost(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn subscriber(self: &Arc<Self>) -> Subscriber {
@@ -106,7 +110,7 @@ impl Fanout {
                 })
             });
             if sender.try_send(Arc::clone(message)).is_err() {
-                self.lost.fetch_add(1, Ordering::Relaxed);
+                self.count_lost();
             }
         }
     }

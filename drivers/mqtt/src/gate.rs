@@ -18,7 +18,8 @@ use tokio_util::task::TaskTracker;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long sessions may take to end: to answer what is in flight, to say goodbye, to be hung up.
-const STOP_DEADLINE: Duration = Duration::from_secs(15);
+/// The hub allows its drivers ten seconds.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How often what the bus lost is told, if it grew.
 const REPORT_PAUSE: Duration = Duration::from_secs(60);

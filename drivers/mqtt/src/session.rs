@@ -38,8 +38,9 @@ const OUT_BYTES_MAX: usize = 256 * 1024;
 /// A client that takes no byte for so long is gone.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What is in flight when a session ends has this long to be answered.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+/// What is in flight when a session ends has this long to be answered: a commit's deadline, and
+/// some more to write it.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(7);
 
 /// Far enough to mean: no deadline.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
@@ -105,9 +106,11 @@ where
         let mut session = Box::new(Session::welcome(admitted, peer, gate));
         session.run(&mut reader, &mut writer).await;
         session.say_goodbye(&mut writer).await;
-        session.close().await;
+        // At the same time: a client need not wait for its will, nor the will for its client.
+        tokio::join!(session.close(), close::hang_up(&mut reader, &mut writer));
+    } else {
+        close::hang_up(&mut reader, &mut writer).await;
     }
-    close::hang_up(&mut reader, &mut writer).await;
 }
 
 /// Writes what there is, or flushes if all is written: one step, so that progress can be seen.
