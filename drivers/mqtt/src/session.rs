@@ -323,6 +323,10 @@ impl Session {
             Ok(0) | Err(_) => self.close_with(None, true),
             Ok(bytes) => {
                 self.heard_at = Instant::now();
+                if self.seat.end.is_cancelled() {
+                    // Whatever turn it was: after the stop nothing more is taken.
+                    self.on_end();
+                }
                 if bytes >= self.read_bytes / 2 {
                     self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
                 } else if bytes < self.read_bytes / 8 {
