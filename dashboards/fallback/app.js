@@ -7,7 +7,7 @@ import { SEVERITIES, drawLink, drawRows, drawTiles, drawWords, inOrder, unacked 
 const TOKEN = "cityhub.token";
 const ROWS_MAX = 1_000;
 const SNAPSHOT_MS = 15_000;
-const RATE_MS = 5_000;
+const RATE_MS = 10_000;
 const NOT_SENT_MS = 3_000;
 const BROKEN_MS = 12_000;
 

@@ -4,6 +4,11 @@ use super::kit::Hub;
 use crate::STREAM_CLIENTS_MAX;
 use crate::guard::Right;
 use crate::routes::table;
+use axum::body::{Body, Bytes};
+use axum::http::Request;
+use std::time::Duration;
+use tokio::time::Instant;
+use tower::ServiceExt;
 
 /// Who may do what, by the contract: v(iewer) o(fficer) s(upervisor) e(ngineer) a(dmin)
 /// u (auditor) p(latform). A dash needs no token.
@@ -154,6 +159,22 @@ async fn every_error_has_the_one_shape() {
     assert!(twice.problem(400).contains("more than once"));
     let word = hub.get("/api/v1/alarms?severity=bad").await;
     assert!(word.problem(400).contains("critical"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_comes_is_given_up() {
+    let hub = Hub::start();
+    let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+    let request = Request::builder()
+        .method("PUT")
+        .uri("/api/v1/rules/r")
+        .header("authorization", "Bearer token-admin")
+        .body(Body::from_stream(never))
+        .unwrap();
+    let before = Instant::now();
+    let response = hub.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(before.elapsed(), Duration::from_secs(30));
 }
 
 #[tokio::test]

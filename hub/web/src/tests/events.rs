@@ -5,6 +5,7 @@ use axum::body::Body;
 use http_body_util::BodyExt;
 use model::{Severity, Timestamp};
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -290,6 +291,17 @@ async fn streams_are_limited_and_a_closed_one_makes_room() {
     assert_eq!(third.header("retry-after"), "1");
     drop(first);
     Listening::open(&hub, "/api/v1/stream", &[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_with_the_token_that_opened_it() {
+    let hub = Hub::start();
+    let mut stream = Listening::open(&hub, "/api/v1/stream", &[]).await;
+    assert_eq!(stream.next().await.unwrap().event, "hb");
+    hub.revoked.store(true, Ordering::Release);
+    let before = Instant::now();
+    assert_eq!(stream.next().await, None);
+    assert_eq!(before.elapsed(), Duration::from_secs(5));
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,9 +14,10 @@ use rules::AlarmBook;
 use sdk::{
     Access, Action, Actor, Clock, CommandError, DeviceEntry, Devices, Done, Feed, FeedError,
     Intake, LiveBatch, Mark, Operator, PendingCommand, Role, SecretChange, SecretSalt, Tail,
-    TokenHash,
+    TokenHash, TokenTable,
 };
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use store::{Journal, NewEvent, Options, StoredDevice};
 use tempfile::TempDir;
@@ -49,6 +50,8 @@ pub(super) struct Hub {
     pub(super) router: Router,
     /// What the writer was asked to do.
     pub(super) commands: Arc<Mutex<Vec<sdk::Command>>>,
+    /// Takes every token away.
+    pub(super) revoked: Arc<AtomicBool>,
     journal: Arc<Mutex<Journal>>,
     mark: watch::Sender<Mark>,
     now: Mutex<Timestamp>,
@@ -56,7 +59,7 @@ pub(super) struct Hub {
     _tasks: TaskTracker,
 }
 
-pub(super) fn tokens() -> sdk::TokenTable {
+pub(super) fn tokens() -> TokenTable {
     Role::ALL
         .into_iter()
         .map(|role| {
@@ -82,7 +85,7 @@ impl Hub {
         Self::start_with(tokens(), STREAM_CLIENTS_MAX)
     }
 
-    pub(super) fn start_with(tokens: sdk::TokenTable, stream_clients_max: usize) -> Self {
+    pub(super) fn start_with(tokens: TokenTable, stream_clients_max: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (mut journal, reader, recovered) = store::open(dir.path(), options()).unwrap();
         let catalogue = Catalogue::built_in();
@@ -97,6 +100,8 @@ impl Hub {
         let (requests, intake) = Intake::open();
         let (mark, receiver) = watch::channel(Mark::default());
         let start = Timestamp::from_millis(START_MS);
+        let revoked = Arc::new(AtomicBool::new(false));
+        let revoking = Arc::clone(&revoked);
         let health = Health::new("1.2.3", start);
         health.set_ready(true);
         health.watch_queue(&requests);
@@ -104,7 +109,9 @@ impl Hub {
             reader,
             operator: Operator::new(requests),
             devices: Devices::new(SecretSalt(recovered.salt)),
-            access: Access::new(tokens, || None),
+            access: Access::new(tokens, move || {
+                revoking.swap(false, Ordering::AcqRel).then(TokenTable::new)
+            }),
             catalogue: Arc::new(catalogue),
             book: Arc::new(RwLock::new(AlarmBook::restore(Vec::new()))),
             rules: RuleList::default(),
@@ -139,6 +146,7 @@ impl Hub {
             router: router(state.clone()),
             state,
             commands,
+            revoked,
             journal: Arc::new(Mutex::new(journal)),
             mark,
             now: Mutex::new(start),
