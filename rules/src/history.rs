@@ -71,8 +71,12 @@ impl History {
     /// Gives the spans in the order of beginning, rule, device and metric.
     pub fn into_spans(self) -> Vec<AlarmSpan> {
         let mut spans: Vec<AlarmSpan> = self.spans.into_values().collect();
+        // Two alarms of one series may begin at one instant, if the first one ends there, too.
+        let key = |span: &AlarmSpan| {
+            let ends_at = span.cleared_at.unwrap_or(Timestamp::MAX);
+            (span.device, span.metric, ends_at, span.alarm)
+        };
         spans.sort_by(|a, b| {
-            let key = |span: &AlarmSpan| (span.raised_at, span.device, span.metric, span.alarm);
             a.raised_at
                 .cmp(&b.raised_at)
                 .then_with(|| a.rule.cmp(&b.rule))

@@ -100,13 +100,12 @@ fn tell_difference(
     let now_ms = scope.pulse.now_ms;
     let mut matched: Vec<Option<Episode>> = vec![None; episodes.len()];
     let mut left: Vec<Episode> = Vec::new();
-    // An alarm is the same if it began at the same instant …
+    // An alarm is the same if it began at the same instant (two may, when clocks run ahead) …
     for old in told {
-        let same = episodes
-            .iter()
-            .position(|episode| episode.raised_ms == old.raised_ms);
-        match same.and_then(|index| matched.get_mut(index)) {
-            Some(place) => *place = Some(*old),
+        let mut places = episodes.iter().zip(&mut matched);
+        let same = places.find(|(new, place)| place.is_none() && new.raised_ms == old.raised_ms);
+        match same {
+            Some((_, place)) => *place = Some(*old),
             None => left.push(*old),
         }
     }
