@@ -3,10 +3,12 @@
 use crate::problem::Problem;
 use crate::query::{Params, RawParams, bad_cursor};
 use crate::state::{Inner, Shared, ask, store_problem, work};
+use crate::written::Written;
 use axum::Json;
 use axum::extract::{Path, State};
 use model::{AlarmRow, AlarmState, DeviceId, Severity};
 use rules::AlarmBook;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use store::{AlarmQuery, StateFilter};
@@ -15,10 +17,7 @@ const PAGE_MAX: usize = 10_000;
 const PAGE_DEFAULT: usize = 1_000;
 
 /// `GET /api/v1/alarms`
-pub(crate) async fn list(
-    State(shared): State<Shared>,
-    raw: RawParams,
-) -> Result<Json<Value>, Problem> {
+pub(crate) async fn list(State(shared): State<Shared>, raw: RawParams) -> Result<Written, Problem> {
     let params = raw.only(&[
         "state", "severity", "kind", "device", "grid", "rule", "q", "limit", "cursor",
     ])?;
@@ -57,7 +56,7 @@ fn read_states(params: &Params) -> Result<StateFilter, Problem> {
     }
 }
 
-fn page(hub: &Inner, query: &AlarmQuery) -> Result<Json<Value>, Problem> {
+fn page(hub: &Inner, query: &AlarmQuery) -> Result<Written, Problem> {
     // The mark is read first: what the list shows is at least as new as it says, so a stream from
     // there on can repeat an event, but never miss one.
     let as_of_seq = hub.tail.mark.borrow().event;
@@ -72,15 +71,24 @@ fn page(hub: &Inner, query: &AlarmQuery) -> Result<Json<Value>, Problem> {
     if let (Some(counts), Some(matched)) = (counts.as_object_mut(), matched) {
         counts.insert("matched".to_owned(), matched.into());
     }
-    Ok(Json(json!({
-        "items": items,
-        "counts": counts,
-        "as_of_seq": as_of_seq,
-        "next": next,
-    })))
+    Written::json(&Page {
+        items,
+        counts,
+        as_of_seq,
+        next,
+    })
 }
 
-type Rows = (Vec<Value>, Option<u64>, Option<String>);
+/// One answer of the list.
+#[derive(Debug, Serialize)]
+struct Page {
+    items: Vec<AlarmRow>,
+    counts: Value,
+    as_of_seq: u64,
+    next: Option<String>,
+}
+
+type Rows = (Vec<AlarmRow>, Option<u64>, Option<String>);
 
 /// A row's place in the list: when it was raised, then its number.
 type Place = (i64, u64);
@@ -117,7 +125,8 @@ fn from_book(
         let (raised_ms, number) = place(row);
         format!("{raised_ms}.{number}")
     });
-    let items = shown.into_iter().map(|row| json!(row)).collect();
+    // Rows are copied, not written, while the book is held: the writer waits for it.
+    let items = shown.into_iter().cloned().collect();
     Ok((items, Some(matched), next))
 }
 
@@ -135,8 +144,8 @@ fn from_store(hub: &Inner, query: &AlarmQuery) -> Result<Rows, Problem> {
     // The store has a row as of its last event; the book knows the latest value.
     let items = page
         .rows
-        .iter()
-        .map(|row| json!(book.get(&row.id).unwrap_or(row)))
+        .into_iter()
+        .map(|row| book.get(&row.id).cloned().unwrap_or(row))
         .collect();
     Ok((items, None, page.next))
 }

@@ -5,7 +5,7 @@ use crate::problem::Problem;
 use crate::query::{RawParams, json_body};
 use crate::rulebook::{check_id, rule_problem};
 use crate::state::{Inner, Shared, store_problem, work};
-use axum::Json;
+use crate::written::Written;
 use axum::body::Bytes;
 use axum::extract::State;
 use model::{AlarmRow, AlarmState, DeviceKey, Reading, Timestamp};
@@ -54,7 +54,7 @@ pub(crate) async fn run(
     State(shared): State<Shared>,
     raw: RawParams,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Written, Problem> {
     raw.only(&[])?;
     let request: Request = json_body(&body)?;
     if request.from >= request.to {
@@ -72,7 +72,7 @@ pub(crate) async fn run(
     let _cancelled_with_the_request = cancel.clone().drop_guard();
     let span = (request.from, request.to);
     work(&shared, "run the backtest", move |hub| {
-        backtest(hub, rules, span, &cancel).map(Json)
+        Written::json(&backtest(hub, rules, span, &cancel)?)
     })
     .await
 }

@@ -5,11 +5,11 @@ use crate::query::{Params, RawParams};
 use crate::roster::{Roster, RowNote};
 use crate::state::{Inner, Shared, work};
 use crate::status::{self, DeviceRow, Status};
+use crate::written::Written;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use model::DeviceId;
 use sdk::{Action, Actor, Command, DeviceEntry, SecretChange, SecretHash};
 use serde_json::{Value, json};
@@ -24,10 +24,7 @@ const PAGE_DEFAULT: usize = 100;
 const ERRORS_SHOWN_MAX: usize = 200;
 
 /// `GET /api/v1/devices`
-pub(crate) async fn list(
-    State(shared): State<Shared>,
-    raw: RawParams,
-) -> Result<Response, Problem> {
+pub(crate) async fn list(State(shared): State<Shared>, raw: RawParams) -> Result<Written, Problem> {
     let params = raw.only(&[
         "kind", "status", "q", "site", "parent", "grid", "limit", "cursor",
     ])?;
@@ -88,7 +85,7 @@ impl Filter {
 }
 
 /// The counts are over all that match but for `status`, so that each status is a way to filter.
-fn page(hub: &Inner, filter: &Filter) -> Result<Response, Problem> {
+fn page(hub: &Inner, filter: &Filter) -> Result<Written, Problem> {
     let now = hub.clock.now();
     let mut counts: BTreeMap<&str, u64> =
         Status::WORDS.iter().map(|(word, _)| (*word, 0)).collect();
@@ -119,8 +116,7 @@ fn page(hub: &Inner, filter: &Filter) -> Result<Response, Problem> {
         items.push(json!(DeviceRow::new(&entry, &standing, latest)));
     }
     let next = next.unwrap_or(Value::Null);
-    let body = json!({"items": items, "counts": counts, "total": total, "next": next});
-    Ok(Json(body).into_response())
+    Written::json(&json!({"items": items, "counts": counts, "total": total, "next": next}))
 }
 
 /// `GET /api/v1/devices/unclaimed`

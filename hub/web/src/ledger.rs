@@ -2,18 +2,18 @@
 
 use crate::problem::Problem;
 use crate::query::RawParams;
-use crate::state::{Shared, ask};
-use axum::Json;
+use crate::state::{Shared, store_problem, work};
+use crate::written::Written;
 use axum::extract::State;
 use model::Counts;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
+use store::StoreError;
+
+const WHAT: &str = "sum the ledger";
 
 /// `GET /api/v1/ledger`
-pub(crate) async fn show(
-    State(shared): State<Shared>,
-    raw: RawParams,
-) -> Result<Json<Value>, Problem> {
+pub(crate) async fn show(State(shared): State<Shared>, raw: RawParams) -> Result<Written, Problem> {
     let params = raw.only(&["from", "to"])?;
     let (from, to) = (params.time("from")?, params.time("to")?);
     if let (Some(from), Some(to)) = (from, to)
@@ -23,10 +23,10 @@ pub(crate) async fn show(
             "`from` ({from}) is after `to` ({to})"
         )));
     }
-    let body = ask(&shared, "sum the ledger", move |hub| {
-        let ledger = hub.reader.ledger(from, to)?;
+    work(&shared, WHAT, move |hub| {
+        let ledger = hub.reader.ledger(from, to).map_err(wrong)?;
         // Devices that were deleted since are counted under the name they had.
-        let names = hub.reader.device_names()?;
+        let names = hub.reader.device_names().map_err(wrong)?;
         let mut devices: BTreeMap<String, Counts> = BTreeMap::new();
         for (key, counts) in ledger.devices {
             let name = names
@@ -34,8 +34,12 @@ pub(crate) async fn show(
                 .map_or_else(|| format!("#{}", key.0), ToString::to_string);
             devices.entry(name).or_default().add(&counts);
         }
-        Ok(json!({"total": ledger.total, "drivers": ledger.drivers, "devices": devices}))
+        let (total, drivers) = (ledger.total, ledger.drivers);
+        Written::json(&json!({"total": total, "drivers": drivers, "devices": devices}))
     })
-    .await?;
-    Ok(Json(body))
+    .await
+}
+
+fn wrong(error: StoreError) -> Problem {
+    store_problem(WHAT, &error)
 }

@@ -26,6 +26,7 @@ mod serve;
 mod state;
 mod status;
 mod stream;
+mod written;
 
 #[cfg(test)]
 mod tests;

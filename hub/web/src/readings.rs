@@ -3,12 +3,15 @@
 use crate::devices;
 use crate::problem::Problem;
 use crate::query::{RawParams, bad_cursor};
-use crate::state::{Shared, ask, work};
+use crate::state::{Inner, Shared, store_problem, work};
 use crate::status::value_json;
-use axum::Json;
+use crate::written::Written;
 use axum::extract::{Path, State};
-use model::{Series, Timestamp};
+use model::{Catalogue, DeviceId, Reading, Series, Timestamp};
+use sdk::DeviceEntry;
+use serde::Serialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use store::{Agg, SeriesQuery};
 
 const POINTS_MAX: usize = 10_000;
@@ -34,7 +37,7 @@ pub(crate) async fn history(
     State(shared): State<Shared>,
     Path(id): Path<String>,
     raw: RawParams,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Written, Problem> {
     let params = raw.only(&["metric", "from", "to", "step", "agg", "cursor", "limit"])?;
     let entry = devices::find(&shared, &id)?;
     let name = params.required("metric")?;
@@ -78,11 +81,24 @@ pub(crate) async fn history(
         to,
         limit: params.limit(POINTS_DEFAULT, 1..=POINTS_MAX)?,
     };
-    let page = ask(&shared, "read history", move |hub| match agg {
-        None => hub.reader.readings(&query),
-        Some((agg, step_ms)) => hub.reader.buckets(&query, step_ms, agg),
+    let name = name.to_owned();
+    work(&shared, "read history", move |hub| {
+        series(hub, &name, &query, agg)
     })
-    .await?;
+    .await
+}
+
+fn series(
+    hub: &Inner,
+    name: &str,
+    query: &SeriesQuery,
+    agg: Option<(Agg, i64)>,
+) -> Result<Written, Problem> {
+    let page = match agg {
+        None => hub.reader.readings(query),
+        Some((agg, step_ms)) => hub.reader.buckets(query, step_ms, agg),
+    }
+    .map_err(|error| store_problem("read history", &error))?;
     let points: Vec<Value> = page
         .points
         .iter()
@@ -94,13 +110,13 @@ pub(crate) async fn history(
             ])
         })
         .collect();
-    let unit = shared.catalogue.def(metric).map(|def| def.unit.as_str());
-    Ok(Json(json!({
+    let def = hub.catalogue.def(query.series.metric);
+    Written::json(&json!({
         "metric": name,
-        "unit": unit,
+        "unit": def.map(|def| def.unit.as_str()),
         "points": points,
         "next": page.next.map(|at| at.millis().to_string()),
-    })))
+    }))
 }
 
 /// Reads `500ms`, `60s`, `5m`, `1h`, `1d`, or a plain count of milliseconds.
@@ -131,7 +147,7 @@ fn parse_step(text: &str) -> Result<i64, Problem> {
 pub(crate) async fn latest(
     State(shared): State<Shared>,
     raw: RawParams,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Written, Problem> {
     let params = raw.only(&["kind"])?;
     let kind = params.text("kind").map(str::to_owned);
     if let Some(kind) = &kind
@@ -140,34 +156,52 @@ pub(crate) async fn latest(
         return Err(Problem::bad_request(format!("unknown kind `{kind}`")));
     }
     work(&shared, "read the latest values", move |hub| {
-        let mut items = Vec::new();
-        for entry in hub.devices.all() {
-            if kind.as_ref().is_some_and(|kind| *kind != entry.device.kind) {
-                continue;
+        let entries = hub.devices.all();
+        let wanted =
+            |entry: &&Arc<DeviceEntry>| kind.as_ref().is_none_or(|kind| *kind == entry.device.kind);
+        let rows = entries.iter().filter(wanted).flat_map(|entry| {
+            let latest = hub.reader.latest(entry.key).into_iter();
+            latest.filter_map(|reading| Last::of(&hub.catalogue, entry, &reading))
+        });
+        let limited = rows.enumerate().map(|(index, row)| {
+            if index < LATEST_MAX {
+                return Ok(row);
             }
-            for reading in hub.reader.latest(entry.key) {
-                let Some(def) = hub.catalogue.def(reading.series.metric) else {
-                    continue;
-                };
-                if items.len() >= LATEST_MAX {
-                    let detail = format!("more than {LATEST_MAX} series; ask kind by kind");
-                    return Err(Problem::invalid(detail));
-                }
-                items.push(json!({
-                    "device": entry.device.id,
-                    "kind": entry.device.kind,
-                    "metric": def.name,
-                    "unit": def.unit,
-                    "value": value_json(&reading.value),
-                    "quality": reading.quality.to_string(),
-                    "observed_at": reading.observed_at,
-                    "received_at": reading.received_at,
-                }));
-            }
-        }
-        Ok(Json(json!({"items": items})))
+            let detail = format!("more than {LATEST_MAX} series; ask kind by kind");
+            Err(Problem::invalid(detail))
+        });
+        Written::items(limited)
     })
     .await
+}
+
+/// The last reading of one series.
+#[derive(Debug, Serialize)]
+struct Last<'a> {
+    device: &'a DeviceId,
+    kind: &'a str,
+    metric: &'a str,
+    unit: &'a str,
+    value: Value,
+    quality: String,
+    observed_at: Timestamp,
+    received_at: Timestamp,
+}
+
+impl<'a> Last<'a> {
+    fn of(catalogue: &'a Catalogue, entry: &'a DeviceEntry, reading: &Reading) -> Option<Self> {
+        let def = catalogue.def(reading.series.metric)?;
+        Some(Self {
+            device: &entry.device.id,
+            kind: &entry.device.kind,
+            metric: &def.name,
+            unit: &def.unit,
+            value: value_json(&reading.value),
+            quality: reading.quality.to_string(),
+            observed_at: reading.observed_at,
+            received_at: reading.received_at,
+        })
+    }
 }
 
 #[cfg(test)]
