@@ -6,7 +6,8 @@ use crate::state::{Shared, store_problem, work};
 use crate::written::Written;
 use axum::extract::State;
 use model::Counts;
-use serde_json::json;
+use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use store::StoreError;
 
@@ -27,17 +28,29 @@ pub(crate) async fn show(State(shared): State<Shared>, raw: RawParams) -> Result
         let ledger = hub.reader.ledger(from, to).map_err(wrong)?;
         // Devices that were deleted since are counted under the name they had.
         let names = hub.reader.device_names().map_err(wrong)?;
-        let mut devices: BTreeMap<String, Counts> = BTreeMap::new();
+        let mut devices: BTreeMap<Cow<'_, str>, Counts> = BTreeMap::new();
         for (key, counts) in ledger.devices {
-            let name = names
-                .get(&key)
-                .map_or_else(|| format!("#{}", key.0), ToString::to_string);
+            let name = match names.get(&key) {
+                Some(name) => name.as_str().into(),
+                None => format!("#{}", key.0).into(),
+            };
             devices.entry(name).or_default().add(&counts);
         }
-        let (total, drivers) = (ledger.total, ledger.drivers);
-        Written::json(&json!({"total": total, "drivers": drivers, "devices": devices}))
+        Written::json(&Sums {
+            total: ledger.total,
+            drivers: ledger.drivers,
+            devices,
+        })
     })
     .await
+}
+
+/// The answer: there may be a hundred thousand devices, so it is written without a copy.
+#[derive(Debug, Serialize)]
+struct Sums<'a> {
+    total: Counts,
+    drivers: BTreeMap<String, Counts>,
+    devices: BTreeMap<Cow<'a, str>, Counts>,
 }
 
 fn wrong(error: StoreError) -> Problem {

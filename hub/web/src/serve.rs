@@ -22,7 +22,7 @@ mod tests;
 pub const CONNECTIONS_MAX: usize = 1_024;
 
 /// How long a peer may take to send the head of a request; idle connections end by it too.
-const HEAD_DEADLINE: Duration = Duration::from_secs(30);
+const HEAD_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long a peer may refuse to read. A desk that has gone to sleep is dropped, and comes back
 /// with its last id.

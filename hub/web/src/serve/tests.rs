@@ -80,11 +80,8 @@ async fn a_peer_that_asks_nothing_is_dropped() {
     let mut rest = Vec::new();
     // It is told so, or just hung up on; either way it is gone when the deadline has passed.
     drop(peer.read_to_end(&mut rest).await);
-    assert!(
-        before.elapsed() >= Duration::from_secs(29),
-        "{:?}",
-        before.elapsed()
-    );
+    let waited = before.elapsed().as_secs();
+    assert!((19..=21).contains(&waited), "{waited} s");
     assert!(!rest.starts_with(b"HTTP/1.1 200"));
 }
 
@@ -101,7 +98,9 @@ async fn a_stop_ends_streams_and_idle_connections_and_then_returns() {
         .unwrap();
     read_until(&mut peer, "\r\n\r\n").await;
     stop.cancel();
-    tasks.wait().await;
+    // Without the stop the connection would be kept for as long as a head may take.
+    let ended = tokio::time::timeout(Duration::from_secs(10), tasks.wait());
+    ended.await.unwrap();
     let mut rest = Vec::new();
     peer.read_to_end(&mut rest).await.unwrap();
     assert!(rest.starts_with(b"3\r\nbye"));
