@@ -38,7 +38,11 @@ impl Reader {
         let mut filled = 0;
         self.each_day(query, &mut |points| {
             for point in points {
-                let start = point.at.millis().div_euclid(step_ms) * step_ms;
+                let start = point
+                    .at
+                    .millis()
+                    .div_euclid(step_ms)
+                    .saturating_mul(step_ms);
                 match &mut bucket {
                     Some(bucket) if bucket.start == start => bucket.add(point),
                     other => {

@@ -256,9 +256,13 @@ impl Journal {
         if let Some(swap) = &swap {
             swap.write(&tx, &self.shared).map_err(failed)?;
         }
-        delete_log_rows(&tx, self.sealed, LOG_ROWS_A_COMMIT).map_err(failed)?;
+        let is_trimmed = self.sealed == self.trimmed
+            || delete_log_rows(&tx, self.sealed, LOG_ROWS_A_COMMIT).map_err(failed)? == 0;
         tx.commit().map_err(failed)?;
 
+        if is_trimmed {
+            self.trimmed = self.sealed;
+        }
         self.audit = cx.audit;
         self.last_stamp = stamp;
         self.unsealed_since.get_or_insert(stamp);

@@ -6,6 +6,7 @@ use crate::reader::{Ledger, Reader};
 use crate::segment::read_ledger;
 use model::{Counts, DeviceKey, Reason, Timestamp};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) const MINUTE_MS: i64 = 60_000;
@@ -143,6 +144,18 @@ impl Reader {
             }
         }
         Ok(ledger)
+    }
+
+    /// Sums the ledger by driver since the beginning, without looking at devices: cheap enough to
+    /// be asked every second.
+    pub fn driver_totals(&self) -> BTreeMap<String, Counts> {
+        let names = self.shared.driver_names();
+        let view = self.shared.view();
+        let named = view.drivers.iter().map(|(driver, tally)| {
+            let name = names.get(usize::from(*driver)).cloned();
+            (name.unwrap_or_else(|| driver.to_string()), tally.counts())
+        });
+        named.collect()
     }
 
     fn sum_minutes(

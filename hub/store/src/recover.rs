@@ -114,6 +114,7 @@ fn read_memory(tx: &Connection, dir: &Path) -> Result<Memory> {
             .unwrap_or(0),
         ..View::default()
     };
+    view.sum_drivers();
     let mut tracks = state.tracks;
     let mut last_stamp = Timestamp::from_millis(get_meta(tx, "sealed_stamp")?.unwrap_or(0));
     let mut oldest_stamp = None;
@@ -199,9 +200,11 @@ pub(crate) fn sweep(conn: &Connection, dir: &Path) -> Result<u64> {
         greatest = greatest.max(id);
     }
     let mut folders = vec![dir.join("state")];
-    for entry in list(&dir.join("segments"))? {
-        folders.push(entry);
-    }
+    folders.extend(
+        list(&dir.join("segments"))?
+            .into_iter()
+            .filter(|path| path.is_dir()),
+    );
     for folder in folders {
         for path in list(&folder)? {
             let stem = path.file_name().and_then(|name| name.to_str());

@@ -113,20 +113,24 @@ impl Reader {
     /// Gives every reading received in the range (`from` included, `to` not).
     pub fn replay(&self, from: Timestamp, to: Timestamp) -> Result<Replay> {
         let received = from.millis()..to.millis();
-        let (head, segments) = {
+        // Only copied while the writer waits; put in order after that.
+        let (active, frozen, segments) = {
             let view = self.shared.view();
-            let mut rows = Rows::default();
-            let frozen = view.frozen.as_ref().map(|frozen| &frozen.cells);
-            for (device, cells) in frozen.into_iter().chain([&view.cells]).flatten() {
-                let mut cells: Vec<_> = cells
-                    .iter()
-                    .filter(|cell| received.contains(&cell.received))
-                    .copied()
-                    .collect();
-                rows.push_device(*device, &mut cells);
-            }
-            (rows, Arc::clone(&view.segments))
+            (
+                view.cells.clone(),
+                view.frozen.clone(),
+                Arc::clone(&view.segments),
+            )
         };
+        let mut head = Rows::default();
+        let frozen = frozen.as_ref().map(|frozen| &frozen.cells);
+        for (device, cells) in frozen.into_iter().chain([&active]).flatten() {
+            let of_range = cells
+                .iter()
+                .filter(|cell| received.contains(&cell.received));
+            head.push_device(*device, &mut of_range.copied().collect::<Vec<_>>());
+        }
+        drop(active);
         let metrics = self.shared.metric_names();
         let mut waiting = Vec::new();
         for segment in &segments.data {

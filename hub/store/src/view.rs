@@ -59,6 +59,8 @@ pub(crate) struct View {
     pub(crate) frozen: Option<Arc<Frozen>>,
     pub(crate) devices: FxHashMap<u32, Known>,
     pub(crate) totals: FxHashMap<(u16, u32), Tally>,
+    /// The same by driver alone, as it is asked for often.
+    pub(crate) drivers: FxHashMap<u16, Tally>,
     pub(crate) segments: Arc<Segments>,
     /// Readings that were stored and are past retention.
     pub(crate) expired_readings: u64,
@@ -124,6 +126,10 @@ impl View {
     fn count(&mut self, minute: i64, part: &PartCount) {
         let key = (part.driver, part.device);
         self.totals.entry(key).or_default().add(&part.tally);
+        self.drivers
+            .entry(part.driver)
+            .or_default()
+            .add(&part.tally);
         if let Some(beside) = part.tally.beside_cells() {
             let minute = Minute {
                 driver: part.driver,
@@ -131,6 +137,13 @@ impl View {
                 minute,
             };
             self.beside.entry(minute).or_default().add(&beside);
+        }
+    }
+
+    /// Sums the totals up by driver.
+    pub(crate) fn sum_drivers(&mut self) {
+        for ((driver, _), tally) in &self.totals {
+            self.drivers.entry(*driver).or_default().add(tally);
         }
     }
 

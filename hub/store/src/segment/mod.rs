@@ -13,3 +13,6 @@ pub(crate) use merge::merge_data;
 pub(crate) use read::{MetaCache, SegmentReader};
 pub(crate) use rows::{RowCell, RowKey, Rows};
 pub(crate) use write::{SegmentWriter, Written, io_error, sync_folder};
+
+#[cfg(test)]
+mod tests;

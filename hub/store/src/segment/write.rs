@@ -141,8 +141,9 @@ impl ParquetFile {
         file.sync_all().map_err(&failed)?;
         std::fs::rename(&self.temporary, &self.path).map_err(&failed)?;
         let mut folder = self.path.parent();
-        // The folder of the day may be new, so the one above it is forced to disk too.
-        for _ in 0..2 {
+        // The folder of the day and the one of all segments may be new, so that those above them
+        // are forced to disk too.
+        for _ in 0..3 {
             if let Some(path) = folder {
                 sync_folder(path)?;
                 folder = path.parent();

@@ -4,12 +4,19 @@ use crate::kit::{DAY, Rig, START, everything, number, place};
 use model::{Reading, Timestamp, Value};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use store::{Admission, Options};
+
+/// A value: (metric, instant, value).
+type Given = (u16, i64, i32);
+
+/// What comes in for one device.
+type Part = (u32, Vec<Given>);
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// One group of parts: (device, [(metric, instant, value)]).
-    Commit(Vec<(u32, Vec<(u16, i64, i32)>)>),
+    /// One group.
+    Commit(Vec<Part>),
     /// A seal that is left under way.
     Seal,
     Settle,
@@ -36,7 +43,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn reading(device: u32, (metric, instant, value): (u16, i64, i32)) -> Reading {
+fn reading(device: u32, (metric, instant, value): Given) -> Reading {
     let observed = START + instant;
     if metric == 2 {
         let locked = (value % 2 == 0).then_some(value > 0);
@@ -53,7 +60,7 @@ fn commit(
     rig: &mut Rig,
     model: &mut Model,
     stamp: i64,
-    parts: &[(u32, Vec<(u16, i64, i32)>)],
+    parts: &[Part],
 ) -> Result<(), TestCaseError> {
     let mut group = rig.begin(stamp);
     for (device, values) in parts {
@@ -68,11 +75,12 @@ fn commit(
                 reading.series.metric.0,
                 reading.observed_at.millis(),
             );
-            let expected = if model.contains_key(&key) {
-                Admission::Duplicate
-            } else {
-                model.insert(key, (reading.value, stamp));
-                Admission::New
+            let expected = match model.entry(key) {
+                Entry::Occupied(_) => Admission::Duplicate,
+                Entry::Vacant(entry) => {
+                    entry.insert((reading.value, stamp));
+                    Admission::New
+                }
             };
             prop_assert_eq!(admission, expected, "{:?}", key);
         }

@@ -77,6 +77,7 @@ fn everything_that_came_in_is_counted_before_and_after_a_seal_and_a_restart() {
         let ledger = rig.reader.ledger(None, None).unwrap();
         assert_eq!(ledger, expected(), "{stage}");
         assert!(ledger.total.balances());
+        assert_eq!(rig.reader.driver_totals(), expected().drivers, "{stage}");
         assert_eq!(
             rig.reader.ledger(whole.0, whole.1).unwrap(),
             expected(),

@@ -179,11 +179,8 @@ fn alarm(id: &str, raised_at: i64, severity: Severity, state: AlarmState) -> Ala
     }
 }
 
-#[test]
-fn alarms_are_found_by_what_they_are() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut rig = Rig::open(dir.path());
-    let rows = [
+fn some_alarms() -> [AlarmRow; 4] {
+    [
         alarm("a1", START, Severity::Minor, AlarmState::Normal),
         alarm("a2", START + 1, Severity::Major, AlarmState::ActiveUnacked),
         alarm("a3", START + 1, Severity::Critical, AlarmState::ActiveAcked),
@@ -192,12 +189,22 @@ fn alarms_are_found_by_what_they_are() {
             kind: "noise".to_owned(),
             ..alarm("a4", START + 2, Severity::Major, AlarmState::ClearedUnacked)
         },
-    ];
+    ]
+}
+
+fn put_alarms(rig: &mut Rig, rows: &[AlarmRow]) {
     let mut group = rig.begin(START);
-    for row in &rows {
+    for row in rows {
         group.alarm(row);
     }
     rig.journal.commit(group).unwrap();
+}
+
+#[test]
+fn alarms_are_found_by_what_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::open(dir.path());
+    put_alarms(&mut rig, &some_alarms());
     let ask = |query: AlarmQuery| -> Vec<String> {
         let page = rig
             .reader
@@ -248,6 +255,14 @@ fn alarms_are_found_by_what_they_are() {
         }),
         Vec::<String>::new()
     );
+}
+
+#[test]
+fn alarms_are_found_by_id_and_by_when_they_were_raised() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::open(dir.path());
+    let rows = some_alarms();
+    put_alarms(&mut rig, &rows);
     assert_eq!(rig.reader.alarm("a2").unwrap().as_ref(), Some(&rows[1]));
     assert_eq!(rig.reader.alarm("a9").unwrap(), None);
     let between = rig.reader.alarms_between(at(START), at(START + 2)).unwrap();
