@@ -240,11 +240,13 @@ impl Journal {
         parts.append(&mut group.refused);
         let body = group.record.finish();
         let swap = self.maintenance.poll()?.map(Swap::of);
+        // Never used again: rows are deleted only up to `meta.sealed`, from which recovery goes on.
+        let commit = self.shared.view().last_commit + 1;
 
         let failed = sqlite_error("committing a group");
         let behavior = TransactionBehavior::Immediate;
         let tx = Transaction::new(&mut self.conn, behavior).map_err(failed)?;
-        let commit = insert_log(&tx, &body).map_err(failed)?;
+        insert_log(&tx, commit, &body).map_err(failed)?;
         let mut cx = Context {
             commit,
             stamp,
@@ -381,10 +383,10 @@ impl Journal {
     }
 }
 
-fn insert_log(conn: &Connection, body: &[u8]) -> rusqlite::Result<u64> {
-    conn.prepare_cached("INSERT INTO log (body) VALUES (?1)")?
-        .execute([body])?;
-    Ok(conn.last_insert_rowid().unsigned_abs())
+fn insert_log(conn: &Connection, commit: u64, body: &[u8]) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT INTO log VALUES (?1, ?2)")?
+        .execute((commit, body))
+        .map(drop)
 }
 
 /// Deletes some of the log rows whose content is in segments, oldest first.

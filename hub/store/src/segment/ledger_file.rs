@@ -1,7 +1,8 @@
 //! Sealed counts: one row for each minute, driver and device that had any.
 
+use super::column::{Positioned, read_rows};
 use super::file::Segment;
-use super::read::{Positioned, read_parquet_meta, read_rows};
+use super::read::read_parquet_meta;
 use super::write::{ParquetFile, Written, base_properties, delta, field, parquet_error};
 use crate::error::{Result, StoreError};
 use crate::ledger::{MINUTE_MS, Minute, Tally};

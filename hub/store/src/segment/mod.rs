@@ -1,5 +1,6 @@
 //! Immutable Parquet files with what has left the log.
 
+mod column;
 mod file;
 mod ledger_file;
 mod merge;
