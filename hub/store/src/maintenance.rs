@@ -4,8 +4,8 @@ use crate::dedup::{DAY_MS, day_of};
 use crate::error::{Result, StoreError};
 use crate::ledger::{MINUTE_MS, Minute, Tally, minutes_of};
 use crate::segment::{
-    Kind, Rows, Segment, SegmentRow, SegmentWriter, Written, io_error, merge_data, merge_ledgers,
-    segment_path, sync_folder, write_ledger,
+    Kind, Rows, SLICE_ROWS, Segment, SegmentRow, SegmentWriter, Written, io_error, merge_data,
+    merge_ledgers, segment_path, sync_folder, write_ledger,
 };
 use crate::state_file::state_path;
 use crate::view::{Frozen, Shared};
@@ -237,7 +237,7 @@ fn merge(shared: &Shared, inputs: Vec<Arc<Segment>>, level: u8) -> Result<Done> 
     let id = shared.next_id();
     let path = segment_path(&shared.dir, first.day, id);
     let written = match first.kind {
-        Kind::Data => merge_data(&inputs, &path, &shared.metric_names())?,
+        Kind::Data => merge_data(&inputs, &path, &shared.metric_names(), SLICE_ROWS)?,
         Kind::Ledger => merge_ledgers(&inputs, &path)?,
     };
     let sum = |of: fn(&SegmentRow) -> u64| inputs.iter().map(|input| of(&input.row)).sum::<u64>();

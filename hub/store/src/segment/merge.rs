@@ -24,6 +24,7 @@ pub(crate) fn merge_data(
     inputs: &[Arc<Segment>],
     path: &Path,
     metrics: &[String],
+    slice_rows: usize,
 ) -> Result<Written> {
     // A cache of its own: what is about to go is not worth remembering.
     let cache = MetaCache::default();
@@ -48,13 +49,18 @@ pub(crate) fn merge_data(
         input.reader.read_slice(input.group, &mut held)?;
         drop(input.reader);
         let complete_until = waiting.last().map(|next| next.from);
-        write_complete(&mut writer, &mut held, complete_until)?;
+        write_complete(&mut writer, &mut held, complete_until, slice_rows)?;
     }
     writer.finish()
 }
 
 /// Writes full slices of what no later input can precede; at the end, everything.
-fn write_complete(writer: &mut SegmentWriter, held: &mut Rows, until: Option<i64>) -> Result<()> {
+fn write_complete(
+    writer: &mut SegmentWriter,
+    held: &mut Rows,
+    until: Option<i64>,
+    slice_rows: usize,
+) -> Result<()> {
     loop {
         let is_complete = |at: i64| until.is_none_or(|until| at < until);
         let mut complete: Vec<i64> = held
@@ -63,13 +69,13 @@ fn write_complete(writer: &mut SegmentWriter, held: &mut Rows, until: Option<i64
             .map(|key| key.observed)
             .filter(|at| is_complete(*at))
             .collect();
-        if complete.len() <= SLICE_ROWS {
+        if complete.len() <= slice_rows {
             if until.is_none() {
                 writer.slice(held, |_| true)?;
             }
             return Ok(());
         }
-        let (_, &mut last, _) = complete.select_nth_unstable(SLICE_ROWS - 1);
+        let (_, &mut last, _) = complete.select_nth_unstable(slice_rows - 1);
         drop(complete);
         writer.slice(held, |key| key.observed <= last)?;
         held.drop_where(|key| key.observed <= last);

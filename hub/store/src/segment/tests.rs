@@ -1,7 +1,13 @@
-//! How dense a day of an ordinary fleet is at rest.
+//! How dense a day of an ordinary fleet is at rest, and what merging does to it.
 
-use super::{RowCell, RowKey, Rows, SegmentWriter};
+use super::{
+    Kind, MetaCache, RowCell, RowKey, Rows, Segment, SegmentRow, SegmentWriter, merge_data,
+    segment_path,
+};
 use crate::cell::{Column, Part};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 
 /// A small generator of random numbers (xorshift64*), so that every run has the same data.
 struct Random(u64);
@@ -86,4 +92,130 @@ fn an_ordinary_day_takes_less_than_two_and_a_half_bytes_a_reading() {
         "{} bytes for {readings} readings",
         written.bytes
     );
+}
+
+/// Writes a segment of the named rows (device, instant), each with one number made of both.
+fn segment(dir: &Path, id: u64, named: &[(u32, i64)]) -> Arc<Segment> {
+    let mut rows = Rows::default();
+    for (device, observed) in named {
+        let key = RowKey {
+            device: *device,
+            observed: *observed,
+            received: observed + 7,
+            driver: 3,
+            quality: 1,
+        };
+        let value = i64::from(*device) * 1000 + observed;
+        rows.push(key, [cell(0, Part::Number, value, 1.0)]);
+    }
+    let path = segment_path(dir, 0, id);
+    let mut writer = SegmentWriter::create(&path, rows.columns(), &["m".to_owned()]).unwrap();
+    writer.slice(&rows, |_| true).unwrap();
+    catalogued(dir, id, &writer.finish().unwrap())
+}
+
+fn catalogued(dir: &Path, id: u64, written: &super::Written) -> Arc<Segment> {
+    Arc::new(Segment::new(
+        dir,
+        SegmentRow {
+            id,
+            kind: Kind::Data,
+            day: 0,
+            observed: written.observed,
+            received: written.received,
+            rows: written.rows,
+            readings: written.readings,
+            bytes: written.bytes,
+            crc: written.crc,
+            level: 0,
+        },
+    ))
+}
+
+#[test]
+fn merged_slices_follow_one_another_in_time_and_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let metrics = ["m".to_owned()];
+    let early: Vec<(u32, i64)> = (0..50u32).map(|n| (5 - n % 5, n.into())).collect();
+    let later: Vec<(u32, i64)> = (40..90u32).map(|n| (5 + n % 3, n.into())).collect();
+    // Stragglers of the whole span.
+    let strays: Vec<(u32, i64)> = (0..10).map(|n| (9, n * 9)).collect();
+    let inputs = [&later, &strays, &early].into_iter().zip(1..);
+    let inputs: Vec<_> = inputs
+        .map(|(named, id)| segment(dir.path(), id, named))
+        .collect();
+    let path = segment_path(dir.path(), 0, 9);
+    let written = merge_data(&inputs, &path, &metrics, 20).unwrap();
+    assert_eq!((written.rows, written.readings), (110, 110));
+    assert_eq!((written.observed, written.received), ((0, 89), (7, 96)));
+
+    let merged = catalogued(dir.path(), 9, &written);
+    let reader = MetaCache::default().open(&merged, &metrics).unwrap();
+    let slices = &reader.meta.slices;
+    assert!(slices.len() >= 5, "{slices:?}");
+    assert!(
+        slices
+            .windows(2)
+            .all(|pair| pair[0].observed.1 < pair[1].observed.0),
+        "{slices:?}"
+    );
+    let mut found = BTreeSet::new();
+    for group in 0..slices.len() {
+        let mut rows = Rows::default();
+        reader.read_slice(group, &mut rows).unwrap();
+        assert!(rows.keys.is_sorted());
+        found.extend(rows.keys.iter().map(|key| (key.device, key.observed)));
+        assert!(
+            rows.keys
+                .iter()
+                .all(|key| (key.driver, key.quality) == (3, 1))
+        );
+        assert!(rows.keys.iter().all(|key| key.received == key.observed + 7));
+    }
+    let expected: BTreeSet<_> = early.iter().chain(&later).chain(&strays).copied().collect();
+    assert_eq!(found, expected);
+
+    let mut cells = Vec::new();
+    reader.device_cells(9, 9..28, None, &mut cells).unwrap();
+    let found: Vec<_> = cells
+        .iter()
+        .map(|cell| (cell.observed, cell.value))
+        .collect();
+    assert_eq!(found, [(9, 9009.0), (18, 9018.0), (27, 9027.0)]);
+}
+
+#[test]
+fn a_device_is_found_among_many_pages() {
+    let dir = tempfile::tempdir().unwrap();
+    let metrics = ["m".to_owned()];
+    // More than a page for the devices with even numbers, a few rows for the others.
+    let named: Vec<(u32, i64)> = (0..8u32)
+        .flat_map(|device| {
+            let rows = if device % 2 == 0 { 9_000 } else { 3 };
+            (0..rows).map(move |n| (device, n))
+        })
+        .collect();
+    let segment = segment(dir.path(), 1, &named);
+    let reader = MetaCache::default().open(&segment, &metrics).unwrap();
+    for (device, range, expected) in [
+        (0, 0..100_000, 9_000),
+        (1, 0..100_000, 3),
+        (3, 1..3, 2),
+        (4, 3_999..4_002, 3),
+        (6, 8_990..100_000, 10),
+        (7, 0..1, 1),
+        (8, 0..100_000, 0),
+    ] {
+        let mut cells = Vec::new();
+        reader
+            .device_cells(device, range.clone(), Some(0), &mut cells)
+            .unwrap();
+        assert_eq!(cells.len(), expected, "device {device}, {range:?}");
+        let sums: Vec<i64> = cells
+            .iter()
+            .map(|cell| i64::from(device) * 1000 + cell.observed)
+            .collect();
+        let values: Vec<String> = cells.iter().map(|cell| cell.value.to_string()).collect();
+        assert_eq!(values, sums.iter().map(i64::to_string).collect::<Vec<_>>());
+    }
 }
