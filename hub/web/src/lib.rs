@@ -16,6 +16,7 @@ mod metrics;
 mod problem;
 mod query;
 mod readings;
+mod recent;
 mod records;
 mod report;
 mod roster;

@@ -238,6 +238,11 @@ fn write_store(page: &mut Page, stats: &Stats) {
             "Cells that are not in segments yet.",
             stats.head_cells,
         ),
+        (
+            "cityhub_disk_free_bytes",
+            "Room left on the disk.",
+            stats.disk_free_bytes,
+        ),
     ] {
         page.single(name, "gauge", help, value);
     }

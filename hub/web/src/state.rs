@@ -1,6 +1,7 @@
 //! All that the web needs of the hub.
 
 use crate::problem::Problem;
+use crate::recent::Recent;
 use crate::{Health, Knocks, RuleList};
 use model::Catalogue;
 use rules::AlarmBook;
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) state: State,
     /// One permit for each stream that may still open.
     pub(crate) streams: Arc<Semaphore>,
+    /// What the streams share.
+    pub(crate) recent: Recent,
     /// The turn to run a backtest.
     pub(crate) backtests: Semaphore,
 }
@@ -69,6 +72,7 @@ impl Inner {
         Arc::new(Self {
             state,
             streams,
+            recent: Recent::default(),
             backtests,
         })
     }

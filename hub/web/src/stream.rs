@@ -4,6 +4,7 @@ use crate::events::{Kept, read_types};
 use crate::guard::bearer;
 use crate::problem::Problem;
 use crate::query::RawParams;
+use crate::recent::BATCH;
 use crate::state::{Shared, ask};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -23,9 +24,6 @@ use tokio::time::Instant;
 
 /// How often a listener hears from us, events or none.
 pub(crate) const BEAT: Duration = Duration::from_secs(5);
-
-/// Events that are read at once.
-const BATCH: usize = 256;
 
 /// How long a browser waits before it connects again.
 const RETRY_MS: u32 = 2_000;
@@ -124,7 +122,8 @@ fn write_reset(out: &mut String, reason: &str, kept: Kept, cursor: u64) {
     write_message(out, cursor, "reset", &data.to_string());
 }
 
-fn write_message(out: &mut String, id: u64, event: &str, data: &str) {
+/// Writes one message in the form of server-sent events.
+pub(crate) fn write_message(out: &mut String, id: u64, event: &str, data: &str) {
     // A line feed would end the field, so each line of the data gets a field of its own.
     let data = data.replace('\n', "\ndata: ");
     writeln!(out, "id: {id}\nevent: {event}\ndata: {data}\n").expect("a string takes any text");
@@ -175,6 +174,19 @@ impl Listener {
     /// Reads what follows the cursor. `None` when the journal cannot be read: the listener comes
     /// back with its last id and misses nothing.
     async fn read(&mut self, newest: u64) -> Option<Bytes> {
+        let shared = Shared::clone(&self.shared);
+        shared.recent.follow(&shared, newest).await.ok()?;
+        if let Some((bytes, reached)) = shared.recent.after(self.cursor, &self.filter.kinds)
+            && reached > self.cursor
+        {
+            self.cursor = reached;
+            return Some(bytes);
+        }
+        self.catch_up(newest).await
+    }
+
+    /// Reads the journal itself, for a listener that was away for long.
+    async fn catch_up(&mut self, newest: u64) -> Option<Bytes> {
         let (after, filter) = (self.cursor, self.filter.clone());
         let answer = ask(&self.shared, "follow the events", move |hub| {
             match hub.reader.events(after, BATCH, &filter) {

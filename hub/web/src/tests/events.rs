@@ -19,20 +19,20 @@ fn seqs(answer: &Value) -> Vec<u64> {
 
 /// Events 1 to `n`; every third is critical and `cleared`, the others minor and `raised`.
 fn happen(hub: &Hub, n: u64) {
-    for number in 1..=n {
-        let third = number % 3 == 0;
-        let severity = if third {
-            Severity::Critical
-        } else {
-            Severity::Minor
-        };
-        let kind = if third { "cleared" } else { "raised" };
-        let seq = hub.announce(
-            &alarm(number, severity, 1),
-            &format!("cityhub.alarm.{kind}"),
-        );
-        assert_eq!(seq, number);
-    }
+    happen_from(hub, 1, n);
+}
+
+fn happen_from(hub: &Hub, first: u64, last: u64) {
+    let rows: Vec<_> = (first..=last)
+        .map(|number| match number % 3 {
+            0 => (
+                alarm(number, Severity::Critical, 1),
+                "cityhub.alarm.cleared",
+            ),
+            _ => (alarm(number, Severity::Minor, 1), "cityhub.alarm.raised"),
+        })
+        .collect();
+    assert_eq!(hub.announce_all(&rows), last);
 }
 
 #[tokio::test]
@@ -248,6 +248,33 @@ async fn a_long_absence_is_made_up_without_a_hole() {
     let mut stream = Listening::open(&hub, "/api/v1/stream?from=0", &[]).await;
     for id in 1..=600 {
         assert_eq!(stream.event().await.id, id);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn listeners_of_every_pace_and_filter_hear_the_same() {
+    let hub = Hub::start();
+    let mut quick = Listening::open(&hub, "/api/v1/stream", &[]).await;
+    let mut slow = Listening::open(&hub, "/api/v1/stream", &[]).await;
+    let cleared = "/api/v1/stream?types=cityhub.alarm.cleared";
+    let mut filtered = Listening::open(&hub, cleared, &[]).await;
+    for hundred in 0..20 {
+        let (first, last) = (hundred * 100 + 1, hundred * 100 + 100);
+        happen_from(&hub, first, last);
+        for id in first..=last {
+            assert_eq!(quick.event().await.id, id);
+        }
+    }
+    for id in 1..=2_000 {
+        assert_eq!(slow.event().await.id, id);
+    }
+    for third in 1..=666 {
+        assert_eq!(filtered.event().await.id, third * 3);
+    }
+    // One that comes late to a ring that was not read for a while.
+    let mut late = Listening::open(&hub, "/api/v1/stream?from=1990", &[]).await;
+    for id in 1_991..=2_000 {
+        assert_eq!(late.event().await.id, id);
     }
 }
 

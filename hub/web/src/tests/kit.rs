@@ -263,22 +263,30 @@ impl Hub {
 
     /// Commits an event about an alarm, with the row itself.
     pub(super) fn announce(&self, row: &AlarmRow, kind: &str) -> u64 {
+        self.announce_all(&[(row.clone(), kind)])
+    }
+
+    /// Commits several events at once; gives the number of the last.
+    pub(super) fn announce_all(&self, rows: &[(AlarmRow, &str)]) -> u64 {
         let mut journal = self.journal.lock().unwrap();
         let now = self.tick();
         let mut group = journal.begin(now);
-        group.alarm(row);
-        let data = serde_json::to_string(row).unwrap();
-        let seq = group.event(&NewEvent {
-            kind,
-            subject: &row.id,
-            severity: Some(row.severity),
-            grid: row.grid.as_deref(),
-            time: now,
-            data: &data,
-        });
+        let mut event = 0;
+        for (row, kind) in rows {
+            group.alarm(row);
+            let data = serde_json::to_string(row).unwrap();
+            event = group.event(&NewEvent {
+                kind,
+                subject: &row.id,
+                severity: Some(row.severity),
+                grid: row.grid.as_deref(),
+                time: now,
+                data: &data,
+            });
+        }
         let commit = journal.commit(group).unwrap();
-        self.mark.send_replace(Mark { commit, event: seq });
-        seq
+        self.mark.send_replace(Mark { commit, event });
+        event
     }
 
     /// Commits something else of the test's making.

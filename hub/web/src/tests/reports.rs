@@ -112,6 +112,7 @@ async fn figures_are_in_the_form_of_prometheus_and_name_no_device() {
         );
     }
     assert!(answer.text.contains("\nprocess_resident_memory_bytes "));
+    assert!(answer.text.contains("\ncityhub_disk_free_bytes "));
     assert!(!answer.text.contains("gas-1"));
     // Every sample belongs to the family above it.
     let mut family = "";
