@@ -98,6 +98,7 @@ impl Engine {
                 now_ms: i64::MIN,
                 lateness_ms: settings.lateness_ms(),
                 last_alarm: 0,
+                late_inputs: 0,
             },
             rules: Vec::new(),
             slots: BTreeMap::new(),
@@ -266,3 +267,6 @@ impl Engine {
         keys
     }
 }
+
+#[cfg(test)]
+mod tests;

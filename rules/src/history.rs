@@ -56,18 +56,6 @@ impl History {
         }
     }
 
-    /// Takes out the spans that have ended, so that a long run needs little memory.
-    ///
-    /// Readings out of order may amend an alarm for the lateness after its end, so `before` must
-    /// lie at least that far back.
-    pub fn take_ended(&mut self, before: Timestamp) -> Vec<AlarmSpan> {
-        let has_ended = |span: &AlarmSpan| span.cleared_at.is_some_and(|at| at < before);
-        self.spans
-            .extract_if(.., |_, span| has_ended(span))
-            .map(|(_, span)| span)
-            .collect()
-    }
-
     /// Gives the spans in the order of beginning, rule, device and metric.
     pub fn into_spans(self) -> Vec<AlarmSpan> {
         let mut spans: Vec<AlarmSpan> = self.spans.into_values().collect();

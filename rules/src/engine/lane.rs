@@ -21,6 +21,8 @@ pub(super) struct Pulse {
     pub(super) lateness_ms: i64,
     /// The number of the last alarm.
     pub(super) last_alarm: u64,
+    /// How many late readings wait to be evaluated.
+    pub(super) late_inputs: usize,
 }
 
 /// What a lane needs to speak: its rule, the pulse and the way out.

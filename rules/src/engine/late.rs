@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 /// How many late readings a lane gathers: a week of minutes, or three hours of seconds.
 const LATE_INPUTS_MAX: usize = 10_000;
 
+/// How many late readings all lanes gather together; a district that comes back after a day without
+/// its link must not take the memory.
+const LATE_INPUTS_TOTAL_MAX: usize = 1_000_000;
+
 /// A run over late readings, apart from the live one.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct LateLane {
@@ -34,10 +38,12 @@ impl LateLane {
         if self.floor_ms.is_some_and(|floor| input.at_ms < floor) {
             self.finish(device, scope);
         }
-        if self.inputs.len() == LATE_INPUTS_MAX {
-            self.evaluate(device, scope, LATE_INPUTS_MAX / 2);
+        let is_full = self.inputs.len() >= LATE_INPUTS_MAX;
+        if is_full || scope.pulse.late_inputs >= LATE_INPUTS_TOTAL_MAX {
+            self.evaluate(device, scope, self.inputs.len().div_ceil(2));
         }
         self.inputs.push(*input);
+        scope.pulse.late_inputs += 1;
         self.last_arrival_ms = scope.pulse.now_ms;
     }
 
@@ -57,7 +63,9 @@ impl LateLane {
         let condition = scope.entry.condition();
         let state = std::mem::take(&mut self.state);
         let mut run = Run::new(condition, state, self.open.take());
-        for input in self.inputs.drain(..count.min(self.inputs.len())) {
+        let count = count.min(self.inputs.len());
+        scope.pulse.late_inputs = scope.pulse.late_inputs.saturating_sub(count);
+        for input in self.inputs.drain(..count) {
             run.step(&input);
             self.floor_ms = Some(input.at_ms);
         }

@@ -29,7 +29,9 @@ impl Spec {
         match self.patience {
             Patience::AfterS(after_s) => Some(i64::from(after_s) * 1000),
             Patience::Factor(factor) => {
-                let patience_ms = factor * f64::from(cadence_s?) * 1000.0;
+                // A cadence of nothing is no promise.
+                let cadence_s = cadence_s.filter(|cadence_s| *cadence_s > 0)?;
+                let patience_ms = factor * f64::from(cadence_s) * 1000.0;
                 #[expect(
                     clippy::cast_possible_truncation,
                     reason = "a factor is at most 1000 and a cadence fits u32, so that this fits"
