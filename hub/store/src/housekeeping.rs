@@ -23,6 +23,9 @@ const WHOLE_DAY: u8 = 9;
 /// Late segments after which a merged day is merged again.
 const LATE_SEGMENTS: usize = 8;
 
+/// How often chores are looked for, as each of them costs a transaction of its own.
+const CHORES_EVERY_MS: i64 = 1_000;
+
 /// How often retention is looked at.
 const RETENTION_EVERY_MS: i64 = 60_000;
 
@@ -33,11 +36,17 @@ const EVENTS_A_TICK: u32 = 2_000;
 /// When what was done last.
 #[derive(Debug, Default)]
 pub(crate) struct Chores {
+    done_at: Option<Timestamp>,
     retention_at: Option<Timestamp>,
 }
 
 impl Journal {
     pub(crate) fn do_chores(&mut self, now: Timestamp) -> Result<()> {
+        let is_recent = |at: Timestamp| (1..CHORES_EVERY_MS).contains(&now.since_ms(at));
+        if self.chores.done_at.is_some_and(is_recent) {
+            return Ok(());
+        }
+        self.chores.done_at = Some(now);
         self.trim_log()?;
         let is_due = |at: Timestamp| now.since_ms(at) >= RETENTION_EVERY_MS;
         if self.chores.retention_at.is_none_or(is_due) {

@@ -351,7 +351,7 @@ impl Journal {
     }
 
     /// Does what is due between commits: finishes seals, compacts, enforces retention.
-    /// To be called about once a second.
+    /// To be called at least once a second; more often costs next to nothing.
     pub fn tick(&mut self, now: Timestamp) -> Result<()> {
         self.guarded(|journal| {
             if journal.is_open {

@@ -134,10 +134,10 @@ fn compare(rig: &Rig, model: &Model) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
     #[test]
     fn what_is_stored_is_what_was_written_first(
-        steps in proptest::collection::vec(any_step(), 1..40)
+        steps in proptest::collection::vec(any_step(), 1..30)
     ) {
         let dir = tempfile::tempdir().unwrap();
         let mut rig = Rig::open(dir.path());
