@@ -10,6 +10,7 @@ DEVICES ?= 100000
 CONNECTED ?= 10000
 MINUTES ?= 10
 RELEASE := cargo build --release --locked -p hub
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
 .PHONY: help run test console bench crash soak
 
@@ -20,25 +21,27 @@ run: console ## builds everything and runs the demo city with simulated sensors;
 	@$(RELEASE)
 	token=$$(sed -n 's/^token *= *"\(.*\)"/\1/p' $(DEMO)/hub.toml | head -n 1)
 	address() { sed -n "/^\[$$1\]/,/^\[/s/^listen *= *\"\(.*\)\".*/\1/p" $(DEMO)/hub.toml | head -n 1; }
+	hub= sensors=
 	stop() {
 	  trap - INT TERM EXIT
-	  kill -TERM $$(jobs -p) 2>/dev/null || true
+	  kill -TERM $$sensors $$hub 2>/dev/null || true
 	  wait || true
 	}
 	trap stop EXIT
 	trap 'exit 0' INT TERM
 	# The log comes through a descriptor, so that the `ready` line can be waited for.
-	exec {log}< <(exec target/release/cityhub run --config $(DEMO)/hub.toml 2>&1)
+	exec {log}< <(exec $(TARGET)/cityhub run --config $(DEMO)/hub.toml 2>&1)
 	hub=$$!
 	while read -r line <&$$log; do
 	  printf '%s\n' "$$line"
 	  [[ $$line == *ready*http=* ]] && break
 	done || { echo "the hub did not start" >&2; exit 1; }
 	cat <&$$log &
-	target/release/cityhub simulate --demo --mqtt $$(address drivers.mqtt) --http $$(address drivers.ingest) > /dev/null &
+	$(TARGET)/cityhub simulate --demo --mqtt $$(address drivers.mqtt) --http $$(address drivers.ingest) > /dev/null &
+	sensors=$$!
 	printf '\n  Console  http://%s/\n  Token    %s\n  Ctrl-C stops the hub and its sensors.\n\n' "$$(address http)" "$$token"
-	trap 'kill -TERM $$hub; stop; exit 0' INT TERM EXIT
-	wait $$!
+	# Whichever ends first ends the demo.
+	wait -n || true
 
 test: ## installs what the tests need, runs all that CI runs, ends with one line
 	@tests/run-all
@@ -51,14 +54,14 @@ console: ## builds the console, where its sources are
 bench: ## prints the figures beside those of a bare broker in the same run
 	@$(RELEASE)
 	cargo build --release --locked -p tests --bin bench
-	CITYHUB_BIN=$$PWD/target/release/cityhub target/release/bench figures
+	CITYHUB_BIN=$(TARGET)/cityhub $(TARGET)/bench figures
 
 crash: ## kills the hub CYCLES times under load
 	@$(RELEASE)
-	CITYHUB_BIN=$$PWD/target/release/cityhub CYCLES=$(CYCLES) \
+	CITYHUB_BIN=$(TARGET)/cityhub CYCLES=$(CYCLES) \
 	  cargo test --locked -p tests --test e2e -- --nocapture --test-threads 1 crash::
 
 soak: ## registers DEVICES, connects CONNECTED for MINUTES, prints the memory each minute
 	@$(RELEASE)
 	cargo build --release --locked -p tests --bin bench
-	CITYHUB_BIN=$$PWD/target/release/cityhub target/release/bench soak $(DEVICES) $(CONNECTED) $(MINUTES)
+	CITYHUB_BIN=$(TARGET)/cityhub $(TARGET)/bench soak $(DEVICES) $(CONNECTED) $(MINUTES)
