@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// Instants that may be remembered together; at about 20 bytes each.
 const KEYS_MAX: usize = 500_000;
 
+/// Instants that one day of one device may have to be remembered.
+const DAY_KEYS_MAX: usize = 4 * KEYS_MAX;
+
 /// How far back a day is read for the first value of it that comes out of order.
 const STRAGGLER_MS: i64 = 600_000;
 
@@ -123,6 +126,9 @@ impl Dedup {
             && day.keys.insert((metric, observed))
         {
             self.keys += 1;
+            if self.keys > KEYS_MAX {
+                self.forget_half();
+            }
         }
         Ok(true)
     }
@@ -193,12 +199,23 @@ impl Dedup {
         if let Some(track) = self.tracks.get_mut(&key.0) {
             track.remembered = true;
         }
-        while self.keys > KEYS_MAX && self.days.len() > 1 {
-            let oldest = self.days.iter().min_by_key(|(_, day)| day.used);
-            let Some((&oldest, _)) = oldest else { break };
-            if let Some(forgotten) = self.days.remove(&oldest) {
-                self.keys -= forgotten.keys.len();
-            }
+        if self.keys > KEYS_MAX {
+            self.forget_half();
+        }
+    }
+
+    /// Forgets the days that were not asked for lately, half of them at once, so that finding them
+    /// costs little for each.
+    fn forget_half(&mut self) {
+        let mut uses: Vec<u64> = self.days.values().map(|day| day.used).collect();
+        let middle = uses.len() / 2;
+        let (_, &mut median, _) = uses.select_nth_unstable(middle);
+        self.days.retain(|_, day| day.used >= median);
+        self.keys = self.days.values().map(|day| day.keys.len()).sum();
+        // One day may be larger than all should be together, but not without limit.
+        if self.keys > DAY_KEYS_MAX {
+            self.days.clear();
+            self.keys = 0;
         }
     }
 

@@ -174,3 +174,7 @@ fn read_tally(wire: &mut Wire<'_>) -> Option<Tally> {
     }
     Some(tally)
 }
+
+#[cfg(test)]
+#[path = "state_file_tests.rs"]
+mod tests;
