@@ -14,8 +14,8 @@ use std::sync::Arc;
 /// Instants that may be remembered together; at about 20 bytes each.
 const KEYS_MAX: usize = 500_000;
 
-/// Instants that one day of one device may have to be remembered.
-const DAY_KEYS_MAX: usize = 4 * KEYS_MAX;
+/// How many times as many one day of one device may have.
+const DAY_SHARE_MAX: usize = 4;
 
 /// How far back a day is read for the first value of it that comes out of order.
 const STRAGGLER_MS: i64 = 600_000;
@@ -86,11 +86,12 @@ struct Day {
 }
 
 /// All that is needed to tell new from known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Dedup {
     pub(crate) tracks: Tracks,
     days: FxHashMap<(u32, i64), Day>,
     keys: usize,
+    keys_max: usize,
     uses: u64,
 }
 
@@ -98,7 +99,10 @@ impl Dedup {
     pub(crate) fn with(tracks: Tracks) -> Self {
         Self {
             tracks,
-            ..Self::default()
+            days: FxHashMap::default(),
+            keys: 0,
+            keys_max: KEYS_MAX,
+            uses: 0,
         }
     }
 
@@ -126,7 +130,7 @@ impl Dedup {
             && day.keys.insert((metric, observed))
         {
             self.keys += 1;
-            if self.keys > KEYS_MAX {
+            if self.keys > self.keys_max {
                 self.forget_half();
             }
         }
@@ -199,7 +203,7 @@ impl Dedup {
         if let Some(track) = self.tracks.get_mut(&key.0) {
             track.remembered = true;
         }
-        if self.keys > KEYS_MAX {
+        if self.keys > self.keys_max {
             self.forget_half();
         }
     }
@@ -213,7 +217,7 @@ impl Dedup {
         self.days.retain(|_, day| day.used >= median);
         self.keys = self.days.values().map(|day| day.keys.len()).sum();
         // One day may be larger than all should be together, but not without limit.
-        if self.keys > DAY_KEYS_MAX {
+        if self.keys > self.keys_max.saturating_mul(DAY_SHARE_MAX) {
             self.days.clear();
             self.keys = 0;
         }
@@ -266,3 +270,7 @@ fn load(shared: &Shared, (device, day): (u32, i64), scope: Scope) -> Result<Day>
         used: 0,
     })
 }
+
+#[cfg(test)]
+#[path = "dedup_tests.rs"]
+mod tests;
