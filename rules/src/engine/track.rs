@@ -121,8 +121,9 @@ impl Track {
             };
             let condition = entry.condition();
             lane.settle(condition, self.since(watch.since), before_ms);
-            let mut kept = self.recent.iter().skip(settled);
-            if lane.is_plain() && !kept.any(|i| condition.could_begin_with(i.value)) {
+            // From plainly normal the lane can begin again whenever a value beyond comes, in any order;
+            // one that is not beyond only shortens what did not last long enough for an alarm.
+            if lane.is_plain() {
                 around.lanes.remove(watch.lane);
                 watch.lane = NO_LANE;
             }

@@ -273,6 +273,7 @@ golden! {
     bad_values_do_not_raise_and_uncertain_ones_do: "threshold/quality",
     readings_out_of_order_withdraw_amend_and_raise: "threshold/out_of_order",
     late_readings_are_recorded_and_never_sound: "threshold/late",
+    two_alarms_may_begin_at_one_instant: "threshold/same_instant",
     a_clock_far_ahead_counts_on_arrival: "threshold/clock_ahead",
     editing_a_rule_keeps_or_clears: "threshold/edit",
     a_rule_on_trial_is_marked: "threshold/shadow",

@@ -96,7 +96,15 @@ struct Step {
 }
 
 fn way() -> impl Strategy<Value = Way> {
-    let delay = || prop_oneof![Just(0), 0..=LATENESS_MS, -LATENESS_MS..=LATENESS_MS];
+    let on_grid = || (-24..=24i64).prop_map(|steps| steps * 5_000);
+    let delay = || {
+        prop_oneof![
+            Just(0),
+            on_grid(),
+            0..=LATENESS_MS,
+            -LATENESS_MS..=LATENESS_MS
+        ]
+    };
     prop_oneof![
         18 => (delay(), delay()).prop_map(|(delay_ms, other_delay_ms)| Way::Timely {
             delay_ms,
@@ -108,7 +116,9 @@ fn way() -> impl Strategy<Value = Way> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let gap = prop_oneof![Just(0i64), Just(1_000), 1..=5_000i64, 1..=60_000i64];
+    // On a grid of 5 s, as the delays of the rules are, so that readings and deadlines often meet.
+    let on_grid = (0..=12i64).prop_map(|steps| steps * 5_000);
+    let gap = prop_oneof![5 => on_grid, 1 => 1..=5_000i64, 1 => 1..=60_000i64];
     (1..=3u32, any::<bool>(), 0..=9u8, 0..=20u8, gap, way()).prop_map(
         |(device, is_pressure, value, quality, gap_ms, way)| Step {
             device,
