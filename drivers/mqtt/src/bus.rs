@@ -283,7 +283,7 @@ mod tests {
     async fn another_router_takes_over_from_one_that_failed() {
         let (bus, runner) = Bus::new();
         let mut subscriber = bus.fanout.subscriber();
-        subscriber.add("devices/a/commands");
+        subscriber.add("devices/a/commands", 0);
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(runner.supervise(stop.clone(), start_dying_router));

@@ -184,7 +184,7 @@ fn check_will(gate: &Gate, principal: &Principal, connect: &Connect) -> Result<(
                 Err(forbidden) => forbidden,
             }
         }
-        Principal::Person(_) => Forbidden::Topic {
+        Principal::Person { .. } => Forbidden::Topic {
             reason: "forbidden_topic",
             claimed: None,
         },
@@ -222,7 +222,7 @@ fn assign_client_id(
 
 /// Finds what the hub knows of this client's last session.
 async fn resume(gate: &Gate, principal: &Principal, connect: &Connect, seat: &Seat) -> Resumed {
-    let Principal::Person(actor) = principal else {
+    let Principal::Person { actor, .. } = principal else {
         return Resumed::default();
     };
     if connect.clean_start {

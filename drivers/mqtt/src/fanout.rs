@@ -17,12 +17,20 @@ pub(crate) struct LiveMessage {
     pub(crate) payload: Bytes,
 }
 
+/// How much telemetry is wanted.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) subscriptions: usize,
+    /// The last commit before the first of these subscriptions was granted.
+    pub(crate) since: u64,
+}
+
 /// The subscriptions of all sessions to what is live.
 #[derive(Debug)]
 pub(crate) struct Fanout {
     table: Mutex<Table>,
     /// Subscriptions to telemetry: while there are none, nobody tails the journal for them.
-    telemetry_wanted: watch::Sender<usize>,
+    telemetry_wanted: watch::Sender<Wanted>,
     lost: AtomicU64,
 }
 
@@ -51,13 +59,13 @@ impl Fanout {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             table: Mutex::default(),
-            telemetry_wanted: watch::channel(0).0,
+            telemetry_wanted: watch::channel(Wanted::default()).0,
             lost: AtomicU64::new(0),
         })
     }
 
     /// Tells how many subscriptions to telemetry there are, and when that changes.
-    pub(crate) fn telemetry_wanted(&self) -> watch::Receiver<usize> {
+    pub(crate) fn telemetry_wanted(&self) -> watch::Receiver<Wanted> {
         self.telemetry_wanted.subscribe()
     }
 
@@ -125,7 +133,8 @@ fn is_telemetry(filter: &str) -> bool {
 }
 
 impl Subscriber {
-    pub(crate) fn add(&mut self, filter: &str) {
+    /// Adds a filter. `commit` is the last one that the journal had by now.
+    pub(crate) fn add(&mut self, filter: &str, commit: u64) {
         if self.filters.iter().any(|known| known == filter) {
             return;
         }
@@ -140,9 +149,12 @@ impl Subscriber {
         }
         drop(table);
         if is_telemetry(filter) {
-            self.fanout
-                .telemetry_wanted
-                .send_modify(|wanted| *wanted += 1);
+            self.fanout.telemetry_wanted.send_modify(|wanted| {
+                if wanted.subscriptions == 0 {
+                    wanted.since = commit;
+                }
+                wanted.subscriptions += 1;
+            });
         }
     }
 
@@ -166,7 +178,7 @@ impl Subscriber {
         if is_telemetry(filter) {
             self.fanout
                 .telemetry_wanted
-                .send_modify(|wanted| *wanted = wanted.saturating_sub(1));
+                .send_modify(|wanted| wanted.subscriptions -= 1);
         }
         true
     }

@@ -3,6 +3,7 @@
 use crate::packet::Connect;
 use model::Reason;
 use sdk::{Access, Actor, DeviceEntry, Devices, SecretHash};
+use std::fmt;
 use std::sync::Arc;
 
 /// Version 5 reason codes of a CONNACK.
@@ -20,7 +21,21 @@ pub(crate) enum Principal {
         /// The secret that let it in; a changed one ends the session. `None` with a certificate.
         secret: Option<SecretHash>,
     },
-    Person(Actor),
+    Person {
+        actor: Actor,
+        /// Looked at again now and then: it may be taken away.
+        token: Token,
+    },
+}
+
+/// A token in plain text, which no log shows.
+#[derive(Clone)]
+pub(crate) struct Token(pub(crate) String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(***)")
+    }
 }
 
 impl Principal {
@@ -28,7 +43,7 @@ impl Principal {
     pub(crate) fn owner(&self) -> String {
         match self {
             Self::Device { entry, .. } => format!("device:{}", entry.device.id),
-            Self::Person(actor) => format!("actor:{}", actor.name),
+            Self::Person { actor, .. } => format!("actor:{}", actor.name),
         }
     }
 }
@@ -84,7 +99,10 @@ fn with_password(
         // Asked only here: a wrong secret of a device must not cost a look at the token files.
         return access
             .check(password)
-            .map(Principal::Person)
+            .map(|actor| Principal::Person {
+                actor,
+                token: Token(password.to_owned()),
+            })
             .ok_or_else(|| {
                 let claimed = (!username.is_empty()).then_some(username);
                 deny("unknown_device", bad, claimed)

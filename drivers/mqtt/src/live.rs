@@ -1,6 +1,7 @@
 //! Feeds committed readings to the bus while somebody is subscribed to them.
 
 use crate::bus::Bus;
+use crate::fanout::Wanted;
 use crate::topics;
 use bytes::Bytes;
 use model::{Catalogue, DeviceKey, Reading, Timestamp, Value};
@@ -16,9 +17,9 @@ pub(crate) async fn feed(cx: Context, bus: Bus) {
     let stop = cx.stop.clone();
     let mut wanted = bus.fanout.telemetry_wanted();
     let fed = async {
-        while wanted.wait_for(|count| *count > 0).await.is_ok() {
+        while let Some(since) = until_wanted(&mut wanted).await {
             bus.want();
-            feed_while_wanted(&cx, &bus, &mut wanted).await;
+            feed_while_wanted(&cx, &bus, &mut wanted, since).await;
         }
     };
     tokio::select! {
@@ -27,19 +28,20 @@ pub(crate) async fn feed(cx: Context, bus: Bus) {
     }
 }
 
-async fn feed_while_wanted(cx: &Context, bus: &Bus, wanted: &mut watch::Receiver<usize>) {
+/// Waits for a subscription, and tells after which commit it begins.
+async fn until_wanted(wanted: &mut watch::Receiver<Wanted>) -> Option<u64> {
+    let wanted = wanted.wait_for(|wanted| wanted.subscriptions > 0).await;
+    wanted.ok().map(|wanted| wanted.since)
+}
+
+async fn feed_while_wanted(
+    cx: &Context,
+    bus: &Bus,
+    wanted: &mut watch::Receiver<Wanted>,
+    mut position: u64,
+) {
     let mut mark = cx.tail.mark.clone();
-    // Live means from now on.
-    let mut position = mark.borrow_and_update().commit;
     loop {
-        let grown = tokio::select! {
-            changed = mark.changed() => changed.is_ok(),
-            () = unwanted(wanted) => return,
-        };
-        if !grown {
-            // The writer is gone, so nothing will come; wait for the stop.
-            std::future::pending::<()>().await;
-        }
         while mark.borrow_and_update().commit > position {
             let Some(batch) = read(cx, position).await else {
                 return;
@@ -52,11 +54,19 @@ async fn feed_while_wanted(cx: &Context, bus: &Bus, wanted: &mut watch::Receiver
                 bus.publish_when_free(topic, payload).await;
             }
         }
+        let grown = tokio::select! {
+            changed = mark.changed() => changed.is_ok(),
+            () = unwanted(wanted) => return,
+        };
+        if !grown {
+            // The writer is gone, so nothing will come; wait for the stop.
+            std::future::pending::<()>().await;
+        }
     }
 }
 
-async fn unwanted(wanted: &mut watch::Receiver<usize>) {
-    drop(wanted.wait_for(|count| *count == 0).await);
+async fn unwanted(wanted: &mut watch::Receiver<Wanted>) {
+    drop(wanted.wait_for(|wanted| wanted.subscriptions == 0).await);
 }
 
 async fn read(cx: &Context, after: u64) -> Option<LiveBatch> {

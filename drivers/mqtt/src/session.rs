@@ -42,6 +42,9 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// some more to write it.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(7);
 
+/// How long an idle session may go on with a secret or token that was taken away.
+const CHECK_PAUSE: Duration = Duration::from_secs(15);
+
 /// Far enough to mean: no deadline.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
@@ -91,6 +94,8 @@ struct Session {
     idle_max: Duration,
     heard_at: Instant,
     written_at: Instant,
+    /// When the principal is looked up again, whatever comes.
+    check_at: Instant,
     closing: Option<Closing>,
 }
 
@@ -193,6 +198,7 @@ impl Session {
             idle_max: Duration::from_millis(u64::from(keep_alive_s) * 1_500),
             heard_at: now,
             written_at: now,
+            check_at: now + CHECK_PAUSE,
             closing: None,
         }
     }
@@ -332,35 +338,46 @@ impl Session {
                 } else if bytes < self.read_bytes / 8 {
                     self.read_bytes = (self.read_bytes / 2).max(READ_BYTES_MIN);
                 }
-                self.check_principal();
+                // A device's look costs nothing while the register rests; a token's asks the disk.
+                if matches!(self.principal, Principal::Device { .. }) {
+                    self.check_principal();
+                }
             }
         }
     }
 
-    /// Looks the device up again if the register changed: it may be gone, off, or have a new secret.
+    /// Looks the principal up again: a device may be gone, off, or have a new secret, a token may
+    /// have been taken away.
     fn check_principal(&mut self) {
-        let devices = &self.gate.cx.devices;
-        let version = devices.version();
-        let Principal::Device { entry, secret } = &mut self.principal else {
-            return;
+        let cx = &self.gate.cx;
+        let claimed = match &mut self.principal {
+            Principal::Person { actor, token } => {
+                if cx.access.check(&token.0).as_ref() == Some(actor) {
+                    return;
+                }
+                None
+            }
+            Principal::Device { entry, secret } => {
+                let version = cx.devices.version();
+                if version == self.devices_version {
+                    return;
+                }
+                self.devices_version = version;
+                let current = cx
+                    .devices
+                    .get(entry.key)
+                    .filter(|now| now.device.enabled)
+                    .filter(|now| secret.is_none() || now.secret == *secret);
+                if let Some(current) = current {
+                    *entry = current;
+                    return;
+                }
+                Some(entry.device.id.as_str().to_owned())
+            }
         };
-        if version == self.devices_version {
-            return;
-        }
-        self.devices_version = version;
-        let current = devices
-            .get(entry.key)
-            .filter(|now| now.device.enabled)
-            .filter(|now| secret.is_none() || now.secret == *secret);
-        if let Some(current) = current {
-            *entry = current;
-        } else {
-            let claimed = entry.device.id.as_str().to_owned();
-            let claimed = Some(claimed);
-            self.gate
-                .refuse("credentials_revoked", claimed, &self.peer, false);
-            self.close_with(Some(code::NOT_AUTHORIZED), false);
-        }
+        self.gate
+            .refuse("credentials_revoked", claimed, &self.peer, false);
+        self.close_with(Some(code::NOT_AUTHORIZED), false);
     }
 
     fn on_landed(&mut self, landed: Result<Landed, IngestError>) {
@@ -426,8 +443,10 @@ impl Session {
         let idle = self.reads().then(|| self.heard_at + self.idle_max);
         let written = self.dirty.then(|| self.written_at + WRITE_DEADLINE);
         let closing = self.closing.map(|closing| closing.deadline);
+        let check = self.closing.is_none().then_some(self.check_at);
         [
             idle,
+            check,
             written,
             closing,
             self.flights.deadline(),
@@ -440,6 +459,10 @@ impl Session {
     }
 
     fn on_timer(&mut self, now: Instant) {
+        if self.closing.is_none() && now >= self.check_at {
+            self.check_at = now + CHECK_PAUSE;
+            self.check_principal();
+        }
         if self.flights.deadline().is_some_and(|at| now >= at) {
             self.on_uncommitted(IngestError::Busy);
         }

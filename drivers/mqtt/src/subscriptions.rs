@@ -102,7 +102,7 @@ impl Subscriptions {
     fn add(&mut self, gate: &Gate, principal: &Principal, filter: Filter) -> Result<Qos, u8> {
         let reader = match principal {
             Principal::Device { entry, .. } => Reader::Device(entry.device.id.as_str()),
-            Principal::Person(actor) => Reader::Role(actor.role),
+            Principal::Person { actor, .. } => Reader::Role(actor.role),
         };
         let source =
             topics::grant(reader, &filter.path).map_err(|refusal: FilterRefusal| refusal as u8)?;
@@ -114,7 +114,8 @@ impl Subscriptions {
                 let subscriber = self
                     .live
                     .get_or_insert_with(|| Box::new(gate.bus.fanout.subscriber()));
-                subscriber.add(&filter.path);
+                // SUBACK promises what is committed from now on, however late the feeder wakes up.
+                subscriber.add(&filter.path, gate.cx.tail.mark.borrow().commit);
                 gate.bus.want();
                 // What is live may be lost, so no more is promised.
                 Qos::AtMostOnce

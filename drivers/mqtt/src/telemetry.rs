@@ -91,8 +91,12 @@ impl Batch {
             Target::ThingsboardDevice => {
                 self.take_canonical(desk.catalogue, desk.writer.key, publish.payload)
             }
-            Target::ThingsboardGateway => self.take_gateway(desk, publish.payload, refuse_child)?,
-            Target::Commands { .. } | Target::Unknown => return Err(forbidden_topic(desk)),
+            Target::ThingsboardGateway if is_gateway(desk.writer) => {
+                self.take_gateway(desk, publish.payload, refuse_child)?
+            }
+            Target::ThingsboardGateway | Target::Commands { .. } | Target::Unknown => {
+                return Err(forbidden_topic(desk));
+            }
         };
         self.messages += 1;
         Ok(verdict)
@@ -194,6 +198,12 @@ impl Batch {
     }
 }
 
+/// Tells whether a device may name others in its payload. One that is no gateway would otherwise
+/// have the metrics of a misdirected message taken for names of devices.
+fn is_gateway(device: &DeviceEntry) -> bool {
+    device.device.kind == "gateway"
+}
+
 fn forbidden_topic(desk: Desk<'_>) -> Forbidden {
     Forbidden::Topic {
         reason: "forbidden_topic",
@@ -239,7 +249,10 @@ pub(crate) fn will_submission(
 pub(crate) fn may_will(desk: Desk<'_>, topic: &str) -> Result<(), Forbidden> {
     match topics::target(topic) {
         Target::Telemetry { device } => own_or_child(desk, device).map(drop),
-        Target::ThingsboardDevice | Target::ThingsboardGateway => Ok(()),
-        Target::Commands { .. } | Target::Unknown => Err(forbidden_topic(desk)),
+        Target::ThingsboardDevice => Ok(()),
+        Target::ThingsboardGateway if is_gateway(desk.writer) => Ok(()),
+        Target::ThingsboardGateway | Target::Commands { .. } | Target::Unknown => {
+            Err(forbidden_topic(desk))
+        }
     }
 }

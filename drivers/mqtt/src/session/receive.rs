@@ -90,7 +90,7 @@ impl Session {
     fn claimed(&self) -> Option<String> {
         match &self.principal {
             Principal::Device { entry, .. } => Some(entry.device.id.as_str().to_owned()),
-            Principal::Person(_) => None,
+            Principal::Person { .. } => None,
         }
     }
 
@@ -112,7 +112,7 @@ impl Session {
         }
         let verdict = if repeated {
             Some(batch.take_repeated())
-        } else if let Principal::Person(actor) = &self.principal {
+        } else if let Principal::Person { actor, .. } = &self.principal {
             let may_command = actor.role.sends_commands();
             self.command(publish, may_command)
         } else {

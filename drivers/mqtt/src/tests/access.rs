@@ -1,7 +1,10 @@
 //! Who comes in, and who may write where.
 
-use super::{Bench, GOOD, Hello, observed, refusal};
-use sdk::{DeviceEntry, SecretHash};
+use super::{A, Bench, GOOD, Hello, observed, refusal};
+use sdk::testkit::Kit;
+use sdk::{Access, Actor, DeviceEntry, Role, SecretHash, TokenHash, TokenTable};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const NO_MESSAGE: bool = false;
 const MESSAGE: bool = true;
@@ -142,6 +145,7 @@ async fn a_device_writes_under_its_own_topics_and_a_gateway_for_its_children() {
         ("gw", "devices/a/telemetry", 0x87),
         ("gw", "devices/stranger/telemetry", 0x87),
         ("a", "devices/a/commands", 0x87),
+        ("a", "v1/gateway/telemetry", 0x87),
         ("a", "devices/A/telemetry", 0x87),
         ("a", "devices//telemetry", 0x87),
         ("a", "events/350200/cityhub.alarm.raised", 0x87),
@@ -284,4 +288,37 @@ async fn a_change_of_another_device_ends_no_session() {
     client.publish(1, 1, "devices/a/telemetry", GOOD).await;
     bench.store().await;
     client.expect(&[0x40, 2, 0, 1]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_session_ends_soon_after_its_credentials_are_taken_away() {
+    let mut kit = Kit::new(&[A]);
+    let taken_away = Arc::new(AtomicBool::new(false));
+    let reload = {
+        let taken_away = Arc::clone(&taken_away);
+        move || taken_away.load(Ordering::SeqCst).then(TokenTable::new)
+    };
+    let viewer = Actor {
+        name: "v".to_owned(),
+        role: Role::Viewer,
+    };
+    let table = TokenTable::from([(TokenHash::of("token-viewer"), viewer)]);
+    kit.cx.access = Access::new(table, reload);
+    let bench = Bench::around(kit, |config| config.keep_alive_s_max = u16::MAX);
+    for hello in [Hello::device(5, "a"), Hello::person(5, "viewer")] {
+        let mut client = bench.dial(5);
+        let hello = Hello {
+            keep_alive_s: u16::MAX,
+            ..hello
+        };
+        client.send(&hello.bytes()).await;
+        assert_eq!(client.connack().await, (false, 0));
+        let devices = &bench.kit.cx.devices;
+        if let Some(entry) = devices.find("a") {
+            devices.remove(entry.key);
+        }
+        let is_person = hello.client_id.ends_with("viewer");
+        taken_away.store(is_person, Ordering::SeqCst);
+        client.expect_goodbye(0x87).await;
+    }
 }
