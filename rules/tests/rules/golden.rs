@@ -275,6 +275,7 @@ golden! {
     late_readings_are_recorded_and_never_sound: "threshold/late",
     two_alarms_may_begin_at_one_instant: "threshold/same_instant",
     a_clock_far_ahead_counts_on_arrival: "threshold/clock_ahead",
+    a_new_rule_takes_what_comes_after_it: "threshold/fresh",
     editing_a_rule_keeps_or_clears: "threshold/edit",
     a_rule_on_trial_is_marked: "threshold/shadow",
     silence_is_raised_when_patience_ends: "silence/after",
