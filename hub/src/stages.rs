@@ -2,9 +2,9 @@
 
 mod supervise;
 
-use crate::config::Loaded;
+use crate::config::{Config, Loaded};
 use crate::feed::JournalFeed;
-use crate::writer::{self, Opened, Setup, Times, Writer};
+use crate::writer::{self, Setup, Times, Writer};
 use crate::{access, grid::Grids, inventory, rulebook, standing};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
@@ -25,6 +25,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::{City, Health};
+
+/// Connections of people and platforms at once.
+const PEERS_MAX: usize = 1_024;
 
 /// Drivers answer what is in flight.
 const DRIVERS_STOP: Duration = Duration::from_secs(10);
@@ -78,11 +81,16 @@ pub fn read_standing(loaded: &Loaded) -> Result<Standing> {
     })
 }
 
-/// Everything that is open, before it serves.
+/// Everything that is open, before it serves; the writer runs already.
 struct Parts {
-    opened: Opened,
-    intake: Intake,
+    reader: store::Reader,
+    published: writer::Published,
+    catalogue: Arc<Catalogue>,
+    /// Keys of the configured drivers, and the names of all that ever were.
+    driver_keys: BTreeMap<String, DriverKey>,
+    driver_names: Vec<String>,
     requests: mpsc::Sender<Request>,
+    refusals: Refusals,
     access: Access,
     tail: Tail,
     clock: Clock,
@@ -93,110 +101,29 @@ struct Parts {
 /// Runs the hub until `asked_to_stop` resolves or the journal fails.
 pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Result<End> {
     let standing = read_standing(&loaded)?;
-    let rules = standing.rules.clone();
-    let parts = open(&loaded, standing)?;
+    let rules = standing.rules.clone().unwrap_or_default();
+    let (parts, mut writer) = open(&loaded, standing)?;
     let listener = bind(&loaded).await?;
     let address = listener.local_addr().context("console address")?;
     parts.health.put_address("http", &address.to_string());
     parts.health.watch_queue(&parts.requests);
-
-    let Parts {
-        opened,
-        intake,
-        requests,
-        access,
-        tail,
-        clock,
-        health,
-        stop,
-    } = parts;
-    let Opened {
-        writer,
-        reader,
-        published,
-        catalogue,
-        drivers: keys,
-        driver_names,
-        ..
-    } = opened;
-    let mut writer = spawn_writer(writer, intake.refusals.clone(), intake);
-    let operator = Operator::new(requests.clone());
+    let (health, stop) = (parts.health.clone(), parts.stop.clone());
     let drivers_stop = stop.child_token();
-    let context = |name: &str, key: DriverKey, refusals: &Refusals| Context {
-        name: name.to_owned(),
-        ingest: Ingest::new(key, requests.clone(), refusals.clone()),
-        devices: published.devices.clone(),
-        catalogue: Arc::clone(&catalogue),
-        access: access.clone(),
-        tail: tail.clone(),
-        clock: clock.clone(),
-        city_code: loaded.config.city.code.clone(),
-        stop: drivers_stop.clone(),
-    };
-    let refusals = writer.refusals.clone();
-    let started =
-        async {
-            bring_into_force(
-                &loaded,
-                &operator,
-                (&requests, &refusals),
-                (&reader, &published),
-                rules,
-            )
-            .await?;
-            let mut running = Vec::new();
-            for (name, value) in &loaded.config.drivers {
-                let key = keys
-                    .get(name)
-                    .copied()
-                    .context("every driver was numbered")?;
-                let cx = context(name, key, &refusals);
-                let unit = supervise::Unit::new(name, value, cx, health.clone())?;
-                running.push(unit.open().await.map_err(|error| {
-                    loaded.error(&format!("drivers.{name}"), error.to_string())
-                })?);
-            }
-            Ok::<_, anyhow::Error>(running)
-        };
+
     let running = tokio::select! {
         biased;
         failed = writer.wait() => return Ok(End::JournalFailed(failed)),
-        started = started => started?,
+        started = parts.start(&loaded, rules, &drivers_stop) => started?,
     };
     announce_ready(address, &running)?;
-    let tracker = TaskTracker::new();
+    let drivers = TaskTracker::new();
     for (unit, open) in running {
-        tracker.spawn(unit.run(open));
+        drivers.spawn(unit.run(open));
     }
-    tracker.close();
-    let state = web::State {
-        reader,
-        operator,
-        devices: published.devices,
-        access,
-        catalogue,
-        book: published.book,
-        rules: published.rules,
-        tail,
-        clock,
-        health: health.clone(),
-        knocks: published.knocks,
-        city: City {
-            name: loaded.config.city.name.clone(),
-            code: loaded.config.city.code.clone(),
-            time_zone: loaded.config.city.time_zone.clone(),
-        },
-        driver_names: driver_names.into(),
-        rule_settings: rules::Settings {
-            lateness_s: loaded.config.intake.lateness_s,
-        },
-        stream_clients_max: loaded.config.http.streams_max,
-        stop: stop.clone(),
-    };
-    let web_tracker = TaskTracker::new();
-    let serving = web_tracker.spawn(web::serve(listener, web::router(state), stop.clone()));
+    drivers.close();
+    let router = web::router(parts.into_web(&loaded.config));
+    let serving = TaskTracker::new().spawn(door::serve(listener, router, PEERS_MAX, stop.clone()));
     health.set_ready(true);
-    drop(requests);
     tokio::select! {
         biased;
         failed = writer.wait() => return Ok(End::JournalFailed(failed)),
@@ -205,26 +132,120 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     health.set_ready(false);
     tracing::info!("stopping");
     drivers_stop.cancel();
-    supervise::drain("drivers", &tracker, DRIVERS_STOP).await;
+    supervise::drain("drivers", &drivers, DRIVERS_STOP).await;
     stop.cancel();
     stop_web(serving).await;
     writer.stop().await
 }
 
+impl Parts {
+    /// Brings the configuration into force and binds every driver.
+    async fn start(
+        &self,
+        loaded: &Loaded,
+        rules: BTreeMap<String, RuleSpec>,
+        drivers_stop: &CancellationToken,
+    ) -> Result<Vec<(supervise::Unit, Running)>> {
+        self.bring_into_force(loaded, rules).await?;
+        let mut running = Vec::new();
+        for (name, value) in &loaded.config.drivers {
+            let key = self
+                .driver_keys
+                .get(name)
+                .copied()
+                .context("every driver was numbered")?;
+            let cx = Context {
+                name: name.clone(),
+                ingest: self.ingest(key),
+                devices: self.published.devices.clone(),
+                catalogue: Arc::clone(&self.catalogue),
+                access: self.access.clone(),
+                tail: self.tail.clone(),
+                clock: self.clock.clone(),
+                city_code: loaded.config.city.code.clone(),
+                stop: drivers_stop.clone(),
+            };
+            let unit = supervise::Unit::new(name, value, cx, self.health.clone())?;
+            let opened = unit.open().await;
+            running
+                .push(opened.map_err(|error| {
+                    loaded.error(&format!("drivers.{name}"), error.to_string())
+                })?);
+        }
+        Ok(running)
+    }
+
+    fn ingest(&self, key: DriverKey) -> Ingest {
+        Ingest::new(key, self.requests.clone(), self.refusals.clone())
+    }
+
+    async fn bring_into_force(
+        &self,
+        loaded: &Loaded,
+        rules: BTreeMap<String, RuleSpec>,
+    ) -> Result<()> {
+        let operator = Operator::new(self.requests.clone());
+        let devices = &self.published.devices;
+        if let Some(path) = &loaded.config.devices {
+            let named = |error: anyhow::Error| loaded.error("devices", format!("{error:#}"));
+            for file in inventory::files(path).map_err(named)? {
+                let rows = inventory::read(&file, &self.catalogue, devices).map_err(named)?;
+                standing::put_devices(&operator, devices.salt(), rows).await?;
+            }
+        }
+        // The configuration itself is no driver; it only moves marks, so any key will do.
+        let marks = self.ingest(DriverKey(0));
+        let in_force = self
+            .published
+            .rules
+            .all()
+            .into_iter()
+            .map(|rule| rule.id)
+            .collect();
+        standing::put_rules(&operator, &marks, &self.reader, (rules, in_force)).await
+    }
+
+    /// Hands everything over to the web; the queue's last sender of ours goes with it.
+    fn into_web(self, config: &Config) -> web::State {
+        web::State {
+            reader: self.reader,
+            operator: Operator::new(self.requests),
+            devices: self.published.devices,
+            access: self.access,
+            catalogue: self.catalogue,
+            book: self.published.book,
+            rules: self.published.rules,
+            tail: self.tail,
+            clock: self.clock,
+            health: self.health,
+            knocks: self.published.knocks,
+            city: City {
+                name: config.city.name.clone(),
+                code: config.city.code.clone(),
+                time_zone: config.city.time_zone.clone(),
+            },
+            driver_names: self.driver_names.into(),
+            rule_settings: rules::Settings {
+                lateness_s: config.intake.lateness_s,
+            },
+            stream_clients_max: config.http.streams_max,
+            stop: self.stop,
+        }
+    }
+}
+
 /// The writer's task. Its end before it was asked to stop is a failure of the journal.
 struct WriterTask {
     handle: JoinHandle<Result<(), StoreError>>,
-    refusals: Refusals,
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "the writer's handle is awaited by name, in `wait` and `stop`"
 )]
-fn spawn_writer(writer: Writer, refusals: Refusals, intake: Intake) -> WriterTask {
+fn spawn_writer(writer: Writer, intake: Intake) -> WriterTask {
     WriterTask {
         handle: tokio::spawn(writer.run(intake)),
-        refusals,
     }
 }
 
@@ -248,7 +269,7 @@ impl WriterTask {
     }
 }
 
-fn open(loaded: &Loaded, standing: Standing) -> Result<Parts> {
+fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
     let config = &loaded.config;
     let clock = Clock::System;
     let (requests, intake) = Intake::open();
@@ -283,22 +304,24 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<Parts> {
         );
     }
     let feed: Arc<dyn Feed> = Arc::new(JournalFeed(opened.reader.clone()));
-    let tail = Tail {
-        feed,
-        mark: opened.mark.clone(),
-    };
-    let health = Health::new(env!("CARGO_PKG_VERSION"), clock.now());
-    let stop = CancellationToken::new();
-    Ok(Parts {
-        opened,
-        intake,
+    let parts = Parts {
+        tail: Tail {
+            feed,
+            mark: opened.mark,
+        },
+        reader: opened.reader,
+        published: opened.published,
+        catalogue: opened.catalogue,
+        driver_keys: opened.drivers,
+        driver_names: opened.driver_names,
         requests,
+        refusals: intake.refusals.clone(),
         access,
-        tail,
+        health: Health::new(env!("CARGO_PKG_VERSION"), clock.now()),
         clock,
-        health,
-        stop,
-    })
+        stop: CancellationToken::new(),
+    };
+    Ok((parts, spawn_writer(opened.writer, intake)))
 }
 
 async fn bind(loaded: &Loaded) -> Result<TcpListener> {
@@ -306,45 +329,6 @@ async fn bind(loaded: &Loaded) -> Result<TcpListener> {
     Ok(TcpListener::bind(listen)
         .await
         .map_err(|error| loaded.error("http.listen", format!("{listen}: {error}")))?)
-}
-
-async fn bring_into_force(
-    loaded: &Loaded,
-    operator: &Operator,
-    (requests, refusals): (&mpsc::Sender<Request>, &Refusals),
-    (reader, published): (&store::Reader, &writer::Published),
-    rules: Option<BTreeMap<String, RuleSpec>>,
-) -> Result<()> {
-    if let Some(path) = &loaded.config.devices {
-        let files = inventory::files(path)
-            .map_err(|error| loaded.error("devices", format!("{error:#}")))?;
-        for file in files {
-            let catalogue = published_catalogue(loaded)?;
-            let rows = inventory::read(&file, &catalogue, &published.devices)
-                .map_err(|error| loaded.error("devices", format!("{error:#}")))?;
-            standing::put_devices(operator, published.devices.salt(), rows).await?;
-        }
-    }
-    // The configuration itself is no driver; it only moves marks, so any key will do.
-    let marks = Ingest::new(DriverKey(0), requests.clone(), refusals.clone());
-    let in_force = published
-        .rules
-        .all()
-        .into_iter()
-        .map(|rule| rule.id)
-        .collect();
-    standing::put_rules(
-        operator,
-        &marks,
-        reader,
-        (rules.unwrap_or_default(), in_force),
-    )
-    .await
-}
-
-/// Reads the tables that device files are checked against.
-fn published_catalogue(loaded: &Loaded) -> Result<Catalogue> {
-    Ok(read_standing(loaded)?.catalogue)
 }
 
 /// Prints the one line that tells that every listener is bound, and where.

@@ -8,13 +8,15 @@ use std::process::Command;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("codecs", &["model"]),
     ("dashboards", &[]),
-    ("driver-http", &["codecs", "model", "sdk"]),
+    ("door", &[]),
+    ("driver-http", &["codecs", "door", "model", "sdk"]),
     ("driver-mqtt", &["codecs", "model", "sdk"]),
     (
         "hub",
         &[
             "codecs",
             "dashboards",
+            "door",
             "driver-http",
             "driver-mqtt",
             "model",

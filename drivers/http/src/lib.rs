@@ -16,6 +16,9 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Requests in work at once; more wait in their sockets.
 const REQUESTS_MAX: usize = 1024;
 
+/// Connections at once; more wait in the listener's backlog.
+const CONNECTIONS_MAX: usize = 4096;
+
 /// A device that takes longer to send a body is cut off.
 const REQUEST_TIMEOUT_S: u64 = 30;
 
@@ -30,6 +33,9 @@ pub struct Config {
     /// Largest request body in bytes.
     #[serde(default = "body_bytes_max")]
     pub body_bytes_max: usize,
+    /// Connections that are served at once.
+    #[serde(default = "connections_max")]
+    pub connections_max: usize,
     /// Requests that are served at once.
     #[serde(default = "requests_max")]
     pub requests_max: usize,
@@ -40,6 +46,10 @@ pub struct Config {
 
 fn body_bytes_max() -> usize {
     BODY_BYTES_MAX
+}
+
+fn connections_max() -> usize {
+    CONNECTIONS_MAX
 }
 
 fn requests_max() -> usize {
@@ -64,8 +74,14 @@ impl Driver for Http {
     type Config = Config;
 
     async fn open(config: Config, cx: Context) -> Result<Self, DriverError> {
-        if config.body_bytes_max == 0 || config.requests_max == 0 || config.request_timeout_s == 0 {
-            let text = "body_bytes_max, requests_max and request_timeout_s must be above 0";
+        let limits = [
+            config.body_bytes_max,
+            config.connections_max,
+            config.requests_max,
+        ];
+        if limits.contains(&0) || config.request_timeout_s == 0 {
+            let text = "body_bytes_max, connections_max, requests_max and request_timeout_s must \
+                        be above 0";
             return Err(DriverError::Config(text.to_owned()));
         }
         let failed = |source| DriverError::Io {

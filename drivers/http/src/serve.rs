@@ -70,7 +70,8 @@ async fn telemetry(
         take(&shared, peer, &device, request).await
     };
     match tokio::time::timeout(shared.timeout, served).await {
-        Ok(Ok(response) | Err(response)) => response,
+        Ok(Ok(response)) => response,
+        Ok(Err(refused)) => *refused,
         Err(_) => problem(
             StatusCode::REQUEST_TIMEOUT,
             "timeout",
@@ -84,7 +85,7 @@ async fn take(
     peer: SocketAddr,
     device: &str,
     request: Request,
-) -> Result<Response, Response> {
+) -> Result<Response, Box<Response>> {
     let (head, body) = request.into_parts();
     let target = admit(shared, peer, device, &head.headers)?;
     let payload = read_body(shared, peer, device, body).await?;
@@ -106,7 +107,7 @@ async fn take(
     submission.parts.push(part(decoded));
     match shared.cx.ingest.commit(submission).await {
         Ok(committed) => Ok(answer(&committed, rejected)),
-        Err(error) => Err(busy(error)),
+        Err(error) => Err(Box::new(busy(error))),
     }
 }
 
@@ -125,7 +126,7 @@ fn admit(
     peer: SocketAddr,
     device: &str,
     headers: &HeaderMap,
-) -> Result<Arc<DeviceEntry>, Response> {
+) -> Result<Arc<DeviceEntry>, Box<Response>> {
     let refuse = |status, reason: &'static str, detail: &str| {
         shared.cx.ingest.refuse(Refusal {
             reason: Cow::Borrowed(reason),
@@ -133,7 +134,7 @@ fn admit(
             peer: peer.to_string(),
             message: true,
         });
-        problem(status, reason, detail)
+        Box::new(problem(status, reason, detail))
     };
     let secret = headers
         .get(header::AUTHORIZATION)
@@ -174,7 +175,7 @@ async fn read_body(
     peer: SocketAddr,
     device: &str,
     body: Body,
-) -> Result<body::Bytes, Response> {
+) -> Result<body::Bytes, Box<Response>> {
     body::to_bytes(body, shared.body_bytes_max)
         .await
         .map_err(|_| {
@@ -185,7 +186,11 @@ async fn read_body(
                 message: true,
             });
             let detail = format!("a body may have {} bytes at most", shared.body_bytes_max);
-            problem(StatusCode::PAYLOAD_TOO_LARGE, "packet_too_large", &detail)
+            Box::new(problem(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "packet_too_large",
+                &detail,
+            ))
         })
 }
 

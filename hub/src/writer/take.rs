@@ -33,7 +33,8 @@ impl Writer {
                 group.reject(reason, count);
             }
             for observation in &part.observations {
-                self.observe(group, now, part.device, observation, &mut receipt)?;
+                let key = part.device;
+                self.observe(group, (now, key), observation, &mut receipt)?;
             }
         }
         for frame in &pending.submission.quarantined {
@@ -51,8 +52,7 @@ impl Writer {
     fn observe(
         &mut self,
         group: &mut Group,
-        now: Timestamp,
-        device: DeviceKey,
+        (now, device): (Timestamp, DeviceKey),
         observation: &Observation,
         receipt: &mut Receipt,
     ) -> Result<(), StoreError> {

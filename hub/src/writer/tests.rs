@@ -15,6 +15,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use store::{Reader, SeriesQuery, StoreError};
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 /// 2026-03-01T00:00:00Z
 const EPOCH: i64 = 1_772_323_200_000;
@@ -51,7 +52,7 @@ fn start(folder: &Path, clock: Clock) -> Rig {
     let opened = open(folder, setup).unwrap();
     let pressure = opened.catalogue.find("pressure_kpa").unwrap();
     let refusals = intake.refusals.clone();
-    let writer = tokio::spawn(opened.writer.run(intake));
+    let writer = TaskTracker::new().spawn(opened.writer.run(intake));
     Rig {
         ingest: Ingest::new(opened.drivers["mqtt"], requests.clone(), refusals),
         operator: Operator::new(requests),

@@ -1,6 +1,6 @@
 //! Answers officers and platforms: REST, server-sent events, and the console's files.
 //!
-//! The hub fills a [`State`] and serves [`router`] with [`serve`]. Everything is read from what is
+//! The hub fills a [`State`] and serves [`router`] through the `door`. Everything is read from what is
 //! committed; everything that changes something travels the writer's queue as a command.
 
 mod actions;
@@ -23,7 +23,6 @@ mod roster;
 mod routes;
 mod rule_list;
 mod rulebook;
-mod serve;
 mod state;
 mod status;
 mod stream;
@@ -37,7 +36,6 @@ pub use knocks::{Knock, Knocks};
 pub use roster::{ROSTER_ROWS_MAX, Roster, RosterRow, RowNote};
 pub use routes::router;
 pub use rule_list::{RuleEntry, RuleList};
-pub use serve::{CONNECTIONS_MAX, serve};
 pub use state::{City, STREAM_CLIENTS_MAX, State};
 
 /// The description of the API, as `GET /api/v1/openapi.json` gives it.

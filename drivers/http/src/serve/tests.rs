@@ -24,6 +24,7 @@ fn config() -> Config {
         kind: "http".to_owned(),
         listen: ([127, 0, 0, 1], 0).into(),
         body_bytes_max: 1000,
+        connections_max: 4,
         requests_max: 4,
         request_timeout_s: 30,
     }

@@ -57,7 +57,7 @@ async fn start() -> (TcpStream, CancellationToken, TaskTracker) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let tasks = TaskTracker::new();
-    tasks.spawn(serve(listener, router, stop.clone()));
+    tasks.spawn(serve(listener, router, 4, stop.clone()));
     tasks.close();
     (TcpStream::connect(address).await.unwrap(), stop, tasks)
 }

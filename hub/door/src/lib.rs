@@ -1,6 +1,10 @@
-//! Serves the router on a listener, with limits against peers that connect and then do nothing.
+//! Lets HTTP peers in, with limits against those that connect and then do nothing.
+//!
+//! `axum::serve` has none: it waits for ever for the head of a request and for a peer that does not
+//! read. Each request carries its peer's address as `axum::extract::ConnectInfo`.
 
-use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
@@ -18,9 +22,6 @@ use tokio_util::task::TaskTracker;
 #[cfg(test)]
 mod tests;
 
-/// Connections of people and platforms at once; more wait in the listener's backlog.
-pub const CONNECTIONS_MAX: usize = 1_024;
-
 /// How long a peer may take to send the head of a request; idle connections end by it too.
 const HEAD_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -32,9 +33,16 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Accepts until `stop`, then lets open requests finish; returns when all connections are closed.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+///
+/// Up to `connections_max` peers are served at once; more wait in the listener's backlog.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    connections_max: usize,
+    stop: CancellationToken,
+) {
     let connections = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(connections_max));
     loop {
         let place = tokio::select! {
             biased;
@@ -47,8 +55,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let (router, stop) = (router.clone(), stop.clone());
+            Ok((stream, peer)) => {
+                let router = router.clone().layer(Extension(ConnectInfo(peer)));
+                let stop = stop.clone();
                 connections.spawn(async move {
                     talk(stream, router, stop).await;
                     drop(place);
