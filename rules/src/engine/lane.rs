@@ -263,6 +263,8 @@ impl Lane {
         if let Step::Raised(figures) = step {
             let alarm = scope.next_alarm();
             scope.say(self.device, alarm, at_ms, What::Raised(figures));
+            // Hardly ever is there more than one, so that room for four would be a waste.
+            self.episodes.reserve_exact(1);
             self.episodes.push(Episode {
                 alarm,
                 raised_ms: at_ms,
