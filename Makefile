@@ -55,6 +55,8 @@ bench: ## prints the figures beside those of a bare broker in the same run
 	@$(RELEASE)
 	cargo build --release --locked -p tests --bin bench
 	CITYHUB_BIN=$(TARGET)/cityhub $(TARGET)/bench figures
+	cargo bench --locked -p store --bench store
+	cargo bench --locked -p rules --bench engine
 
 crash: ## kills the hub CYCLES times under load
 	@$(RELEASE)
