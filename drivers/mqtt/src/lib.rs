@@ -4,6 +4,16 @@
 //! PUBACK only with the proof of a commit. rumqttd runs behind it, in process, as the bus for what
 //! is live and may be lost: readings for subscribers, commands for devices. Events do not ride the
 //! bus: a platform that subscribes to `events/…` tails the journal with a cursor of its own.
+//!
+//! What a client can rely on:
+//! - PUBACK and PUBREC of telemetry mean: on disk. QoS 0 telemetry is stored too, without an answer.
+//! - The open half of QoS 2 ends with its connection. A message that is sent again on the next one
+//!   is known by its own time, so a device that uses QoS 2 gives `ts`.
+//! - Commands (`devices/{device}/commands`) are live: PUBACK means that the bus has them, reason
+//!   0x10 that no device listens, and delivery is at most once.
+//! - Events are delivered at least once to a session that is kept: an unacknowledged one comes again
+//!   after an outage of either side. After a restart of the hub no session is present, so the client
+//!   subscribes again, and goes on from its cursor all the same.
 
 mod bus;
 mod connect;

@@ -262,6 +262,24 @@ async fn a_will_is_stored_when_the_client_is_lost_and_not_when_it_says_goodbye()
 }
 
 #[tokio::test]
+async fn a_stop_of_the_hub_stores_no_will() {
+    let mut bench = Bench::new();
+    let mut client = bench.dial(5);
+    let hello = Hello {
+        will: Some(("devices/a/telemetry".to_owned(), GOOD.to_vec())),
+        ..Hello::device(5, "a")
+    };
+    client.send(&hello.bytes()).await;
+    client.connack().await;
+    bench.kit.cx.stop.cancel();
+    client.expect_goodbye(0x8b).await;
+    drop(client);
+    bench.tasks.close();
+    bench.tasks.wait().await;
+    assert!(bench.kit.requests.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn a_new_secret_ends_the_session_that_the_old_one_opened() {
     let bench = Bench::new();
     let mut client = bench.device(5, "a").await;

@@ -227,3 +227,14 @@ async fn a_payload_that_is_good_in_part_is_a_success() {
     assert_eq!(submission.parts[0].rejected[0].reason, "unknown_metric");
     client.expect(&[0x40, 2, 0, 3]).await;
 }
+
+#[tokio::test]
+async fn a_repeated_qos_2_message_is_quarantined_once() {
+    let mut bench = Bench::new();
+    let mut client = bench.device(4, "a").await;
+    for times in [1, 0] {
+        client.publish(2, 7, TOPIC, b"noise").await;
+        assert_eq!(bench.store().await.quarantined.len(), times);
+        client.expect(&[0x50, 2, 0, 7]).await;
+    }
+}

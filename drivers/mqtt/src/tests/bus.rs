@@ -8,13 +8,12 @@ use sdk::{LiveBatch, Mark};
 use std::sync::PoisonError;
 
 impl Bench {
-    /// Commits readings of one device: metric name, value, and second of observation.
-    fn commit(&self, commit: u64, device: &str, readings: &[(&str, f64, i64)]) {
+    /// Commits readings: device, metric, value, and second of observation.
+    fn commit(&self, commit: u64, readings: &[(&str, &str, f64, i64)]) {
         let cx = &self.kit.cx;
-        let device = cx.devices.find(device).unwrap().key;
-        let readings = readings.iter().map(|(metric, value, at)| Reading {
+        let readings = readings.iter().map(|(device, metric, value, at)| Reading {
             series: Series {
-                device,
+                device: cx.devices.find(device).unwrap().key,
                 metric: cx.catalogue.find(metric).unwrap(),
             },
             value: Value::number(*value).unwrap(),
@@ -43,7 +42,7 @@ fn json(text: &str) -> serde_json::Value {
 async fn who_may_read_sees_committed_readings_live() {
     for version in [4, 5] {
         let bench = Bench::new().with_bus();
-        bench.commit(1, "a", &[("pressure_kpa", 1.0, 1)]);
+        bench.commit(1, &[("a", "pressure_kpa", 1.0, 1)]);
         let mut all = bench.person(version, "viewer").await;
         all.subscribe(1, &[("devices/+/telemetry", 1)]).await;
         let suback = all.packet().await;
@@ -54,16 +53,31 @@ async fn who_may_read_sees_committed_readings_live() {
         one.packet().await;
         let wanted = bench.gate.bus.fanout.telemetry_wanted();
         assert_eq!(wanted.borrow().subscriptions, 2);
-        bench.commit(2, "a", &[("pressure_kpa", 2.0, 2)]);
+        bench.commit(2, &[("a", "pressure_kpa", 2.0, 2)]);
         let (id, topic, payload) = all.message().await;
         assert_eq!((id, topic.as_str()), (0, "devices/a/telemetry"));
         let expected = r#"{"ts":2000,"values":{"pressure_kpa":2.0}}"#;
         assert_eq!(json(&payload), json(expected));
-        bench.commit(3, "b", &[("smoke_alarm", 1.0, 3), ("fault", 0.0, 3)]);
+        let both = [
+            ("b", "smoke_alarm", 1.0, 3),
+            ("a", "pressure_kpa", 3.0, 3),
+            ("b", "fault", 0.0, 3),
+            ("b", "fault", 1.0, 4),
+        ];
+        bench.commit(3, &both);
         let (_, topic, payload) = one.message().await;
         assert_eq!(topic, "devices/b/telemetry");
         let expected = r#"{"ts":3000,"values":{"smoke_alarm":1.0,"fault":0.0}}"#;
         assert_eq!(json(&payload), json(expected));
+        // One message for each device and instant.
+        for (topic, ts) in [
+            ("devices/a/telemetry", 3_000),
+            ("devices/b/telemetry", 3_000),
+            ("devices/b/telemetry", 4_000),
+        ] {
+            let (_, got, payload) = all.message().await;
+            assert_eq!((got.as_str(), &json(&payload)["ts"]), (topic, &ts.into()));
+        }
         bench.kit.cx.stop.cancel();
     }
 }

@@ -136,20 +136,32 @@ async fn the_receive_maximum_of_a_client_is_kept() {
 
 #[tokio::test]
 async fn the_cursor_moves_only_over_what_is_acknowledged_without_a_hole() {
-    let mut bench = Bench::new();
-    let (mut client, _) = bench.platform(&Hello::person(5, "platform").kept()).await;
-    // The place is kept from the first moment, before anything was acknowledged.
-    bench.expect_cursor(0).await;
-    bench.happen(1, 3);
-    let first = client.event(1).await;
-    let second = client.event(2).await;
-    let third = client.event(3).await;
-    client.acknowledge(third).await;
-    client.acknowledge(second).await;
-    client.expect_silence().await;
-    assert!(bench.kit.requests.is_empty());
-    client.acknowledge(first).await;
-    bench.expect_cursor(3).await;
+    for (acknowledged, cursor) in [
+        (&[2, 1][..], None),
+        (&[2, 0], Some(1)),
+        (&[2, 1, 0], Some(3)),
+    ] {
+        let mut bench = Bench::new();
+        let (mut client, _) = bench.platform(&Hello::person(5, "platform").kept()).await;
+        // The place is kept from the first moment, before anything was acknowledged.
+        bench.expect_cursor(0).await;
+        bench.happen(1, 3);
+        let mut ids = Vec::new();
+        for seq in 1..=3 {
+            ids.push(client.event(seq).await);
+        }
+        for index in acknowledged {
+            client.acknowledge(ids[*index]).await;
+        }
+        drop(client);
+        // The end of a session is the last chance to move too far.
+        bench.tasks.close();
+        bench.tasks.wait().await;
+        match cursor {
+            Some(seq) => bench.expect_cursor(seq).await,
+            None => assert!(bench.kit.requests.is_empty()),
+        }
+    }
 }
 
 #[tokio::test]
@@ -292,4 +304,36 @@ async fn a_device_and_a_wrong_filter_get_no_subscription() {
         .await;
     client.expect(&[0x90, 4, 0, 1, 0x80, 0]).await;
     assert_eq!(bench.refused().len(), 2);
+}
+
+#[tokio::test]
+async fn a_clean_start_ends_the_kept_session_at_once() {
+    for version in [4, 5] {
+        let bench = Bench::new();
+        let kept = Hello::person(version, "platform").kept();
+        let (first, _) = bench.platform(&kept).await;
+        drop(first);
+        let clean = Hello::person(version, "platform");
+        let (_second, present) = bench.platform(&clean).await;
+        assert!(!present);
+        // It takes over from one that is still there, and finds nothing of the first.
+        let (_third, present) = bench.platform(&kept).await;
+        assert!(!present);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_taken_over_does_not_end_the_one_that_took_over() {
+    let bench = Bench::new();
+    let (mut first, _) = bench.platform(&Hello::person(5, "platform")).await;
+    let kept = Hello::person(5, "platform").kept();
+    let (second, _) = bench.platform(&kept).await;
+    first.expect_goodbye(0x8e).await;
+    drop(first);
+    while bench.tasks.len() > 1 {
+        tokio::task::yield_now().await;
+    }
+    drop(second);
+    let (_third, present) = bench.platform(&kept).await;
+    assert!(present);
 }

@@ -125,6 +125,15 @@ async fn one_connection_too_many_is_closed_and_counted() {
         for client in &mut open {
             client.expect_silence().await;
         }
+        // Who leaves makes room.
+        open.clear();
+        loop {
+            let mut client = running.dial(4).await;
+            drop(client.io.write_all(&Hello::device(4, "a").bytes()).await);
+            if client.read_packet().await.is_some() {
+                break;
+            }
+        }
     }
 }
 
