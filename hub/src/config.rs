@@ -4,7 +4,7 @@ mod locate;
 
 pub use locate::line_of;
 
-use config::{Environment, File, FileFormat, Value};
+use config::{Environment, File, FileFormat, Value, ValueKind};
 use schemars::JsonSchema;
 use sdk::Role;
 use serde::Deserialize;
@@ -323,6 +323,9 @@ impl Loaded {
                 *path = folder.join(&*path);
             }
         }
+        for driver in config.drivers.values_mut() {
+            anchor_driver(driver, folder);
+        }
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -383,6 +386,24 @@ impl Loaded {
             })?;
         }
         Ok(())
+    }
+}
+
+/// A driver's certificates and keys are files too: `tls_cert`, `tls_key`, `client_ca`.
+fn anchor_driver(driver: &mut Value, folder: &Path) {
+    let ValueKind::Table(table) = &mut driver.kind else {
+        return;
+    };
+    for (key, value) in table.iter_mut() {
+        let is_file = ["_cert", "_key", "_ca"]
+            .iter()
+            .any(|end| key.ends_with(end));
+        if let ValueKind::String(path) = &mut value.kind
+            && is_file
+            && Path::new(path).is_relative()
+        {
+            *path = folder.join(&*path).to_string_lossy().into_owned();
+        }
     }
 }
 

@@ -99,3 +99,20 @@ fn paths_are_relative_to_the_file_and_the_flag_wins() {
     let flagged = load(Some(&file), Some(Path::new("elsewhere"))).unwrap();
     assert_eq!(flagged.config.data_dir, Path::new("elsewhere"));
 }
+
+#[test]
+fn a_drivers_files_are_relative_to_the_file_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hub.toml");
+    let text = "[drivers.m]\nkind = \"mqtt\"\ntls_listen = \"127.0.0.1:0\"\ntls_cert = \"a.crt\"\n\
+        tls_key = \"/etc/a.key\"\n";
+    std::fs::write(&file, text).unwrap();
+    let loaded = load(Some(&file), None).unwrap();
+    let driver = loaded.config.drivers["m"].clone().into_table().unwrap();
+    let path = |key: &str| driver[key].clone().into_string().unwrap();
+    assert_eq!(
+        path("tls_cert"),
+        folder.path().join("a.crt").to_str().unwrap()
+    );
+    assert_eq!(path("tls_key"), "/etc/a.key");
+}

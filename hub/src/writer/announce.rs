@@ -3,6 +3,7 @@
 use super::{Staged, Writer};
 use model::AlarmRow;
 use rules::{AlarmEvent, Change, Facts, What, alarm_id};
+use std::collections::{HashMap, HashSet};
 use store::{Group, NewEvent, StoreError};
 
 impl Writer {
@@ -15,7 +16,11 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let changes = std::mem::take(&mut self.changes);
         let mut failed = Ok(());
-        for change in changes.iter().skip(from) {
+        let overtaken = overtaken(changes.iter().skip(from));
+        for (index, change) in changes.iter().skip(from).enumerate() {
+            if overtaken.contains(&index) {
+                continue;
+            }
             failed = self.announce_one(group, staged, change);
             if failed.is_err() {
                 break;
@@ -102,6 +107,22 @@ impl Writer {
             data,
         });
     }
+}
+
+/// Finds the amendments that a later one of the same alarm in the same commit replaces: a gateway
+/// that delivers a hundred delayed readings at once amends an alarm once, not a hundred times.
+fn overtaken<'a>(changes: impl Iterator<Item = &'a Change>) -> HashSet<usize> {
+    let mut last: HashMap<u64, usize> = HashMap::new();
+    let mut overtaken = HashSet::new();
+    for (index, change) in changes.enumerate() {
+        match change.what {
+            What::Amended(_) => {
+                overtaken.extend(last.insert(change.alarm, index));
+            }
+            _ => drop(last.remove(&change.alarm)),
+        }
+    }
+    overtaken
 }
 
 pub(super) fn row_json(row: &AlarmRow) -> serde_json::Value {

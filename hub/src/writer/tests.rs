@@ -317,3 +317,60 @@ async fn refusals_are_counted_audited_within_a_budget_and_shown_as_unclaimed() {
     assert_eq!(rig.published.knocks.list().len(), 200);
     rig.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn delayed_readings_of_one_commit_amend_an_alarm_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = start(folder.path(), Clock::starting_at(at(0)));
+    rig.register().await;
+    for (ms, value) in [(-60_000, 450.0), (-40_000, 450.0), (-20_000, 300.0)] {
+        rig.send(value, Some(at(ms))).await;
+    }
+    // Five readings from the middle of the alarm, in one message.
+    let device = rig.published.devices.find("gas-1").unwrap().key;
+    let middle = |ms| Observation {
+        metric: rig.pressure,
+        value: Value::Number(460.0),
+        quality: Quality::GOOD,
+        observed_at: Some(at(ms)),
+    };
+    let observations = (0..5).map(|n| middle(-39_000 + n * 1_000)).collect();
+    let part = Part {
+        device,
+        received: 5,
+        observations,
+        rejected: vec![],
+    };
+    let submission = Submission {
+        parts: vec![part],
+        quarantined: vec![],
+    };
+    assert_eq!(
+        rig.ingest
+            .commit(submission)
+            .await
+            .unwrap()
+            .receipt()
+            .stored,
+        5
+    );
+    let events = rig
+        .reader
+        .events(0, 100, &store::EventFilter::default())
+        .unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "cityhub.alarm.raised",
+            "cityhub.alarm.cleared",
+            "cityhub.alarm.amended"
+        ]
+    );
+    let last: serde_json::Value = serde_json::from_str(&events[2].json).unwrap();
+    assert_eq!(
+        (&last["data"]["count"], &last["data"]["peak"]),
+        (&json!(7), &json!(460.0))
+    );
+    rig.stop().await;
+}
