@@ -168,3 +168,54 @@ impl Drop for Seat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Filters, Sessions};
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::time::Instant;
+    use tokio_util::sync::CancellationToken;
+
+    fn key() -> super::SessionKey {
+        ("actor:p".to_owned(), "client".to_owned())
+    }
+
+    #[test]
+    fn a_session_that_was_taken_over_does_not_end_the_one_that_took_over() {
+        let sessions = Arc::new(Sessions::default());
+        let stop = CancellationToken::new();
+        let now = Instant::now();
+        let first = sessions.open(key(), &stop);
+        let second = sessions.open(key(), &stop);
+        second.remember(&Filters::new(), &Arc::default(), now);
+        first.expire_after(0, now);
+        drop(first);
+        assert!(second.remembered(now).is_some());
+        // Only the second has the seat, so only it is told that a third takes over.
+        let third = sessions.open(key(), &stop);
+        assert!(second.was_taken_over() && second.end.is_cancelled());
+        assert!(!third.was_taken_over() && !third.end.is_cancelled());
+    }
+
+    #[test]
+    fn a_session_is_remembered_until_it_expires() {
+        let sessions = Arc::new(Sessions::default());
+        let stop = CancellationToken::new();
+        let start = Instant::now();
+        for (expiry_s, after_s, remembered) in [
+            (10, 9, true),
+            (10, 10, false),
+            (0, 0, false),
+            (u32::MAX, 1_000_000_000, true),
+        ] {
+            let seat = sessions.open(key(), &stop);
+            seat.remember(&Filters::new(), &Arc::default(), start);
+            seat.expire_after(expiry_s, start);
+            drop(seat);
+            let later = start + Duration::from_secs(after_s);
+            let found = sessions.open(key(), &stop).remembered(later).is_some();
+            assert_eq!(found, remembered, "{expiry_s} s, {after_s} s later");
+        }
+    }
+}

@@ -321,19 +321,3 @@ async fn a_clean_start_ends_the_kept_session_at_once() {
         assert!(!present);
     }
 }
-
-#[tokio::test]
-async fn a_session_that_was_taken_over_does_not_end_the_one_that_took_over() {
-    let bench = Bench::new();
-    let (mut first, _) = bench.platform(&Hello::person(5, "platform")).await;
-    let kept = Hello::person(5, "platform").kept();
-    let (second, _) = bench.platform(&kept).await;
-    first.expect_goodbye(0x8e).await;
-    drop(first);
-    while bench.tasks.len() > 1 {
-        tokio::task::yield_now().await;
-    }
-    drop(second);
-    let (_third, present) = bench.platform(&kept).await;
-    assert!(present);
-}
