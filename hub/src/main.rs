@@ -275,7 +275,15 @@ fn read_rules(path: &Path, archive: &Archive) -> Result<BTreeMap<String, rules::
 }
 
 fn verify(loaded: &Loaded) -> Result<ExitCode> {
-    let verdict = judge::verify(&open_archive(loaded)?)?;
+    let verdict = match open_archive(loaded).and_then(|archive| judge::verify(&archive)) {
+        Ok(verdict) => verdict,
+        // Damage so deep that nothing can be replayed is a finding like any other.
+        Err(error) if is_damage(&error) => {
+            complain(&format!("{error:#}\n1 problem"));
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(error) => return Err(error),
+    };
     let report = &verdict.report;
     for problem in &verdict.problems {
         complain(problem);
@@ -295,6 +303,12 @@ fn verify(loaded: &Loaded) -> Result<ExitCode> {
     }
     complain(&format!("{} problems", verdict.problems.len()));
     Ok(ExitCode::FAILURE)
+}
+
+fn is_damage(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Damaged(_))))
 }
 
 fn token(data_dir: &Path, command: TokenCommand) -> Result<ExitCode> {

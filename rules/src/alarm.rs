@@ -170,7 +170,6 @@ impl AlarmBook {
         let mut row = self
             .take(change.alarm)
             .unwrap_or_else(|| new_row(change, facts));
-        row.rule_revision = change.rule_revision;
         let kind = update(&mut row, change);
         if kind.is_some() {
             row.version += 1;

@@ -3,19 +3,21 @@
 use crate::Config;
 use axum::body::{self, Body};
 use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use codecs::Decoded;
 use model::Rejected;
 use sdk::{
     Committed, Context, DeviceEntry, Devices, IngestError, Part, RawFrame, Refusal, Submission,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -30,15 +32,20 @@ struct Shared {
     body_bytes_max: usize,
     timeout: Duration,
     slots: Semaphore,
+    /// Of this start of the hub, in the ids of its requests.
+    prefix: String,
+    requests: AtomicU64,
 }
 
 pub(crate) fn router(config: &Config, cx: Context) -> Router {
-    let shared = Shared {
+    let shared = Arc::new(Shared {
+        prefix: format!("{:x}", cx.clock.now().millis()),
+        requests: AtomicU64::new(1),
         cx,
         body_bytes_max: config.body_bytes_max,
         timeout: Duration::from_secs(config.request_timeout_s),
         slots: Semaphore::new(config.requests_max),
-    };
+    });
     Router::new()
         .route("/devices/{device}/telemetry", post(telemetry))
         .fallback(async || {
@@ -55,7 +62,8 @@ pub(crate) fn router(config: &Config, cx: Context) -> Router {
                 "use POST",
             )
         })
-        .with_state(Arc::new(shared))
+        .layer(from_fn_with_state(Arc::clone(&shared), name_request))
+        .with_state(shared)
 }
 
 async fn telemetry(
@@ -233,7 +241,7 @@ fn nothing_taken(rejected: &[Rejected]) -> Response {
         fields.insert("stored".to_owned(), json!(0));
         fields.insert("rejected".to_owned(), json!(rejected));
     }
-    problem_response(status, &body)
+    problem_response(status, body)
 }
 
 fn busy(error: IngestError) -> Response {
@@ -244,7 +252,11 @@ fn busy(error: IngestError) -> Response {
     response
 }
 
-fn problem_body(status: StatusCode, reason: &str, detail: &str) -> serde_json::Value {
+/// RFC 9457 problem details that wait for the request's id.
+#[derive(Clone)]
+struct Problem(Value);
+
+fn problem_body(status: StatusCode, reason: &str, detail: &str) -> Value {
     json!({
         "type": format!("urn:cityhub:problem:{reason}"),
         "title": status.canonical_reason().unwrap_or("problem"),
@@ -253,14 +265,31 @@ fn problem_body(status: StatusCode, reason: &str, detail: &str) -> serde_json::V
     })
 }
 
-/// RFC 9457 problem details.
 fn problem(status: StatusCode, reason: &str, detail: &str) -> Response {
-    problem_response(status, &problem_body(status, reason, detail))
+    problem_response(status, problem_body(status, reason, detail))
 }
 
-fn problem_response(status: StatusCode, body: &serde_json::Value) -> Response {
-    let header = [(header::CONTENT_TYPE, "application/problem+json")];
-    (status, header, body.to_string()).into_response()
+fn problem_response(status: StatusCode, body: Value) -> Response {
+    (status, Extension(Problem(body))).into_response()
+}
+
+/// Numbers the request, so that a device's log and the hub's can be laid side by side.
+async fn name_request(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let number = shared.requests.fetch_add(1, Ordering::Relaxed);
+    let id = format!("{}-{number}", shared.prefix);
+    let response = next.run(request).await;
+    let (mut head, mut body) = response.into_parts();
+    if let Some(Problem(Value::Object(mut fields))) = head.extensions.remove::<Problem>() {
+        fields.insert("request_id".to_owned(), json!(id));
+        let kind = HeaderValue::from_static("application/problem+json");
+        head.headers.insert(header::CONTENT_TYPE, kind);
+        head.headers.remove(header::CONTENT_LENGTH);
+        body = Body::from(Value::Object(fields).to_string());
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        head.headers.insert("x-request-id", value);
+    }
+    Response::from_parts(head, body)
 }
 
 #[cfg(test)]

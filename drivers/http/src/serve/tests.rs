@@ -112,6 +112,7 @@ async fn a_message_of_which_nothing_is_good_is_a_4xx_but_is_counted_on_disk() {
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
         let body = json(answer).await;
         assert_eq!(body["rejected"][0]["reason"], reason);
+        assert!(body["request_id"].as_str().is_some_and(|id| !id.is_empty()));
         assert!(
             body["detail"]
                 .as_str()
