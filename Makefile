@@ -39,7 +39,7 @@ run: console ## builds everything and runs the demo city with simulated sensors;
 	cat <&$$log &
 	$(TARGET)/cityhub simulate --demo --mqtt $$(address drivers.mqtt) --http $$(address drivers.ingest) > /dev/null &
 	sensors=$$!
-	printf '\n  Console  http://%s/\n  Token    %s\n  Ctrl-C stops the hub and its sensors.\n\n' "$$(address http)" "$$token"
+	printf '\n  Console  http://%s/#token=%s\n  Token    %s\n  Ctrl-C stops the hub and its sensors.\n\n' "$$(address http)" "$$token" "$$token"
 	# Whichever ends first ends the demo.
 	wait -n || true
 
