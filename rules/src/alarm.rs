@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// still amend them. An older one is read from the store.
 const LEFT_ROWS_MAX: usize = 4096;
 
+/// The note of an alarm whose rule was on trial when it was raised.
+const SHADOW: &str = "shadow";
+
 /// What a row says beyond the change itself.
 #[derive(Copy, Clone, Debug)]
 pub struct Facts<'a> {
@@ -167,9 +170,12 @@ impl AlarmBook {
 
     /// Takes in a change of the engine; one that only moves figures makes no event.
     pub fn apply(&mut self, change: &Change, facts: &Facts<'_>) -> Option<AlarmEvent> {
-        let mut row = self
-            .take(change.alarm)
-            .unwrap_or_else(|| new_row(change, facts));
+        let known = self.take(change.alarm);
+        // What was announced when it was raised is announced to its end, whatever becomes of the rule.
+        let announced = known
+            .as_ref()
+            .map_or(!change.shadow, |row| row.note.as_deref() != Some(SHADOW));
+        let mut row = known.unwrap_or_else(|| new_row(change, facts));
         let kind = update(&mut row, change);
         if kind.is_some() {
             row.version += 1;
@@ -177,13 +183,13 @@ impl AlarmBook {
         let event = kind.map(|kind| AlarmEvent {
             kind,
             row: row.clone(),
-            announced: !change.shadow,
+            announced,
         });
         self.keep(change.alarm, row);
         event
     }
 
-    /// Takes an officer's action; a comment becomes the row's note.
+    /// Takes an officer's action; a comment becomes the row's note, after the name of who made it.
     ///
     /// Nothing that can be done yet depends on `_now`; shelving will.
     pub fn act(
@@ -211,8 +217,10 @@ impl AlarmBook {
             }
             Verb::Comment => {}
         }
-        if let Some(comment) = action.comment {
-            row.note = Some(comment.to_owned());
+        let on_trial = row.note.as_deref() == Some(SHADOW);
+        // With the name before it a comment can never be one of the notes that have a meaning.
+        if let Some(comment) = action.comment.filter(|_| !on_trial) {
+            row.note = Some(format!("{}: {comment}", action.actor));
         }
         row.version += 1;
         let row = row.clone();
@@ -223,7 +231,7 @@ impl AlarmBook {
         Ok(AlarmEvent {
             kind: action.verb.event(),
             row,
-            announced: true,
+            announced: !on_trial,
         })
     }
 
@@ -376,7 +384,7 @@ fn new_row(change: &Change, facts: &Facts<'_>) -> AlarmRow {
         shelved_until: None,
         suppressed_by: None,
         case: None,
-        note: change.shadow.then(|| "shadow".to_owned()),
+        note: change.shadow.then(|| SHADOW.to_owned()),
         category: facts.category.map(str::to_owned),
         version: 0,
     }

@@ -72,6 +72,14 @@ impl Entry {
         }
     }
 
+    /// Tells whether an edit leaves what is watched as it was. Going on trial or off it does not:
+    /// an alarm that was announced must be seen to end, and one that was not must be raised aloud.
+    fn is_the_same_watch_as(&self, other: &Self) -> bool {
+        self.condition() == other.condition()
+            && self.metric == other.metric
+            && self.rule.spec.shadow == other.rule.spec.shadow
+    }
+
     #[inline]
     fn condition(&self) -> &Condition {
         &self.rule.spec.condition
@@ -121,7 +129,7 @@ impl Engine {
         };
         let keeps_state = place
             .as_ref()
-            .is_some_and(|old| old.condition() == entry.condition() && old.metric == entry.metric);
+            .is_some_and(|old| old.is_the_same_watch_as(&entry));
         *place = Some(entry);
         let edit = Edit {
             keeps_state,

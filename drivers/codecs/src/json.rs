@@ -52,7 +52,8 @@ pub(crate) fn undecodable(reason: &'static str, detail: String) -> Undecodable {
     }
 }
 
-/// Puts quotes around bare `NaN`, `Infinity` and `-Infinity`; `None` if there are none.
+/// Puts quotes around bare `NaN`, `Infinity` and `-Infinity`, and writes `Infinity` for a number
+/// that no float can hold; `None` if there are none.
 fn quote_not_finite(payload: &[u8]) -> Option<Vec<u8>> {
     let mut quoted = Vec::with_capacity(payload.len() + 16);
     let (mut rest, mut in_text, mut found) = (payload, false, false);
@@ -76,6 +77,23 @@ fn quote_not_finite(payload: &[u8]) -> Option<Vec<u8>> {
             quoted.push(b'"');
             rest = rest.get(word.len()..).unwrap_or_default();
             found = true;
+            continue;
+        }
+        if byte == b'-' || byte.is_ascii_digit() {
+            let is_number =
+                |b: &u8| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E');
+            let len = rest.iter().take_while(|b| is_number(b)).count();
+            let (number, after) = rest.split_at(len);
+            let value = std::str::from_utf8(number)
+                .ok()
+                .and_then(|text| text.parse::<f64>().ok());
+            if value.is_some_and(f64::is_infinite) {
+                quoted.extend_from_slice(b"\"Infinity\"");
+                found = true;
+            } else {
+                quoted.extend_from_slice(number);
+            }
+            rest = after;
             continue;
         }
         in_text = byte == b'"';
@@ -187,13 +205,20 @@ impl<'de> Visitor<'de> for Element<'_, '_> {
 fn visit_record<'de, A: MapAccess<'de>>(sink: &mut Sink<'_>, mut map: A) -> Result<(), A::Error> {
     let (first, received) = (sink.out.observations.len(), sink.out.received);
     let mut seen = Seen::default();
-    let mut ts = Ok(None);
+    let mut ts = None;
     while let Some(field) = map.next_key_seed(FieldSeed {
         catalogue: sink.catalogue,
         top: true,
     })? {
         match field {
-            Field::Ts => ts = map.next_value_seed(TimestampSeed)?,
+            Field::Ts => {
+                let read = map.next_value_seed(TimestampSeed)?;
+                if ts.is_some() {
+                    let detail = || "the key stands twice; the first one is kept".to_owned();
+                    sink.out.reject(Some("ts"), "duplicate_key", detail);
+                }
+                ts.get_or_insert(read);
+            }
             Field::Values => map.next_value_seed(ValuesSeed {
                 sink,
                 seen: &mut seen,
@@ -202,7 +227,7 @@ fn visit_record<'de, A: MapAccess<'de>>(sink: &mut Sink<'_>, mut map: A) -> Resu
             Field::Unknown(name) => read_unknown(sink, &name, &mut map)?,
         }
     }
-    match ts {
+    match ts.unwrap_or(Ok(None)) {
         Ok(Some(at)) => {
             for observation in sink.out.observations.iter_mut().skip(first) {
                 observation.observed_at = Some(at);
@@ -242,7 +267,7 @@ fn read_metric<'de, A: MapAccess<'de>>(
     let Some(def) = sink.catalogue.def(key) else {
         return map.next_value::<IgnoredAny>().map(drop);
     };
-    let parsed = map.next_value_seed(ValueSeed { shape: def.shape })?;
+    let parsed = map.next_value_seed(ValueSeed::of(def))?;
     let repeated = seen.insert(key);
     match parsed {
         // First write wins here as everywhere: a repeated key is ambiguous, not an update.
@@ -345,7 +370,16 @@ struct ValuesSeed<'a, 'b> {
 impl<'de> DeserializeSeed<'de> for ValuesSeed<'_, '_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl ValuesSeed<'_, '_> {
+    /// Rejects this record alone: what stands beside it in the message is good all the same.
+    fn wrong<E>(self, what: &str) -> Result<(), E> {
+        let detail = || format!("expected an object of metrics under `values`, found {what}");
+        self.sink.out.reject(None, "wrong_shape", detail);
+        Ok(())
     }
 }
 
@@ -367,5 +401,27 @@ impl<'de> Visitor<'de> for ValuesSeed<'_, '_> {
             }
         }
         Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        self.wrong("an array")
+    }
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        self.wrong("a boolean")
+    }
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        self.wrong("a number")
+    }
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        self.wrong("a number")
+    }
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        self.wrong("a number")
+    }
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        self.wrong("a text")
+    }
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.wrong("null")
     }
 }

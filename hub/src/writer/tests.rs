@@ -374,3 +374,37 @@ async fn delayed_readings_of_one_commit_amend_an_alarm_once() {
     );
     rig.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_announced_alarm_is_seen_to_end_when_its_rule_goes_on_trial_and_is_raised_again_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = start(folder.path(), Clock::starting_at(at(0)));
+    rig.register().await;
+    let put = |shadow: bool| Action::PutRule {
+        id: "over".to_owned(),
+        spec: json!({"title":"超压","kind":"threshold","select":{},"metric":"pressure_kpa",
+            "above":400.0,"severity":"critical","shadow":shadow}),
+    };
+    rig.command(put(false)).await.unwrap();
+    rig.send(450.0, Some(at(0))).await;
+    rig.command(put(true)).await.unwrap();
+    rig.send(451.0, Some(at(1_000))).await;
+    rig.command(put(false)).await.unwrap();
+    rig.send(452.0, Some(at(2_000))).await;
+    let events = rig
+        .reader
+        .events(0, 100, &store::EventFilter::default())
+        .unwrap();
+    let told: Vec<_> = events
+        .iter()
+        .map(|e| (e.kind.as_str(), e.subject.as_str()))
+        .collect();
+    // a2 was on trial: it is nobody's business but the engineer's.
+    let expected = [
+        ("cityhub.alarm.raised", "a1"),
+        ("cityhub.alarm.cleared", "a1"),
+        ("cityhub.alarm.raised", "a3"),
+    ];
+    assert_eq!(told, expected);
+    rig.stop().await;
+}

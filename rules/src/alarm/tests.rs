@@ -245,7 +245,7 @@ fn an_action_on_a_version_that_has_moved_on_is_stale() {
     );
     let event = book.act(at(12), "a1", action(2)).expect("an event");
     assert_eq!((event.kind, event.row.version), ("acked", 3));
-    assert_eq!(event.row.note.as_deref(), Some("seen"));
+    assert_eq!(event.row.note.as_deref(), Some("li.na: seen"));
     for id in ["a2", "1", "a-1", "a", "a+1", "a01", "a99999999999999999999"] {
         assert_eq!(
             act(&mut book, id, Verb::Ack),

@@ -140,11 +140,25 @@ fn what_is_no_message_counts_as_one() {
         (b"{\"a\":", "invalid_json"),
         (b"{\"battery_pct\":91} x", "invalid_json"),
         (b"{\"battery_pct\":01}", "invalid_json"),
-        (b"{\"battery_pct\":1e999}", "invalid_json"),
+        (b"{\"battery_pct\":1e999}", "not_finite"),
         (b"{\xc3\x28\":1}", "invalid_utf8"),
         (b"42", "wrong_shape"),
         (b"\"x\"", "wrong_shape"),
         (b"{\"values\":7}", "wrong_shape"),
+        (b"{\"pressure_kpa\":true}", "wrong_type"),
+        (b"{\"position\":{\"lon\":NaN,\"lat\":3}}", "not_finite"),
+        (
+            b"{\"position\":{\"lon\":1,\"lat\":3,\"locked\":\"yes\"}}",
+            "wrong_type",
+        ),
+        (
+            b"{\"position\":{\"lon\":1,\"lat\":3,\"accuracy_m\":\"x\"}}",
+            "wrong_type",
+        ),
+        (
+            b"{\"position\":{\"lon\":1,\"lon\":2,\"lat\":3}}",
+            "duplicate_key",
+        ),
         (b"{}", "no_values"),
         (b"[]", "no_values"),
         (b"{\"ts\":1}", "no_values"),
@@ -222,4 +236,31 @@ fn a_position_is_read_with_accuracy_and_lock() {
     check(r#"{"position":7}"#, 1, &["position!wrong_type"]);
     let off_globe = run(br#"{"position":{"lon":500,"lat":24.5}}"#);
     assert!(off_globe.observations[0].quality.is_bad());
+}
+
+#[test]
+fn a_record_of_the_wrong_shape_or_range_takes_nothing_of_the_others_with_it() {
+    for wrong in ["[]", "[1,[2]]", "7", "-7", "1.5", "\"x\"", "null", "true"] {
+        let payload =
+            format!(r#"[{{"ts":5,"values":{{"battery_pct":91}}}},{{"ts":6,"values":{wrong}}}]"#);
+        check(&payload, 2, &["battery_pct=91@5", "-!wrong_shape"]);
+    }
+    check(
+        r#"{"ts":5,"pressure_kpa":-1e999,"battery_pct":91,"humidity_pct":5e1}"#,
+        3,
+        &[
+            "battery_pct=91@5",
+            "humidity_pct=50@5",
+            "pressure_kpa!not_finite",
+        ],
+    );
+}
+
+#[test]
+fn the_first_of_two_times_is_kept_and_the_second_counted() {
+    check(
+        r#"{"ts":5,"ts":6,"battery_pct":91}"#,
+        2,
+        &["battery_pct=91@5", "ts!duplicate_key"],
+    );
 }

@@ -1,6 +1,6 @@
 //! One field of a telemetry object: its time, or one metric's value.
 
-use model::{MetricShape, Position, Timestamp, Value};
+use model::{MetricDef, MetricShape, Position, Timestamp, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
@@ -74,12 +74,22 @@ fn wrong_type<T>(found: &str, shape: MetricShape) -> Result<T, Wrong> {
     })
 }
 
-/// One metric's value, judged by the shape that the catalogue gives it.
+/// One metric's value, judged by what the catalogue says of it.
 pub(super) struct ValueSeed {
-    pub(super) shape: MetricShape,
+    shape: MetricShape,
+    /// A metric that is 0 or 1, which devices also write as `false` or `true`.
+    is_flag: bool,
 }
 
 impl ValueSeed {
+    pub(super) fn of(def: &MetricDef) -> Self {
+        let is_flag = def.min == Some(0.0) && def.max == Some(1.0);
+        Self {
+            shape: def.shape,
+            is_flag,
+        }
+    }
+
     fn number(&self, number: f64, found: &str) -> Result<Value, Wrong> {
         match self.shape {
             MetricShape::Number => Value::number(number).ok_or_else(|| Wrong {
@@ -121,6 +131,9 @@ impl<'de> Visitor<'de> for ValueSeed {
         Ok(self.number(number as f64, "a number"))
     }
     fn visit_bool<E: Error>(self, flag: bool) -> Result<Self::Value, E> {
+        if !self.is_flag {
+            return Ok(wrong_type("a boolean", self.shape));
+        }
         Ok(self.number(f64::from(u8::from(flag)), "a boolean"))
     }
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -149,36 +162,61 @@ impl<'de> Visitor<'de> for ValueSeed {
 }
 
 fn read_position<'de, A: MapAccess<'de>>(mut map: A) -> Result<Result<Value, Wrong>, A::Error> {
-    let (mut lon, mut lat, mut accuracy_m, mut locked) = (None, None, None, None);
+    let mut fields = serde_json::Map::new();
     let mut problem = None;
     while let Some(name) = map.next_key::<String>()? {
         let value = map.next_value::<serde_json::Value>()?;
-        let number = value.as_f64();
-        match name.as_str() {
-            "lon" => lon = number,
-            "lat" => lat = number,
-            "accuracy_m" => accuracy_m = number,
-            "locked" => locked = value.as_bool(),
-            other => problem = Some(format!("`{other}` is no field of a position")),
+        if !matches!(name.as_str(), "lon" | "lat" | "accuracy_m" | "locked") {
+            problem.get_or_insert(("wrong_type", format!("`{name}` is no field of a position")));
+        } else if fields.contains_key(&name) {
+            problem.get_or_insert(("duplicate_key", format!("`{name}` stands twice")));
+        } else if !value.is_null() {
+            fields.insert(name, value);
         }
     }
-    let wrong = |detail: String| {
-        Ok(Err(Wrong {
-            reason: "wrong_type",
-            detail,
-        }))
+    let position = match problem {
+        Some(problem) => Err(problem),
+        None => position_of(&fields),
     };
-    match (lon, lat, problem) {
-        (_, _, Some(problem)) => wrong(problem),
-        (Some(lon), Some(lat), None) => {
-            let position = Position {
-                lon,
-                lat,
-                accuracy_m,
-                locked,
-            };
-            Ok(Ok(Value::Position(position)))
+    Ok(position
+        .map(Value::Position)
+        .map_err(|(reason, detail)| Wrong { reason, detail }))
+}
+
+type Problem = (&'static str, String);
+
+fn position_of(fields: &serde_json::Map<String, serde_json::Value>) -> Result<Position, Problem> {
+    let number = |name: &str| match fields.get(name) {
+        None => Ok(None),
+        Some(serde_json::Value::String(text))
+            if matches!(text.as_str(), "NaN" | "Infinity" | "-Infinity") =>
+        {
+            Err(("not_finite", format!("`{name}` is {text}")))
         }
-        (_, _, None) => wrong("a position needs the numbers `lon` and `lat`".to_owned()),
-    }
+        Some(value) => {
+            let wrong = || ("wrong_type", format!("`{name}` is no number"));
+            value.as_f64().map(Some).ok_or_else(wrong)
+        }
+    };
+    let locked = match fields.get("locked") {
+        None => None,
+        Some(serde_json::Value::Bool(locked)) => Some(*locked),
+        Some(_) => {
+            return Err((
+                "wrong_type",
+                "`locked` is neither true nor false".to_owned(),
+            ));
+        }
+    };
+    let (lon, lat, accuracy_m) = (number("lon")?, number("lat")?, number("accuracy_m")?);
+    let (Some(lon), Some(lat)) = (lon, lat) else {
+        let detail = "a position needs the numbers `lon` and `lat`".to_owned();
+        return Err(("wrong_type", detail));
+    };
+    Ok(Position {
+        lon,
+        lat,
+        accuracy_m,
+        locked,
+    })
 }
