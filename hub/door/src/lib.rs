@@ -29,10 +29,15 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(20);
 /// with its last id.
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long an unfinished request may hold on after the stop. Whatever a handler holds is dropped
+/// with its connection, and the hub can end only when all of it is.
+const STOP_DEADLINE: Duration = Duration::from_secs(3);
+
 /// How long a listener rests when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Accepts until `stop`, then lets open requests finish; returns when all connections are closed.
+/// Accepts until `stop`, then lets open requests finish; returns when all connections are closed,
+/// which is 3 s after the stop at the latest.
 ///
 /// Up to `connections_max` peers are served at once; more wait in the listener's backlog.
 pub async fn serve(
@@ -88,7 +93,13 @@ async fn talk(stream: TcpStream, router: Router, stop: CancellationToken) {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            match tokio::time::timeout(STOP_DEADLINE, connection).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    tracing::debug!("an unfinished request was dropped at the stop");
+                    return;
+                }
+            }
         }
     };
     if let Err(error) = ended {

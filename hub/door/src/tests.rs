@@ -3,7 +3,7 @@
 use super::{Impatient, serve};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures_util::stream;
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -39,7 +39,8 @@ async fn a_slow_peer_that_takes_a_little_now_and_then_is_kept() {
     written.unwrap();
 }
 
-/// A small service: `/` answers, `/stream` tells one thing and then waits for `stop`.
+/// A small service: `/` answers, `/stream` tells one thing and then waits for `stop`, `/take` takes
+/// a body.
 async fn start() -> (TcpStream, CancellationToken, TaskTracker) {
     let stop = CancellationToken::new();
     let ending = stop.clone();
@@ -53,7 +54,8 @@ async fn start() -> (TcpStream, CancellationToken, TaskTracker) {
     };
     let router = Router::new()
         .route("/", get(async || "hello"))
-        .route("/stream", get(open));
+        .route("/stream", get(open))
+        .route("/take", post(async |_: Bytes| "taken"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let tasks = TaskTracker::new();
@@ -104,4 +106,35 @@ async fn a_stop_ends_streams_and_idle_connections_and_then_returns() {
     let mut rest = Vec::new();
     peer.read_to_end(&mut rest).await.unwrap();
     assert!(rest.starts_with(b"3\r\nbye"));
+}
+
+/// Starts a request that never becomes complete, stops, and tells after how many seconds the
+/// service had ended.
+async fn stop_with_unfinished(request: &[u8]) -> u64 {
+    let (mut peer, stop, tasks) = start().await;
+    peer.write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+        .await
+        .unwrap();
+    read_until(&mut peer, "hello").await;
+    peer.write_all(request).await.unwrap();
+    // The service has the bytes before it is told to stop.
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let before = Instant::now();
+    stop.cancel();
+    tasks.wait().await;
+    before.elapsed().as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_head_does_not_hold_up_a_stop() {
+    let waited = stop_with_unfinished(b"GET / HTTP/1.1\r\nhost:").await;
+    assert!(waited <= 3, "{waited} s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_comes_does_not_hold_up_a_stop() {
+    let head = b"POST /take HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\nhalf";
+    let stopped = tokio::time::timeout(Duration::from_secs(60), stop_with_unfinished(head));
+    let waited = stopped.await.expect("the service ends");
+    assert!(waited <= 3, "{waited} s");
 }
