@@ -142,7 +142,7 @@ impl Writer {
             self.engine.put_device(now, view, &mut self.changes);
         }
         let detail = json!({ "device": entry.device, "secret_changed":
-            known.is_none_or(|known| known.secret != entry.secret) });
+            known.and_then(|known| known.secret) != entry.secret });
         let id = entry.device.id.as_str().to_owned();
         group.audit(
             &actor.name,
