@@ -405,28 +405,31 @@ impl Session {
 
     fn answer(&mut self, acks: &[Ack], proof: Option<&Committed>) {
         for ack in acks {
+            let verdict = ack.verdict.after(proof);
             let id = (ack.qos, ack.packet_id);
             let (out, version) = (&mut self.out, self.version);
-            match (ack.verdict, proof) {
-                (Verdict::Stored, Some(proof)) => {
+            match (verdict, proof) {
+                (Verdict::Stored | Verdict::Repeated, Some(proof)) => {
                     packet::publish_ack(out, version, id, false, proof);
                 }
-                (Verdict::Undecodable, Some(proof)) => {
+                (Verdict::Unusable, Some(proof)) => {
                     packet::publish_ack(out, version, id, true, proof);
                 }
                 (Verdict::Refused(reason), _) => packet::publish_refusal(out, id, reason),
                 (Verdict::Handed(handed), _) => {
                     packet::publish_handed(out, version, id, handed);
                 }
-                (Verdict::Stored | Verdict::Undecodable, None) => {
+                (Verdict::Stored | Verdict::Repeated | Verdict::Unusable, None) => {
                     tracing::error!("a message had no commit; not acknowledged");
                     continue;
                 }
             }
             // A PUBREC with an error ends the exchange; a good one waits for its PUBREL.
-            let ends = match ack.verdict {
-                Verdict::Stored | Verdict::Handed(_) => ack.qos == Qos::AtLeastOnce,
-                Verdict::Undecodable => ack.qos == Qos::AtLeastOnce || version == Version::V5,
+            let ends = match verdict {
+                Verdict::Stored | Verdict::Repeated | Verdict::Handed(_) => {
+                    ack.qos == Qos::AtLeastOnce
+                }
+                Verdict::Unusable => ack.qos == Qos::AtLeastOnce || version == Version::V5,
                 Verdict::Refused(_) => true,
             };
             if ends {

@@ -4,7 +4,7 @@ use crate::packet::{Publish, Qos};
 use crate::topics::{self, Target};
 use codecs::{Decoded, Undecodable, canonical, thingsboard};
 use model::{Catalogue, DeviceKey};
-use sdk::{DeviceEntry, Devices, Part, RawFrame, Submission};
+use sdk::{Committed, DeviceEntry, Devices, Part, RawFrame, Submission};
 
 /// Readings after which a batch takes no further message: the bound of one submission.
 pub(crate) const BATCH_READINGS_MAX: usize = 4096;
@@ -20,17 +20,37 @@ pub(crate) struct Ack {
     pub(crate) verdict: Verdict,
 }
 
-/// What became of a message. The first two need the proof of a commit.
+/// What became of a message. The first three need the proof of a commit.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Good, or good in part.
     Stored,
-    /// Kept in quarantine only.
-    Undecodable,
+    /// A QoS 2 message that came again, of which nothing is stored a second time.
+    Repeated,
+    /// No value of it could be taken: it is counted, and in quarantine if it is no message.
+    Unusable,
     /// Turned away, with a version 5 reason code.
     Refused(u8),
     /// A command that the bus took.
     Handed(crate::bus::Handed),
+}
+
+impl Verdict {
+    /// Judges again by what the writer made of the batch, which may refuse a value for its time.
+    ///
+    /// The receipt is the batch's and does not tell whose values were refused. Only if nothing of
+    /// the batch was stored is it known of each message; when something was, all of them stay a
+    /// success, for a device must never take for lost what is on disk.
+    pub(crate) fn after(self, proof: Option<&Committed>) -> Self {
+        let receipt = proof.map(Committed::receipt);
+        let all_refused = receipt.is_some_and(|receipt| {
+            receipt.stored == 0 && receipt.duplicate == 0 && !receipt.rejected.is_empty()
+        });
+        match self {
+            Self::Stored if all_refused => Self::Unusable,
+            other => other,
+        }
+    }
 }
 
 /// Messages of one connection that are committed together.
@@ -73,7 +93,7 @@ impl Batch {
         self.messages == 0 && self.acks.is_empty()
     }
 
-    /// Takes one message, and tells whether it could be decoded.
+    /// Takes one message, and tells whether a value of it could be decoded.
     ///
     /// `refuse_child` hears of each device that a gateway named in its payload and may not write
     /// for.
@@ -106,7 +126,7 @@ impl Batch {
     /// before it is answered, so it has a commit of its own, which is behind the first.
     pub(crate) fn take_repeated(&mut self) -> Verdict {
         self.messages += 1;
-        Verdict::Stored
+        Verdict::Repeated
     }
 
     fn take_canonical(
@@ -121,7 +141,7 @@ impl Batch {
         let added = part.observations.len() - before;
         self.readings += added;
         match decoded {
-            Ok(()) => Verdict::Stored,
+            Ok(()) => verdict_on(added),
             Err(why) => self.quarantine(device, why, payload),
         }
     }
@@ -146,11 +166,12 @@ impl Batch {
         match decoded {
             Ok(parts) if parts.is_empty() && refused => Err(Forbidden::EveryChild),
             Ok(parts) => {
+                let before = self.readings;
                 for part in parts {
                     self.readings += part.observations.len();
                     self.parts.push(part);
                 }
-                Ok(Verdict::Stored)
+                Ok(verdict_on(self.readings - before))
             }
             Err(why) => {
                 let own = desk.writer.key;
@@ -179,7 +200,7 @@ impl Batch {
             detail: why.detail,
             bytes: payload.to_vec(),
         });
-        Verdict::Undecodable
+        Verdict::Unusable
     }
 
     /// Splits the batch into what is committed, if anything, and what is answered afterwards.
@@ -195,6 +216,16 @@ impl Batch {
             quarantined: self.quarantined,
         };
         ((self.messages > 0).then_some(submission), self.acks)
+    }
+}
+
+/// Judges a message that could be read by the values that were found in it: with none that could be
+/// decoded, it must not look like one that was stored.
+fn verdict_on(values: usize) -> Verdict {
+    if values == 0 {
+        Verdict::Unusable
+    } else {
+        Verdict::Stored
     }
 }
 

@@ -85,7 +85,8 @@ pub(crate) fn connack_unknown_version(out: &mut BytesMut) {
 
 /// PUBACK or PUBREC: what the client published is on disk.
 ///
-/// `invalid` tells that it is there only as a frame that could not be decoded.
+/// `invalid` tells that it is there only as a count or as a frame that could not be decoded, and
+/// that no value of it was stored.
 pub(crate) fn publish_ack(
     out: &mut BytesMut,
     version: Version,

@@ -1,7 +1,8 @@
 //! When and in what order a device is acknowledged.
 
 use super::{Bench, GOOD, Hello, confirm, observed, publish};
-use model::MetricKey;
+use model::{MetricKey, Rejected};
+use sdk::Receipt;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
@@ -236,5 +237,110 @@ async fn a_repeated_qos_2_message_is_quarantined_once() {
         client.publish(2, 7, TOPIC, b"noise").await;
         assert_eq!(bench.store().await.quarantined.len(), times);
         client.expect(&[0x50, 2, 0, 7]).await;
+    }
+}
+
+/// What a message gets of which nothing was stored: version 3.1.1 cannot be told why.
+const NOTHING_STORED: [(u8, u8, &[u8]); 4] = [
+    (4, 1, &[0x40, 2, 0, 3]),
+    (5, 1, &[0x40, 4, 0, 3, 0x99, 0]),
+    (4, 2, &[0x50, 2, 0, 3]),
+    (5, 2, &[0x50, 4, 0, 3, 0x99, 0]),
+];
+
+#[tokio::test]
+async fn a_message_without_one_good_value_is_committed_and_not_called_a_success() {
+    for (payload, reason) in [
+        (r#"{"no_such_metric":1}"#, "unknown_metric"),
+        (r#"{"pressure_kpa":"high"}"#, "wrong_type"),
+        ("{}", "no_values"),
+        ("[]", "no_values"),
+    ] {
+        for (version, qos, answer) in NOTHING_STORED {
+            let mut bench = Bench::new();
+            let mut client = bench.device(version, "a").await;
+            client.publish(qos, 3, TOPIC, payload.as_bytes()).await;
+            let pending = bench.next().await;
+            client.expect_silence().await;
+            let part = pending.submission.parts[0].clone();
+            confirm(pending);
+            client.expect(answer).await;
+            assert_eq!(part.observations.len(), 0, "{payload}");
+            assert_eq!((part.received, part.rejected.len()), (1, 1), "{payload}");
+            assert_eq!(part.rejected[0].reason, reason, "{payload}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_message_is_a_success_if_a_value_of_any_child_is_good() {
+    for (payload, answer) in [
+        (r#"{"c":[{"smoke_alarm":1}]}"#, &[0x40, 2, 0, 3][..]),
+        (
+            r#"{"gw":[{"no_such_metric":1}],"c":[{"smoke_alarm":1}]}"#,
+            &[0x40, 2, 0, 3],
+        ),
+        (
+            r#"{"gw":[{"no_such_metric":1}],"c":[]}"#,
+            &[0x40, 4, 0, 3, 0x99, 0],
+        ),
+        (r#"{"c":5}"#, &[0x40, 4, 0, 3, 0x99, 0]),
+        ("{}", &[0x40, 4, 0, 3, 0x99, 0]),
+    ] {
+        let mut bench = Bench::new();
+        let mut client = bench.device(5, "gw").await;
+        let payload = payload.as_bytes();
+        client.publish(1, 3, "v1/gateway/telemetry", payload).await;
+        confirm(bench.next().await);
+        client.expect(answer).await;
+    }
+}
+
+/// A receipt of a writer that found `count` times impossible.
+fn refused_for_their_times(count: usize, stored: u64, duplicate: u64) -> Receipt {
+    let rejected = Rejected {
+        metric: None,
+        reason: "clock_implausible".into(),
+        detail: None,
+    };
+    Receipt {
+        seq: 1,
+        stored,
+        duplicate,
+        rejected: vec![rejected; count],
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_the_writer_refused_whole_is_not_called_a_success() {
+    for (version, qos, answer) in NOTHING_STORED {
+        let mut bench = Bench::new();
+        let mut client = bench.device(version, "a").await;
+        client.publish(qos, 3, TOPIC, GOOD).await;
+        let pending = bench.next().await;
+        pending.confirm(refused_for_their_times(1, 0, 0));
+        client.expect(answer).await;
+    }
+}
+
+#[tokio::test]
+async fn messages_that_were_committed_together_fail_only_if_nothing_of_them_was_stored() {
+    for (receipt, reason) in [
+        (refused_for_their_times(2, 0, 0), 0x99),
+        (refused_for_their_times(1, 1, 0), 0),
+        (refused_for_their_times(1, 0, 1), 0),
+    ] {
+        let mut bench = Bench::new();
+        let mut client = bench.device(5, "a").await;
+        let mut bytes = publish(5, 1, 1, TOPIC.as_bytes(), GOOD);
+        bytes.extend(publish(5, 1, 2, TOPIC.as_bytes(), GOOD));
+        client.send(&bytes).await;
+        bench.next().await.confirm(receipt);
+        for id in [1, 2] {
+            match reason {
+                0 => client.expect(&[0x40, 2, 0, id]).await,
+                _ => client.expect(&[0x40, 4, 0, id, reason, 0]).await,
+            }
+        }
     }
 }
