@@ -8,6 +8,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+/// The kind of the devices that write for others.
+const GATEWAY: &str = "gateway";
+
 /// Random bytes of this installation, mixed into every device secret's hash.
 #[derive(Copy, Clone, PartialEq, Eq)]
 pub struct SecretSalt(pub [u8; 16]);
@@ -59,7 +62,8 @@ pub struct DeviceEntry {
 #[derive(Debug, Default)]
 struct Register {
     by_id: HashMap<Arc<str>, DeviceKey>,
-    by_secret: HashMap<SecretHash, DeviceKey>,
+    /// Those who have the secret; nearly always one, and more only by somebody's mistake.
+    by_secret: HashMap<SecretHash, Vec<DeviceKey>>,
     by_identity: HashMap<(String, String), DeviceKey>,
     entries: HashMap<DeviceKey, Arc<DeviceEntry>>,
 }
@@ -124,7 +128,9 @@ impl Devices {
     pub fn authenticate_token(&self, secret: &str) -> Option<Arc<DeviceEntry>> {
         let hash = SecretHash::of(self.salt, secret);
         let register = self.read();
-        let key = register.by_secret.get(&hash)?;
+        let [key] = register.by_secret.get(&hash)?.as_slice() else {
+            return None;
+        };
         register
             .entries
             .get(key)
@@ -132,11 +138,14 @@ impl Devices {
             .cloned()
     }
 
-    /// Tells whether `writer` may write for `target`: itself, or a gateway for its children.
+    /// Tells whether `writer` may write for `target`: itself, or a gateway for its children. A
+    /// parent of another kind is only where the child belongs.
     pub fn may_write(writer: &DeviceEntry, target: &DeviceEntry) -> bool {
-        target.device.enabled
-            && (writer.key == target.key
-                || target.device.parent.as_ref() == Some(&writer.device.id))
+        let is_gateway_of = || {
+            writer.device.kind == GATEWAY
+                && target.device.parent.as_ref() == Some(&writer.device.id)
+        };
+        target.device.enabled && (writer.key == target.key || is_gateway_of())
     }
 
     pub fn len(&self) -> usize {
@@ -186,7 +195,7 @@ impl Register {
         let key = entry.key;
         self.by_id.insert(entry.device.id.as_str().into(), key);
         if let Some(hash) = entry.secret {
-            self.by_secret.insert(hash, key);
+            self.by_secret.entry(hash).or_default().push(key);
         }
         for (protocol, name) in &entry.device.identities {
             self.by_identity
@@ -201,9 +210,12 @@ impl Register {
         };
         self.by_id.remove(entry.device.id.as_str());
         if let Some(hash) = entry.secret
-            && self.by_secret.get(&hash) == Some(&key)
+            && let Some(holders) = self.by_secret.get_mut(&hash)
         {
-            self.by_secret.remove(&hash);
+            holders.retain(|holder| *holder != key);
+            if holders.is_empty() {
+                self.by_secret.remove(&hash);
+            }
         }
         for (protocol, name) in &entry.device.identities {
             self.by_identity.remove(&(protocol.clone(), name.clone()));
@@ -256,11 +268,76 @@ mod tests {
     }
 
     #[test]
+    fn a_parent_that_is_no_gateway_writes_for_itself_only() {
+        let meter = entry(1, r#"{"id":"m","kind":"gas_pressure"}"#, "s");
+        let child = entry(2, r#"{"id":"c","kind":"smoke","parent":"m"}"#, "s2");
+        assert!(Devices::may_write(&meter, &meter));
+        assert!(!Devices::may_write(&meter, &child));
+    }
+
+    #[test]
     fn a_changed_secret_forgets_the_old_one() {
         let devices = Devices::new(SALT);
         devices.put([entry(1, r#"{"id":"a","kind":"smoke"}"#, "old")]);
         devices.put([entry(1, r#"{"id":"a","kind":"smoke"}"#, "new")]);
         assert!(devices.authenticate_token("old").is_none());
         assert!(devices.authenticate_token("new").is_some());
+    }
+
+    /// Every order of three keys.
+    const ORDERS: [[u32; 3]; 6] = [
+        [1, 2, 3],
+        [1, 3, 2],
+        [2, 1, 3],
+        [2, 3, 1],
+        [3, 1, 2],
+        [3, 2, 1],
+    ];
+
+    fn sharer(key: u32, secret: &str) -> DeviceEntry {
+        entry(key, &format!(r#"{{"id":"d{key}","kind":"smoke"}}"#), secret)
+    }
+
+    fn named(devices: &Devices, secret: &str) -> Option<u32> {
+        devices.authenticate_token(secret).map(|entry| entry.key.0)
+    }
+
+    #[test]
+    fn a_shared_secret_names_a_device_only_while_it_is_the_last_that_has_it() {
+        for put in ORDERS {
+            for removed in ORDERS {
+                let devices = Devices::new(SALT);
+                devices.put([sharer(put[0], "s")]);
+                assert_eq!(named(&devices, "s"), Some(put[0]));
+                devices.put([sharer(put[1], "s")]);
+                assert_eq!(named(&devices, "s"), None, "{put:?}");
+                devices.put([sharer(put[2], "s")]);
+                assert_eq!(named(&devices, "s"), None, "{put:?}");
+                // The id still tells them apart.
+                assert!(devices.authenticate("d2", "s").is_some());
+                devices.remove(DeviceKey(removed[0]));
+                assert_eq!(named(&devices, "s"), None, "{put:?} {removed:?}");
+                devices.remove(DeviceKey(removed[1]));
+                assert_eq!(named(&devices, "s"), Some(removed[2]), "{put:?}");
+                devices.remove(DeviceKey(removed[2]));
+                assert_eq!(named(&devices, "s"), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_shared_secret_names_the_other_again_once_one_of_them_has_a_new_one() {
+        for (changed, other) in [(1, 2), (2, 1)] {
+            let devices = Devices::new(SALT);
+            devices.put([sharer(1, "s"), sharer(2, "s")]);
+            // The same again must not count twice.
+            devices.put([sharer(other, "s")]);
+            devices.put([sharer(changed, "new")]);
+            assert_eq!(named(&devices, "s"), Some(other));
+            assert_eq!(named(&devices, "new"), Some(changed));
+            devices.put([sharer(changed, "s")]);
+            assert_eq!(named(&devices, "s"), None);
+            assert_eq!(named(&devices, "new"), None);
+        }
     }
 }
