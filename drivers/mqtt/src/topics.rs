@@ -91,7 +91,7 @@ pub(crate) fn grant(reader: Reader<'_>, filter: &str) -> Result<Source, FilterRe
         },
         Reader::Role(role) => match target(filter) {
             Target::Telemetry { .. } if role.reads() => Some(Source::Bus),
-            _ if role.reads_events() && filter.split('/').next() == Some(EVENTS) => {
+            _ if role.subscribes_events() && filter.split('/').next() == Some(EVENTS) => {
                 Some(Source::Events)
             }
             _ => None,
@@ -140,6 +140,15 @@ mod tests {
     use super::{FilterRefusal, Reader, Source, Target, grant, matches, target};
     use sdk::Role;
 
+    /// Roles that neither stand for another system nor may do everything.
+    const PEOPLE: [Role; 5] = [
+        Role::Viewer,
+        Role::Officer,
+        Role::Supervisor,
+        Role::Engineer,
+        Role::Auditor,
+    ];
+
     #[test]
     fn a_topic_tells_what_is_meant() {
         assert_eq!(
@@ -187,23 +196,27 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_reads_events_only_and_a_viewer_telemetry_too() {
+    fn events_are_for_the_platform_and_telemetry_for_people_and_an_admin_gets_both() {
+        let refused = Err(FilterRefusal::NotAuthorized);
         for filter in [
             "events/#",
             "events/350200/+",
             "events/+/cityhub.alarm.raised",
         ] {
-            for role in [Role::Platform, Role::Viewer] {
+            for role in [Role::Platform, Role::Admin] {
                 assert_eq!(grant(Reader::Role(role), filter), Ok(Source::Events));
+            }
+            for role in PEOPLE {
+                assert_eq!(grant(Reader::Role(role), filter), refused, "{role:?}");
             }
         }
         for filter in ["devices/+/telemetry", "devices/a/telemetry"] {
-            assert_eq!(grant(Reader::Role(Role::Viewer), filter), Ok(Source::Bus));
-            let refused = Err(FilterRefusal::NotAuthorized);
+            for role in PEOPLE.into_iter().chain([Role::Admin]) {
+                assert_eq!(grant(Reader::Role(role), filter), Ok(Source::Bus));
+            }
             assert_eq!(grant(Reader::Role(Role::Platform), filter), refused);
         }
         for filter in ["#", "+/#", "devices/#", "devices/a/commands", "eventsx/#"] {
-            let refused = Err(FilterRefusal::NotAuthorized);
             assert_eq!(
                 grant(Reader::Role(Role::Admin), filter),
                 refused,

@@ -56,6 +56,11 @@ impl Role {
         true
     }
 
+    /// Every event as it happens, over MQTT: a stream for other systems, not for people.
+    pub fn subscribes_events(self) -> bool {
+        matches!(self, Self::Platform | Self::Admin)
+    }
+
     pub fn acts_on_alarms(self) -> bool {
         matches!(self, Self::Officer | Self::Supervisor | Self::Admin)
     }

@@ -307,6 +307,21 @@ async fn a_device_and_a_wrong_filter_get_no_subscription() {
 }
 
 #[tokio::test]
+async fn a_person_gets_no_subscription_to_the_events() {
+    for (version, suback) in [
+        (4, &[0x90, 3, 0, 1, 0x80][..]),
+        (5, &[0x90, 4, 0, 1, 0, 0x87]),
+    ] {
+        let bench = Bench::new();
+        let mut client = bench.person(version, "viewer").await;
+        client.subscribe(1, &[("events/#", 1)]).await;
+        client.expect(suback).await;
+        bench.happen(1, 1);
+        client.expect_silence().await;
+    }
+}
+
+#[tokio::test]
 async fn a_clean_start_ends_the_kept_session_at_once() {
     for version in [4, 5] {
         let bench = Bench::new();
