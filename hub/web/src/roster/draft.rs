@@ -58,6 +58,11 @@ impl Draft {
                 self.wrong(field, format!("longer than {TEXT_BYTES_MAX} bytes"));
                 None
             }
+            // Whoever sees the answer, or a log of it, need not know the secret.
+            _ if field == "secret" => {
+                self.wrong(field, "not a text");
+                None
+            }
             other => {
                 self.wrong(field, format!("`{other}` is not a text"));
                 None

@@ -70,3 +70,19 @@ fn lines_are_counted_as_an_editor_counts_them() {
         assert_eq!(roster.errors[0].line, Some(5), "{text:?}");
     }
 }
+
+#[test]
+fn a_wrong_secret_is_never_repeated() {
+    for secret in [
+        "48151623",
+        "[\"48151623\"]",
+        "{\"is\":\"48151623\"}",
+        "\"48151623\\u0007\"",
+    ] {
+        let json = format!(r#"[{{"id":"a","kind":"smoke","secret":{secret}}}]"#);
+        let roster = Roster::from_json(json.as_bytes()).unwrap();
+        assert_eq!(roster.errors[0].field.as_deref(), Some("secret"));
+        let said = format!("{:?}", roster.errors);
+        assert!(!said.contains("48151623"), "{said}");
+    }
+}
