@@ -36,6 +36,8 @@ struct Board {
     drivers: BTreeMap<String, DriverHealth>,
     addresses: BTreeMap<String, String>,
     requests: Option<mpsc::WeakSender<Request>>,
+    /// By driver and reason.
+    refused: BTreeMap<(String, String), u64>,
 }
 
 /// The shared board.
@@ -94,6 +96,18 @@ impl Health {
     /// Lets the board see how full the writer's queue is, without keeping it open.
     pub fn watch_queue(&self, requests: &mpsc::Sender<Request>) {
         self.lock().requests = Some(requests.downgrade());
+    }
+
+    /// Counts what a driver turned away before it became a value, such as a sign-in.
+    pub fn count_refused(&self, driver: &str, reason: &str, n: u64) {
+        let key = (driver.to_owned(), reason.to_owned());
+        let mut board = self.lock();
+        let count = board.refused.entry(key).or_default();
+        *count = count.saturating_add(n);
+    }
+
+    pub(crate) fn refused(&self) -> BTreeMap<(String, String), u64> {
+        self.lock().refused.clone()
     }
 
     pub(crate) fn drivers(&self) -> BTreeMap<String, DriverHealth> {

@@ -109,6 +109,15 @@ fn write_process(page: &mut Page, hub: &Inner) {
         let labels = [("driver", name.as_str())];
         page.sample("cityhub_driver_restarts_total", &labels, driver.restarts);
     }
+    const REFUSED: &str = "cityhub_refused_total";
+    page.family(
+        REFUSED,
+        "counter",
+        "Sign-ins and messages that drivers turned away since the start.",
+    );
+    for ((driver, reason), count) in &health.refused() {
+        page.sample(REFUSED, &[("driver", driver), ("reason", reason)], count);
+    }
     page.single(
         "cityhub_stream_clients",
         "gauge",

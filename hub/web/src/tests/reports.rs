@@ -85,6 +85,10 @@ async fn readiness_follows_the_hub() {
 #[tokio::test]
 async fn figures_are_in_the_form_of_prometheus_and_name_no_device() {
     let hub = filled();
+    let health = &hub.state.health;
+    health.count_refused("mqtt", "wrong_secret", 2);
+    health.count_refused("mqtt", "wrong_secret", 3);
+    health.count_refused("mqtt", "unknown_device", 1);
     let answer = hub.get("/metrics").await;
     assert!(
         answer
@@ -95,6 +99,8 @@ async fn figures_are_in_the_form_of_prometheus_and_name_no_device() {
         "cityhub_build_info{version=\"1.2.3\"} 1",
         "cityhub_driver_up{driver=\"mqtt\",kind=\"mqtt\"} 1",
         "cityhub_driver_restarts_total{driver=\"mqtt\"} 2",
+        "cityhub_refused_total{driver=\"mqtt\",reason=\"unknown_device\"} 1",
+        "cityhub_refused_total{driver=\"mqtt\",reason=\"wrong_secret\"} 5",
         "cityhub_values_received_total{driver=\"mqtt\"} 7",
         "cityhub_values_stored_total{driver=\"mqtt\"} 2",
         "cityhub_values_rejected_total{driver=\"mqtt\",reason=\"wrong_secret\"} 3",
