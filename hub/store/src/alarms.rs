@@ -15,7 +15,7 @@ fn parse(json: &str) -> Result<AlarmRow> {
 pub(crate) fn read_open(conn: &Connection) -> Result<Vec<AlarmRow>> {
     read(
         conn,
-        "WHERE state <> 'normal' ORDER BY raised_at, id",
+        "WHERE state <> 'normal' ORDER BY raised_at, length(id), id",
         Vec::new(),
     )
 }
@@ -76,14 +76,23 @@ impl Conditions {
         conditions.equal("device", query.device.as_ref().map(|id| id.as_str()));
         conditions.equal("grid", query.grid.as_deref());
         conditions.equal("rule", query.rule.as_deref());
+        if !query.withdrawn {
+            // What is open cannot be withdrawn, so that its JSON need not be looked into.
+            conditions.add(
+                "(state <> 'normal' OR json_extract(json, '$.note') IS NOT 'withdrawn')",
+                [],
+            );
+        }
         if let Some(q) = query.q.as_deref().filter(|q| !q.is_empty()) {
             conditions.add("instr(words, ?) > 0", [Value::from(q.to_lowercase())]);
         }
         if let Some(after) = &query.after {
             let (raised_at, id) = parse_cursor(after)?;
+            // The first condition alone can use the index.
+            conditions.add("raised_at <= ?", [Value::from(raised_at)]);
             conditions.add(
-                "(raised_at, id) < (?, ?)",
-                [Value::from(raised_at), Value::from(id.to_owned())],
+                "(raised_at, length(id), id) < (?, length(?), ?)",
+                [raised_at.into(), id.to_owned().into(), id.to_owned().into()],
             );
         }
         Ok(conditions)
@@ -98,14 +107,15 @@ fn parse_cursor(cursor: &str) -> Result<(i64, &str)> {
 }
 
 impl Reader {
-    /// Gives alarms, newest first.
+    /// Gives alarms, newest first; among those of one instant the number in the id decides, so
+    /// that a10 is newer than a9.
     pub fn alarms(&self, query: &AlarmQuery) -> Result<AlarmPage> {
         let mut conditions = Conditions::of(query)?;
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         // One more than asked for tells whether there is a next page.
         conditions.params.push(limit.saturating_add(1).into());
         let rest = format!(
-            "WHERE {} ORDER BY raised_at DESC, id DESC LIMIT ?",
+            "WHERE {} ORDER BY raised_at DESC, length(id) DESC, id DESC LIMIT ?",
             conditions.sql.join(" AND ")
         );
         let conn = self.shared.pool.take()?;
@@ -131,7 +141,7 @@ impl Reader {
         let conn = self.shared.pool.take()?;
         read(
             &conn,
-            "WHERE raised_at >= ? AND raised_at < ? ORDER BY raised_at, id",
+            "WHERE raised_at >= ? AND raised_at < ? ORDER BY raised_at, length(id), id",
             vec![from.millis().into(), to.millis().into()],
         )
     }

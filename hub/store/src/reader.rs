@@ -83,6 +83,8 @@ pub struct AlarmQuery {
     pub device: Option<DeviceId>,
     pub grid: Option<String>,
     pub rule: Option<String>,
+    /// Gives also what was raised on incomplete data and taken back: a correction, not history.
+    pub withdrawn: bool,
     /// A part of the title, device, site or rule.
     pub q: Option<String>,
     /// The `next` of the page before.

@@ -19,7 +19,16 @@ const PAGE_DEFAULT: usize = 1_000;
 /// `GET /api/v1/alarms`
 pub(crate) async fn list(State(shared): State<Shared>, raw: RawParams) -> Result<Written, Problem> {
     let params = raw.only(&[
-        "state", "severity", "kind", "device", "grid", "rule", "q", "limit", "cursor",
+        "state",
+        "severity",
+        "kind",
+        "device",
+        "grid",
+        "rule",
+        "withdrawn",
+        "q",
+        "limit",
+        "cursor",
     ])?;
     let query = read_query(&params)?;
     work(&shared, "list the alarms", move |hub| page(hub, &query)).await
@@ -39,6 +48,7 @@ fn read_query(params: &Params) -> Result<AlarmQuery, Problem> {
         device,
         grid: text("grid"),
         rule: text("rule"),
+        withdrawn: params.flag("withdrawn")?,
         q: text("q"),
         after: text("cursor"),
         limit: params.limit(PAGE_DEFAULT, 1..=PAGE_MAX)?,

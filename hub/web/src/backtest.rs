@@ -161,7 +161,7 @@ fn backtest(
         .alarms_between(from, to)
         .map_err(wrong)?
         .into_iter()
-        .filter(|row| by_rule.contains_key(row.rule.as_str()))
+        .filter(|row| by_rule.contains_key(row.rule.as_str()) && !is_withdrawn(row))
         .collect();
     Ok(json!({
         "alarms": rows.iter().take(ALARMS_SHOWN_MAX).collect::<Vec<_>>(),
@@ -238,6 +238,12 @@ fn row(
         category: rule.spec.category.clone(),
         version: 1,
     })
+}
+
+/// Tells whether live took the alarm back: it was raised on incomplete data, which a backtest,
+/// seeing the same readings in the same order, takes back, too.
+fn is_withdrawn(row: &AlarmRow) -> bool {
+    row.note.as_deref() == Some("withdrawn")
 }
 
 /// What makes two alarms the same one.

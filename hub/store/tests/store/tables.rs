@@ -258,6 +258,30 @@ fn alarms_are_found_by_what_they_are() {
 }
 
 #[test]
+fn a_withdrawn_alarm_is_shown_only_when_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::open(dir.path());
+    let mut withdrawn = alarm("a1", START, Severity::Minor, AlarmState::Normal);
+    withdrawn.note = Some("withdrawn".to_owned());
+    let mut said = alarm("a2", START, Severity::Minor, AlarmState::Normal);
+    said.note = Some("li: withdrawn".to_owned());
+    put_alarms(&mut rig, &[withdrawn.clone(), said]);
+    let ask = |withdrawn| -> Vec<String> {
+        let query = AlarmQuery {
+            states: StateFilter::All,
+            withdrawn,
+            limit: 10,
+            ..AlarmQuery::default()
+        };
+        let page = rig.reader.alarms(&query).unwrap();
+        page.rows.into_iter().map(|row| row.id).collect()
+    };
+    assert_eq!(ask(false), ["a2"]);
+    assert_eq!(ask(true), ["a2", "a1"]);
+    assert_eq!(rig.reader.alarm("a1").unwrap(), Some(withdrawn));
+}
+
+#[test]
 fn alarms_are_found_by_id_and_by_when_they_were_raised() {
     let dir = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(dir.path());
@@ -277,10 +301,10 @@ fn pages_of_alarms_follow_one_another() {
     let dir = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(dir.path());
     let mut group = rig.begin(START);
-    for n in 0..10 {
+    for n in 0..12 {
         group.alarm(&alarm(
             &format!("a{n}"),
-            START + n / 3,
+            START + n / 4,
             Severity::Minor,
             AlarmState::Normal,
         ));
@@ -304,7 +328,9 @@ fn pages_of_alarms_follow_one_another() {
     }
     assert_eq!(
         found,
-        ["a9", "a8", "a7", "a6", "a5", "a4", "a3", "a2", "a1", "a0"]
+        [
+            "a11", "a10", "a9", "a8", "a7", "a6", "a5", "a4", "a3", "a2", "a1", "a0"
+        ]
     );
     let bad = AlarmQuery {
         after: Some("x".to_owned()),

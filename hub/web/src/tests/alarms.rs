@@ -74,11 +74,35 @@ async fn filters_narrow_the_list_and_history_comes_from_the_store() {
 }
 
 #[tokio::test]
+async fn a_withdrawn_alarm_is_no_history_unless_asked_for() {
+    let hub = Hub::start();
+    four(&hub);
+    let mut withdrawn = alarm(5, Severity::Critical, 50);
+    withdrawn.state = AlarmState::Normal;
+    withdrawn.active = false;
+    withdrawn.cleared_at = Some(withdrawn.raised_at);
+    withdrawn.note = Some("withdrawn".to_owned());
+    hub.raise(&withdrawn, "withdrawn");
+    for (query, expected) in [
+        ("state=all", vec!["a4", "a3", "a2", "a1"]),
+        ("state=normal", vec!["a4"]),
+        ("state=normal&withdrawn=false", vec!["a4"]),
+        ("state=normal&withdrawn=true", vec!["a5", "a4"]),
+        ("withdrawn=true", vec!["a3", "a2", "a1"]),
+    ] {
+        let list = hub.get(&format!("/api/v1/alarms?{query}")).await.json();
+        assert_eq!(ids(&list), expected, "{query}");
+    }
+    let shown = hub.get("/api/v1/alarms/a5").await.json();
+    assert_eq!(shown["note"], "withdrawn");
+}
+
+#[tokio::test]
 async fn pages_follow_each_other_without_gap_or_repeat() {
     let hub = Hub::start();
-    for number in 1..=7 {
-        // Two at the same instant, so that the number must decide.
-        let raised_s = i64::try_from(number).unwrap() / 2;
+    for number in 1..=11 {
+        // Three at the same instant, so that the number must decide: a9, a10 and a11 too.
+        let raised_s = i64::try_from(number).unwrap() / 3;
         hub.raise(&alarm(number, Severity::Minor, raised_s), "raised");
     }
     for state in ["open", "all"] {
@@ -93,7 +117,8 @@ async fn pages_follow_each_other_without_gap_or_repeat() {
             };
             cursor = format!("&cursor={next}");
         }
-        assert_eq!(seen, ["a7", "a6", "a5", "a4", "a3", "a2", "a1"], "{state}");
+        let newest_first: Vec<String> = (1..=11).rev().map(|n| format!("a{n}")).collect();
+        assert_eq!(seen, newest_first, "{state}");
     }
 }
 

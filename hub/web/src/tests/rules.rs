@@ -114,6 +114,11 @@ async fn the_difference_to_what_was_recorded_is_shown() {
     let mut false_one = alarm(2, Severity::Critical, 25);
     false_one.state = AlarmState::Normal;
     hub.raise(&false_one, "cleared");
+    let mut withdrawn = alarm(4, Severity::Critical, 22);
+    withdrawn.state = AlarmState::Normal;
+    withdrawn.cleared_at = Some(withdrawn.raised_at);
+    withdrawn.note = Some("withdrawn".to_owned());
+    hub.raise(&withdrawn, "withdrawn");
     let mut of_another_rule = alarm(3, Severity::Critical, 20);
     of_another_rule.rule = "other".to_owned();
     hub.raise(&of_another_rule, "raised");
