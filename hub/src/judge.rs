@@ -2,8 +2,8 @@
 
 use crate::writer::Recorded;
 use anyhow::{Context, Result};
-use model::{AlarmRow, Catalogue, DeviceId, DeviceKey, Reading, Timestamp};
-use rules::{AlarmSpan, Change, DeviceView, Engine, History, Plan, Rule, RuleSpec, Settings};
+use model::{AlarmRow, Catalogue, Device, DeviceId, DeviceKey, Reading, Timestamp};
+use rules::{AlarmSpan, Change, DeviceView, Engine, History, Rule, RuleSpec, Settings};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,6 +15,8 @@ use store::{ChangeRow, Reader, Recovered};
 pub struct Backtested {
     pub spans: Vec<AlarmSpan>,
     pub readings: u64,
+    /// The devices of the period as they were at its end, or when they went.
+    pub devices: BTreeMap<DeviceKey, Device>,
 }
 
 /// A data directory that is open for reading.
@@ -40,41 +42,56 @@ impl Archive {
         })
     }
 
-    /// Runs rules over what was received from `from` to `to`, with the devices as they are now.
+    /// Runs rules over what was received from `from` to `to`, with the devices as they were at
+    /// each moment of it: only the rules are the caller's.
     pub fn backtest(
         &self,
         rules: BTreeMap<String, RuleSpec>,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Backtested> {
-        let rules = rules
-            .into_iter()
-            .map(|(id, spec)| Rule {
-                id,
-                revision: 1,
-                spec,
-            })
-            .collect();
-        let devices = self
-            .recovered
-            .devices
-            .iter()
-            .map(|d| DeviceView::new(d.key, &d.device))
-            .collect();
-        let plan = Plan {
-            settings: self.settings,
-            catalogue: Arc::clone(&self.catalogue),
-            devices,
-            rules,
-            from,
-            until: to,
-        };
+        let changes = self
+            .reader
+            .changes()
+            .context("read the changes of devices")?;
+        let mut devices = BTreeMap::new();
+        let mut begun = BTreeMap::new();
+        let mut within = Vec::new();
+        for row in changes.into_iter().filter(|row| row.stamp < to) {
+            let recorded = read_change(&row)?;
+            match &recorded {
+                Recorded::PutDevice { key, device } => {
+                    devices.insert(*key, device.clone());
+                    if row.stamp <= from {
+                        begun.insert(*key, device.clone());
+                    }
+                }
+                Recorded::DeleteDevice { key } if row.stamp <= from => {
+                    devices.remove(key);
+                    begun.remove(key);
+                }
+                Recorded::DeleteDevice { .. } => {}
+                Recorded::PutRule { .. } | Recorded::DeleteRule { .. } => continue,
+            }
+            if row.stamp > from {
+                within.push(row);
+            }
+        }
+        let mut replay = Replayer::new(self, &within);
+        replay.begin(from, begun, rules);
         let mut readings = 0;
-        let chunks = self.reader.replay(from, to)?.inspect(|chunk| {
-            readings += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        });
-        let spans = rules::backtest(plan, chunks)?;
-        Ok(Backtested { spans, readings })
+        for chunk in self.reader.replay(from, to)? {
+            let chunk = chunk?;
+            readings += chunk.len() as u64;
+            for reading in &chunk {
+                replay.take(reading)?;
+            }
+        }
+        Ok(Backtested {
+            spans: replay.finish(to)?,
+            readings,
+            devices,
+        })
     }
 
     /// Gives the rules that the hub runs with.
@@ -86,15 +103,16 @@ impl Archive {
     }
 
     /// Shows a span as the alarm rows of the API do.
-    pub fn show(&self, span: &AlarmSpan) -> Value {
-        let device = self.recovered.devices.iter().find(|d| d.key == span.device);
+    pub fn show(&self, outcome: &Backtested, span: &AlarmSpan) -> Value {
+        let device = outcome.devices.get(&span.device);
+        let known = self.recovered.devices.iter().find(|d| d.key == span.device);
         let metric = span.metric.and_then(|key| self.catalogue.def(key));
         json!({
             "rule": span.rule,
-            "device": device.map(|d| d.device.id.as_str()),
-            "kind": device.map(|d| d.device.kind.as_str()),
-            "site": device.and_then(|d| d.device.site.as_deref()),
-            "grid": device.and_then(|d| d.grid.as_deref()),
+            "device": device.map(|device| device.id.as_str()),
+            "kind": device.map(|device| device.kind.as_str()),
+            "site": device.and_then(|device| device.site.as_deref()),
+            "grid": known.and_then(|known| known.grid.as_deref()),
             "metric": metric.map(|def| def.name.as_str()),
             "unit": metric.map(|def| def.unit.as_str()),
             "severity": span.severity,
@@ -174,9 +192,34 @@ impl<'a> Replayer<'a> {
         }
     }
 
+    /// Puts in what is there from the beginning.
+    fn begin(
+        &mut self,
+        from: Timestamp,
+        devices: BTreeMap<DeviceKey, Device>,
+        rules: BTreeMap<String, RuleSpec>,
+    ) {
+        for (key, device) in devices {
+            let view = DeviceView::new(key, &device);
+            self.engine.put_device(from, view, &mut self.out);
+        }
+        for (id, spec) in rules {
+            let rule = Rule {
+                id,
+                revision: 1,
+                spec,
+            };
+            self.engine.put_rule(from, rule, &mut self.out);
+        }
+        self.keep();
+    }
+
+    #[inline]
     fn take(&mut self, reading: &Reading) -> Result<()> {
         let at = reading.received_at;
-        self.change_until(at)?;
+        if self.next.is_some_and(|row| row.stamp <= at) {
+            self.change_until(at)?;
+        }
         self.engine.advance(at, &mut self.out);
         self.engine.apply(at, reading, &mut self.out);
         self.keep();
@@ -186,15 +229,14 @@ impl<'a> Replayer<'a> {
     fn change_until(&mut self, at: Timestamp) -> Result<()> {
         while let Some(row) = self.next.filter(|row| row.stamp <= at) {
             self.engine.advance(row.stamp, &mut self.out);
-            let recorded: Recorded = serde_json::from_str(&row.json)
-                .with_context(|| format!("the change of commit {}", row.commit))?;
-            recorded.tell(&mut self.engine, row.stamp, &mut self.out)?;
+            read_change(row)?.tell(&mut self.engine, row.stamp, &mut self.out)?;
             self.next = self.changes.next();
         }
         self.keep();
         Ok(())
     }
 
+    #[inline]
     fn keep(&mut self) {
         for change in self.out.drain(..) {
             self.history.apply(&change);
@@ -207,6 +249,10 @@ impl<'a> Replayer<'a> {
         self.keep();
         Ok(self.history.into_spans())
     }
+}
+
+fn read_change(row: &ChangeRow) -> Result<Recorded> {
+    serde_json::from_str(&row.json).with_context(|| format!("the change of commit {}", row.commit))
 }
 
 /// One alarm as both sides must know it: raised, rule, device, severity, cleared. A rule watches

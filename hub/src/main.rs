@@ -250,7 +250,7 @@ fn backtest(loaded: &Loaded, args: &BacktestArgs) -> Result<ExitCode> {
     let started = tokio::time::Instant::now();
     let outcome = archive.backtest(rules, from, to)?;
     for span in &outcome.spans {
-        say(&archive.show(span).to_string())?;
+        say(&archive.show(&outcome, span).to_string())?;
     }
     let seconds = started.elapsed().as_secs_f64();
     complain(&format!(

@@ -2,6 +2,7 @@
 
 use super::{Published, Setup, Times, open};
 use crate::grid::Grids;
+use crate::judge::Archive;
 use model::{
     AlarmState, Catalogue, Device, MetricKey, Observation, Quality, Series, Timestamp, Value,
 };
@@ -407,4 +408,64 @@ async fn an_announced_alarm_is_seen_to_end_when_its_rule_goes_on_trial_and_is_ra
     ];
     assert_eq!(told, expected);
     rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backtest_knows_when_devices_came_and_went() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = start(folder.path(), Clock::starting_at(at(0)));
+    let spec = json!({"title":"失联","kind":"silence","select":{},"after_s":60,"severity":"minor"});
+    let id = "quiet".to_owned();
+    rig.command(Action::PutRule { id, spec }).await.unwrap();
+    let put = |id: &str| {
+        let device = json!({"id":id,"kind":"gas_pressure","cadence_s":60});
+        let device: Device = serde_json::from_value(device).unwrap();
+        Action::PutDevices(vec![(device, SecretChange::Keep)])
+    };
+    // Never heard: silent from 100 s + 60 s on, until it is deleted at 200 s.
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    rig.command(put("gone")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let gone = Action::DeleteDevice(model::DeviceId::new("gone").unwrap());
+    rig.command(gone).await.unwrap();
+    // Never heard: silent from 300 s + 60 s on.
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    rig.command(put("stays")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    rig.command(put("last")).await.unwrap();
+    let live = rig.reader.alarms_between(Timestamp::MIN, Timestamp::MAX);
+    let mut live: Vec<_> = live
+        .unwrap()
+        .into_iter()
+        .map(|row| (row.device.to_string(), row.raised_at, row.cleared_at))
+        .collect();
+    live.sort();
+    rig.stop().await;
+
+    let archive = Archive::open(folder.path(), &Catalogue::built_in(), 120).unwrap();
+    let rules = archive.rules_in_force().unwrap();
+    let outcome = archive.backtest(rules, at(0), at(400_000)).unwrap();
+    let mut again: Vec<_> = outcome
+        .spans
+        .iter()
+        .map(|span| {
+            let device = archive.show(&outcome, span)["device"].clone();
+            let device = device.as_str().unwrap().to_owned();
+            (device, span.raised_at, span.cleared_at)
+        })
+        .collect();
+    again.sort();
+    assert_eq!(
+        again,
+        [
+            ("gone".to_owned(), at(160_000), Some(at(200_000))),
+            ("stays".to_owned(), at(360_000), None),
+        ]
+    );
+    assert_eq!(again, live);
+    // From the middle on, what was there then is silent, and what went before is not.
+    let rules = archive.rules_in_force().unwrap();
+    let outcome = archive.backtest(rules, at(310_000), at(400_000)).unwrap();
+    let raised: Vec<_> = outcome.spans.iter().map(|span| span.raised_at).collect();
+    assert_eq!(raised, [at(370_000)]);
 }
