@@ -59,8 +59,18 @@ pub fn open(data_dir: &Path, auth: &Auth) -> Result<Access> {
     Ok(Access::new(table, reload))
 }
 
-/// Makes a token, stores its hash and returns it.
-pub fn add_token(data_dir: &Path, name: &str, role: Role) -> Result<String> {
+/// Makes a token, stores its hash and returns it. The name stands in the audit, so it is one that
+/// people can read and that nobody else has.
+pub fn add_token(data_dir: &Path, auth: &Auth, name: &str, role: Role) -> Result<String> {
+    if name.trim().is_empty() {
+        bail!("a token needs a name");
+    }
+    if name.chars().any(char::is_control) {
+        bail!("the name {name:?} has control characters in it");
+    }
+    if auth.tokens.contains_key(name) {
+        bail!("the configuration has a token named `{name}` already");
+    }
     let path = data_dir.join(FILE);
     fs::create_dir_all(data_dir).with_context(|| format!("create {}", data_dir.display()))?;
     let mut stored = read(&path)?;
@@ -169,16 +179,16 @@ mod tests {
         let access = open(folder.path(), &Auth::default()).unwrap();
         assert!(access.is_empty());
         assert!(access.check("guess").is_none());
-        let token = add_token(folder.path(), "night", Role::Officer).unwrap();
+        let token = add_token(folder.path(), &Auth::default(), "night", Role::Officer).unwrap();
         let actor = access.check(&token).unwrap();
         assert_eq!((actor.name.as_str(), actor.role), ("night", Role::Officer));
-        assert!(add_token(folder.path(), "night", Role::Admin).is_err());
+        assert!(add_token(folder.path(), &Auth::default(), "night", Role::Admin).is_err());
     }
 
     #[test]
     fn a_removed_token_is_refused_and_none_is_stored_in_clear() {
         let folder = tempfile::tempdir().unwrap();
-        let token = add_token(folder.path(), "a", Role::Viewer).unwrap();
+        let token = add_token(folder.path(), &Auth::default(), "a", Role::Viewer).unwrap();
         let text = std::fs::read_to_string(folder.path().join("access.json")).unwrap();
         assert!(!text.contains(&token));
         remove_token(folder.path(), "a").unwrap();
@@ -188,5 +198,22 @@ mod tests {
                 .check(&token)
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_name_that_is_empty_unreadable_or_taken_by_the_configuration_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[tokens.gate]\ntoken = \"long enough\"\nrole = \"viewer\"\n";
+        let auth: Auth = toml::from_str(text).unwrap();
+        for (name, reason) in [
+            ("", "needs a name"),
+            (" ", "needs a name"),
+            ("a\nb", "control characters"),
+            ("gate", "the configuration has"),
+        ] {
+            let error = add_token(folder.path(), &auth, name, Role::Viewer).unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+        assert!(!folder.path().join("access.json").exists());
     }
 }

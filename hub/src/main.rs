@@ -2,15 +2,14 @@
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use hub::config::{ConfigError, Loaded, LogConfig};
+use hub::config::{Config, ConfigError, Loaded, LogConfig};
 use hub::judge::{self, Archive};
 use hub::stages::{self, End};
 use hub::{access, inventory, rulebook, schema};
 use model::Timestamp;
 use sdk::{Devices, Role, SecretSalt};
-use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use store::StoreError;
 use tokio::signal::unix::{SignalKind, signal};
@@ -58,11 +57,11 @@ enum Command {
 #[derive(Debug, Args)]
 struct BacktestArgs {
     /// Begin of the period: RFC 3339 or milliseconds.
-    #[arg(long)]
-    from: String,
+    #[arg(long, value_parser = Timestamp::parse)]
+    from: Timestamp,
     /// End of the period: RFC 3339 or milliseconds.
-    #[arg(long)]
-    to: String,
+    #[arg(long, value_parser = Timestamp::parse)]
+    to: Timestamp,
     /// A folder of rule files, or one file; without it the rules in force.
     #[arg(long, value_name = "PATH")]
     rules: Option<PathBuf>,
@@ -111,7 +110,7 @@ fn carry_out(cli: Cli) -> Result<ExitCode> {
         Command::Verify => verify(&load()?),
         Command::Admin {
             command: AdminCommand::Token { command },
-        } => token(&load()?.config.data_dir, command),
+        } => token(&load()?.config, command),
     }
 }
 
@@ -239,12 +238,15 @@ fn open_archive(loaded: &Loaded) -> Result<Archive> {
 }
 
 fn backtest(loaded: &Loaded, args: &BacktestArgs) -> Result<ExitCode> {
+    let (from, to) = (args.from, args.to);
+    if from > to {
+        complain("cityhub: --from must not be after --to");
+        return Ok(ExitCode::from(EXIT_CONFIG));
+    }
     let archive = open_archive(loaded)?;
-    let usage = |what: &str, error: model::InvalidTimestamp| loaded.error(what, error.to_string());
-    let from = Timestamp::parse(&args.from).map_err(|error| usage("--from", error))?;
-    let to = Timestamp::parse(&args.to).map_err(|error| usage("--to", error))?;
     let rules = match &args.rules {
-        Some(path) => read_rules(path, &archive)?,
+        Some(path) if path.is_dir() => rulebook::read(path, &archive.catalogue)?,
+        Some(file) => rulebook::read_file(file, &archive.catalogue)?,
         None => archive.rules_in_force()?,
     };
     let started = tokio::time::Instant::now();
@@ -259,19 +261,6 @@ fn backtest(loaded: &Loaded, args: &BacktestArgs) -> Result<ExitCode> {
         outcome.readings
     ));
     Ok(ExitCode::SUCCESS)
-}
-
-fn read_rules(path: &Path, archive: &Archive) -> Result<BTreeMap<String, rules::RuleSpec>> {
-    if path.is_dir() {
-        return rulebook::read(path, &archive.catalogue);
-    }
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("read {name}"))?;
-    let rules = rules::parse_toml(&name, &text)?;
-    for (_, spec) in &rules {
-        spec.validate(&archive.catalogue)?;
-    }
-    Ok(rules.into_iter().collect())
 }
 
 fn verify(loaded: &Loaded) -> Result<ExitCode> {
@@ -311,7 +300,8 @@ fn is_damage(error: &anyhow::Error) -> bool {
         .any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Damaged(_))))
 }
 
-fn token(data_dir: &Path, command: TokenCommand) -> Result<ExitCode> {
+fn token(config: &Config, command: TokenCommand) -> Result<ExitCode> {
+    let data_dir = &config.data_dir;
     match command {
         TokenCommand::Add { name, role } => {
             let Some(role) = Role::parse(&role) else {
@@ -322,7 +312,7 @@ fn token(data_dir: &Path, command: TokenCommand) -> Result<ExitCode> {
                 ));
                 return Ok(ExitCode::from(EXIT_CONFIG));
             };
-            say(&access::add_token(data_dir, &name, role)?)
+            say(&access::add_token(data_dir, &config.auth, &name, role)?)
         }
         TokenCommand::Remove { name } => {
             access::remove_token(data_dir, &name)?;

@@ -1,17 +1,43 @@
 //! Rules of the configuration: TOML files of one folder.
 
-use anyhow::{Context, Result, bail};
 use model::Catalogue;
-use rules::RuleSpec;
+use rules::{RuleError, RuleSpec};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Reads every `*.toml` of the folder, in the order of the names. Nothing is taken from a folder
 /// in which one rule is wrong; the error names file, line and key.
-pub fn read(folder: &Path, catalogue: &Catalogue) -> Result<BTreeMap<String, RuleSpec>> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("read rules {}", folder.display()))?;
-    let mut files = entries
+pub fn read(folder: &Path, catalogue: &Catalogue) -> Result<BTreeMap<String, RuleSpec>, RuleError> {
+    let mut rules = BTreeMap::new();
+    for file in files(folder).map_err(|error| unreadable(folder, &error))? {
+        let text = text_of(&file)?;
+        for (id, spec) in parse(&file, &text, catalogue)? {
+            if rules.contains_key(&id) {
+                return Err(RuleError {
+                    file: Some(file.display().to_string()),
+                    line: line_of(&text, &id, None),
+                    rule: Some(id),
+                    key: None,
+                    reason: "is defined twice; the first is in this folder too".to_owned(),
+                });
+            }
+            rules.insert(id, spec);
+        }
+    }
+    Ok(rules)
+}
+
+/// Reads the rules of one file.
+pub fn read_file(
+    file: &Path,
+    catalogue: &Catalogue,
+) -> Result<BTreeMap<String, RuleSpec>, RuleError> {
+    let rules = parse(file, &text_of(file)?, catalogue)?;
+    Ok(rules.into_iter().collect())
+}
+
+fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = std::fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))
         .collect::<std::io::Result<Vec<_>>>()?;
     files.retain(|file| {
@@ -19,23 +45,37 @@ pub fn read(folder: &Path, catalogue: &Catalogue) -> Result<BTreeMap<String, Rul
             .is_some_and(|extension| extension == "toml")
     });
     files.sort();
-    let mut rules = BTreeMap::new();
-    for file in files {
-        let name = file.display().to_string();
-        let text = std::fs::read_to_string(&file).with_context(|| format!("read {name}"))?;
-        for (id, spec) in rules::parse_toml(&name, &text)? {
-            spec.validate(catalogue).map_err(|mut error| {
-                error.file = Some(name.clone());
-                error.line = error
-                    .line
-                    .or_else(|| line_of(&text, &id, error.key.as_deref()));
-                error.rule = Some(id.clone());
-                error
-            })?;
-            if rules.insert(id.clone(), spec).is_some() {
-                bail!("{name}: rule `{id}` is defined twice");
-            }
-        }
+    Ok(files)
+}
+
+fn text_of(file: &Path) -> Result<String, RuleError> {
+    std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> RuleError {
+    RuleError {
+        file: Some(path.display().to_string()),
+        reason: format!("cannot be read: {error}"),
+        ..RuleError::default()
+    }
+}
+
+fn parse(
+    file: &Path,
+    text: &str,
+    catalogue: &Catalogue,
+) -> Result<Vec<(String, RuleSpec)>, RuleError> {
+    let name = file.display().to_string();
+    let rules = rules::parse_toml(&name, text)?;
+    for (id, spec) in &rules {
+        spec.validate(catalogue).map_err(|mut error| {
+            error.file = Some(name.clone());
+            error.line = error
+                .line
+                .or_else(|| line_of(text, id, error.key.as_deref()));
+            error.rule = Some(id.clone());
+            error
+        })?;
     }
     Ok(rules)
 }
@@ -73,5 +113,26 @@ mod tests {
         for part in ["2.toml:5", "`b`", "`metric`", "pressure_psi"] {
             assert!(error.contains(part), "{part} in {error}");
         }
+    }
+
+    #[test]
+    fn a_rule_that_is_defined_twice_is_named_with_its_second_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let rule = "[rules.a]\ntitle='A'\nkind='threshold'\nselect={}\nmetric='pressure_kpa'\nabove=400.0\nseverity='major'\n";
+        std::fs::write(folder.path().join("1.toml"), rule).unwrap();
+        std::fs::write(folder.path().join("2.toml"), format!("# again\n\n{rule}")).unwrap();
+        let error = read(folder.path(), &Catalogue::built_in()).unwrap_err();
+        assert_eq!((error.line, error.rule.as_deref()), (Some(3), Some("a")));
+        assert!(error.file.unwrap().ends_with("2.toml"));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = read(&folder.path().join("nope"), &Catalogue::built_in()).unwrap_err();
+        assert!(
+            error.to_string().contains("nope: cannot be read"),
+            "{error}"
+        );
     }
 }

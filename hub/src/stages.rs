@@ -71,6 +71,10 @@ pub fn read_standing(loaded: &Loaded) -> Result<Standing> {
         None => Grids::default(),
     };
     let rules = match &config.rules {
+        Some(folder) if !folder.is_dir() => {
+            let reason = format!("{} is no folder that can be read", folder.display());
+            return Err(loaded.error("rules", reason).into());
+        }
         Some(folder) => Some(rulebook::read(folder, &catalogue)?),
         None => None,
     };
