@@ -1,5 +1,6 @@
 //! The whole configuration: built-in defaults, then the file, then `CITYHUB__…` variables.
 
+mod check;
 mod locate;
 
 pub use locate::line_of;
@@ -210,9 +211,10 @@ impl Default for LogConfig {
     }
 }
 
-/// What is wrong with the configuration, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is wrong with the configuration, and where: in a line of the file or in a variable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigError {
+    pub variable: Option<String>,
     pub file: Option<PathBuf>,
     pub line: Option<usize>,
     pub key: Option<String>,
@@ -221,10 +223,11 @@ pub struct ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.file, self.line) {
-            (Some(file), Some(line)) => write!(f, "{}:{line}: ", file.display())?,
-            (Some(file), None) => write!(f, "{}: ", file.display())?,
-            (None, _) => write!(f, "configuration: ")?,
+        match (&self.variable, &self.file, self.line) {
+            (Some(variable), ..) => write!(f, "variable {variable}: ")?,
+            (None, Some(file), Some(line)) => write!(f, "{}:{line}: ", file.display())?,
+            (None, Some(file), None) => write!(f, "{}: ", file.display())?,
+            (None, None, _) => write!(f, "configuration: ")?,
         }
         if let Some(key) = &self.key {
             write!(f, "`{key}`: ")?;
@@ -252,9 +255,8 @@ pub fn load(file: Option<&Path>, data_dir: Option<&Path>) -> Result<Loaded, Conf
     let text = match &found {
         Some(file) => std::fs::read_to_string(file).map_err(|error| ConfigError {
             file: Some(file.clone()),
-            line: None,
-            key: None,
             reason: format!("cannot be read: {error}"),
+            ..ConfigError::default()
         })?,
         None => String::new(),
     };
@@ -266,6 +268,7 @@ pub fn load(file: Option<&Path>, data_dir: Option<&Path>) -> Result<Loaded, Conf
             .span()
             .and_then(|span| locate::key_at(&text, span.start)),
         reason: error.message().to_owned(),
+        ..ConfigError::default()
     })?;
     let mut loaded = Loaded {
         config: Config::default(),
@@ -282,10 +285,8 @@ pub fn load(file: Option<&Path>, data_dir: Option<&Path>) -> Result<Loaded, Conf
         .build()
         .and_then(config::Config::try_deserialize::<Config>);
     loaded.config = layered.map_err(|error| ConfigError {
-        file: None,
-        line: None,
-        key: None,
         reason: format!("{error} (a CITYHUB__ variable is the likely cause)"),
+        ..ConfigError::default()
     })?;
     loaded.anchor_paths();
     if let Some(dir) = data_dir {
@@ -296,11 +297,16 @@ pub fn load(file: Option<&Path>, data_dir: Option<&Path>) -> Result<Loaded, Conf
 }
 
 impl Loaded {
-    /// Makes an error that names the file and the line of `key` (`drivers.mqtt.listen`).
+    /// Makes an error that names the file and the line of `key` (`drivers.mqtt.listen`), or the
+    /// variable that the value came from.
     pub fn error(&self, key: &str, reason: impl Into<String>) -> ConfigError {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let variable = locate::variable_of(key, names);
+        let file = self.file.clone().filter(|_| variable.is_none());
         ConfigError {
-            file: self.file.clone(),
-            line: line_of(&self.text, key),
+            line: file.as_ref().and_then(|_| line_of(&self.text, key)),
+            file,
+            variable,
             key: Some(key.to_owned()),
             reason: reason.into(),
         }
@@ -326,66 +332,6 @@ impl Loaded {
         for driver in config.drivers.values_mut() {
             anchor_driver(driver, folder);
         }
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        let config = &self.config;
-        if config.city.code.len() != 6 || !config.city.code.bytes().all(|b| b.is_ascii_digit()) {
-            let reason = format!(
-                "`{}` is no 6-digit administrative division",
-                config.city.code
-            );
-            return Err(self.error("city.code", reason));
-        }
-        if jiff::tz::TimeZone::get(&config.city.time_zone).is_err() {
-            let reason = format!("`{}` is no IANA time zone", config.city.time_zone);
-            return Err(self.error("city.time_zone", reason));
-        }
-        if let Err(error) = model::Timestamp::parse(&config.intake.oldest) {
-            return Err(self.error("intake.oldest", error.to_string()));
-        }
-        if config.store.history != "embedded" {
-            let reason = format!(
-                "`{}` is not available in this version; known: embedded",
-                config.store.history
-            );
-            return Err(self.error("store.history", reason));
-        }
-        if let Some(name) = config.store.mirror.keys().next() {
-            let key = format!("store.mirror.{name}");
-            return Err(self.error(&key, "mirrors are not available in this version"));
-        }
-        if let Some(name) = config.sinks.keys().next() {
-            let key = format!("sinks.{name}");
-            return Err(self.error(&key, "sinks are not available in this version"));
-        }
-        if config.store.seal_cells < 1000 {
-            return Err(self.error("store.seal_cells", "must be 1000 or more"));
-        }
-        if !matches!(config.log.format.as_str(), "text" | "json") {
-            return Err(self.error("log.format", "must be `text` or `json`"));
-        }
-        for (name, token) in &config.auth.tokens {
-            if token.token.reveal().chars().count() < 8 {
-                let key = format!("auth.tokens.{name}.token");
-                return Err(self.error(&key, "a token needs 8 characters or more"));
-            }
-        }
-        self.check_drivers()
-    }
-
-    fn check_drivers(&self) -> Result<(), ConfigError> {
-        for (name, value) in &self.config.drivers {
-            let key = format!("drivers.{name}");
-            let registration = crate::drivers::find(value)
-                .map_err(|reason| self.error(&format!("{key}.kind"), reason))?;
-            (registration.check)(value.clone()).map_err(|error| {
-                let reason = error.to_string();
-                let field = locate::quoted(&reason).map(|field| format!("{key}.{field}"));
-                self.error(field.as_deref().unwrap_or(&key), reason)
-            })?;
-        }
-        Ok(())
     }
 }
 

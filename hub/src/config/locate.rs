@@ -36,6 +36,13 @@ pub fn line_of(text: &str, path: &str) -> Option<usize> {
     }
 }
 
+/// Finds the variable that sets `a.b.key`. The layer of variables knows no case.
+pub(crate) fn variable_of(key: &str, names: impl IntoIterator<Item = String>) -> Option<String> {
+    let wanted = format!("CITYHUB__{}", key.replace('.', "__"));
+    let is_it = |name: &String| name.eq_ignore_ascii_case(&wanted);
+    names.into_iter().find(is_it)
+}
+
 /// Takes the first `word` in back quotes out of a message.
 pub(crate) fn quoted(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once('`')?;

@@ -1,5 +1,6 @@
 //! Layers, and errors that name file, line and key.
 
+use super::locate::variable_of;
 use super::{ConfigError, load};
 use std::path::Path;
 
@@ -115,4 +116,65 @@ fn a_drivers_files_are_relative_to_the_file_too() {
         folder.path().join("a.crt").to_str().unwrap()
     );
     assert_eq!(path("tls_key"), "/etc/a.key");
+}
+
+#[test]
+fn names_that_a_variable_cannot_reach_are_refused() {
+    check(
+        "[drivers.MQTT]\nkind = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n",
+        1,
+        "drivers.MQTT",
+        "lower-case",
+    );
+    check(
+        "[auth.tokens.\"a b\"]\ntoken = \"long enough\"\nrole = \"admin\"\n",
+        1,
+        "auth.tokens.a b",
+        "lower-case",
+    );
+}
+
+#[test]
+fn a_value_that_cannot_work_is_refused() {
+    check(
+        "[auth.tokens.a]\ntoken = \"long enough\"\nrole = \"admin\"\n\
+         [auth.tokens.b]\ntoken = \"long enough\"\nrole = \"viewer\"\n",
+        5,
+        "auth.tokens.b.token",
+        "`a` has the same token",
+    );
+    check(
+        "[http]\nstreams_max = 0\n",
+        2,
+        "http.streams_max",
+        "1 or more",
+    );
+    check(
+        "[city]\ncategories = \"c.csv\"\n",
+        2,
+        "city.categories",
+        "not available in this version",
+    );
+    check("[log]\nlevel = \"loud\"\n", 2, "log.level", "`loud`");
+    check("[log]\nlevel = \"hub=loud\"\n", 2, "log.level", "hub=loud");
+    check("[log]\nlevel = \"\"\n", 2, "log.level", "known: error");
+    load_text("[log]\nlevel = \"hub=debug,info\"\n").unwrap();
+}
+
+#[test]
+fn a_value_of_a_variable_is_looked_for_there() {
+    let names = ["CITYHUB__LOG", "PATH", "CITYHUB__LOG__LEVEL"].map(str::to_owned);
+    let found = variable_of("log.level", names.clone());
+    assert_eq!(found.as_deref(), Some("CITYHUB__LOG__LEVEL"));
+    assert_eq!(variable_of("log.format", names), None);
+    let error = ConfigError {
+        variable: found,
+        key: Some("log.level".to_owned()),
+        reason: "is no level".to_owned(),
+        ..ConfigError::default()
+    };
+    assert_eq!(
+        error.to_string(),
+        "variable CITYHUB__LOG__LEVEL: `log.level`: is no level"
+    );
 }

@@ -1,0 +1,123 @@
+//! What a configuration must be beyond its form.
+
+use super::{ConfigError, Loaded, locate};
+use std::collections::BTreeMap;
+use tracing_subscriber::EnvFilter;
+
+const LOG_LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+impl Loaded {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let config = &self.config;
+        self.check_city()?;
+        if config.http.streams_max == 0 {
+            return Err(self.error("http.streams_max", "must be 1 or more"));
+        }
+        if let Err(error) = model::Timestamp::parse(&config.intake.oldest) {
+            return Err(self.error("intake.oldest", error.to_string()));
+        }
+        if config.store.history != "embedded" {
+            let reason = format!(
+                "`{}` is not available in this version; known: embedded",
+                config.store.history
+            );
+            return Err(self.error("store.history", reason));
+        }
+        if let Some(name) = config.store.mirror.keys().next() {
+            let key = format!("store.mirror.{name}");
+            return Err(self.error(&key, "mirrors are not available in this version"));
+        }
+        if let Some(name) = config.sinks.keys().next() {
+            let key = format!("sinks.{name}");
+            return Err(self.error(&key, "sinks are not available in this version"));
+        }
+        if config.store.seal_cells < 1000 {
+            return Err(self.error("store.seal_cells", "must be 1000 or more"));
+        }
+        self.check_log()?;
+        self.check_tokens()?;
+        self.check_drivers()
+    }
+
+    fn check_drivers(&self) -> Result<(), ConfigError> {
+        for (name, value) in &self.config.drivers {
+            let key = format!("drivers.{name}");
+            self.check_name(&key, name)?;
+            let registration = crate::drivers::find(value)
+                .map_err(|reason| self.error(&format!("{key}.kind"), reason))?;
+            (registration.check)(value.clone()).map_err(|error| {
+                let reason = error.to_string();
+                let field = locate::quoted(&reason).map(|field| format!("{key}.{field}"));
+                self.error(field.as_deref().unwrap_or(&key), reason)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_city(&self) -> Result<(), ConfigError> {
+        let config = &self.config;
+        if config.city.code.len() != 6 || !config.city.code.bytes().all(|b| b.is_ascii_digit()) {
+            let reason = format!(
+                "`{}` is no 6-digit administrative division",
+                config.city.code
+            );
+            return Err(self.error("city.code", reason));
+        }
+        if jiff::tz::TimeZone::get(&config.city.time_zone).is_err() {
+            let reason = format!("`{}` is no IANA time zone", config.city.time_zone);
+            return Err(self.error("city.time_zone", reason));
+        }
+        if config.city.categories.is_some() {
+            return Err(self.error("city.categories", "not available in this version"));
+        }
+        Ok(())
+    }
+
+    fn check_log(&self) -> Result<(), ConfigError> {
+        let log = &self.config.log;
+        if !matches!(log.format.as_str(), "text" | "json") {
+            return Err(self.error("log.format", "must be `text` or `json`"));
+        }
+        // A bare word that is no level would be taken for the name of a module.
+        let level = log.level.split(',').find(|part| !part.contains('='));
+        if let Some(level) = level.map(str::trim)
+            && !LOG_LEVELS
+                .iter()
+                .any(|known| level.eq_ignore_ascii_case(known))
+        {
+            let reason = format!("`{level}` is no level; known: {}", LOG_LEVELS.join(", "));
+            return Err(self.error("log.level", reason));
+        }
+        if let Err(error) = EnvFilter::try_new(&log.level) {
+            return Err(self.error("log.level", format!("`{}`: {error}", log.level)));
+        }
+        Ok(())
+    }
+
+    fn check_tokens(&self) -> Result<(), ConfigError> {
+        let mut owners = BTreeMap::new();
+        for (name, token) in &self.config.auth.tokens {
+            self.check_name(&format!("auth.tokens.{name}"), name)?;
+            let key = format!("auth.tokens.{name}.token");
+            let token = token.token.reveal();
+            if token.chars().count() < 8 {
+                return Err(self.error(&key, "a token needs 8 characters or more"));
+            }
+            if let Some(other) = owners.insert(token, name) {
+                let reason = format!("`{other}` has the same token, so nobody can tell who it is");
+                return Err(self.error(&key, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// A variable can only name tables that are written so.
+    fn check_name(&self, key: &str, name: &str) -> Result<(), ConfigError> {
+        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        if !name.is_empty() && name.bytes().all(plain) {
+            return Ok(());
+        }
+        let reason = format!("the name {name:?} may have lower-case letters, digits, _ and - only");
+        Err(self.error(key, reason))
+    }
+}
