@@ -1,5 +1,7 @@
 //! Looks at everything on disk and compares whatever is known twice.
 
+mod relational;
+
 use crate::AuditVerdict;
 use crate::db::{get_meta, sqlite_error};
 use crate::error::{Result, StoreError};
@@ -43,20 +45,10 @@ impl Reader {
         if verdict != "ok" {
             report.problems.push(format!("the database: {verdict}"));
         }
-        let (count, span): (u64, u64) = conn
-            .query_row(
-                "SELECT count(*), ifnull(max(seq) - min(seq) + 1, 0) FROM event",
-                [],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .map_err(failed)?;
-        report.events = count;
-        if count != span {
-            let missing = span - count;
-            report
-                .problems
-                .push(format!("{missing} events are missing in the sequence"));
-        }
+        // All that follows in the database is of one commit, also beside a running hub.
+        let tx = conn.unchecked_transaction().map_err(failed)?;
+        report.events = relational::check_events(&tx, &mut report.problems)?;
+        relational::check_rules(&tx, &mut report.problems)?;
         Ok(())
     }
 

@@ -45,7 +45,7 @@ CREATE INDEX alarm_open ON alarm (raised_at, id) WHERE state <> 'normal';
 CREATE INDEX alarm_device ON alarm (device, raised_at);
 CREATE TABLE event (
   seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
-  severity TEXT, grid TEXT, json TEXT NOT NULL);
+  severity TEXT, grid TEXT, json TEXT NOT NULL, crc INTEGER);
 CREATE TABLE change (
   id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, stamp INTEGER NOT NULL,
   json TEXT NOT NULL);
@@ -93,14 +93,43 @@ pub(crate) fn open_writer(dir: &Path) -> Result<Connection> {
         let tx = conn.transaction().map_err(failed)?;
         tx.execute_batch(SCHEMA).map_err(failed)?;
         tx.execute(
-            "INSERT INTO meta VALUES ('format', ?1), ('salt', randomblob(16))",
+            "INSERT INTO meta VALUES ('format', ?1), ('salt', randomblob(16)),
+               ('events_from', 1), ('last_event', 0)",
             [FORMAT],
         )
         .map_err(failed)?;
         tx.commit().map_err(failed)?;
     }
     check_format(&conn)?;
+    add_event_sums(&mut conn).map_err(failed)?;
     Ok(conn)
+}
+
+/// Gives a database of an earlier version what later ones check events with. Its own events have
+/// no sum and are not checked; their range is taken as it is found.
+fn add_event_sums(conn: &mut Connection) -> rusqlite::Result<()> {
+    if has_event_sums(conn)? {
+        return Ok(());
+    }
+    let tx = conn.transaction()?;
+    tx.execute_batch(
+        "ALTER TABLE event ADD COLUMN crc INTEGER;
+         INSERT OR REPLACE INTO meta VALUES ('last_event', max(
+           ifnull((SELECT max(seq) FROM event), 0),
+           ifnull((SELECT v FROM meta WHERE k = 'last_event'), 0)));
+         INSERT OR REPLACE INTO meta VALUES ('events_from', ifnull(
+           (SELECT min(seq) FROM event),
+           (SELECT v + 1 FROM meta WHERE k = 'last_event')));",
+    )?;
+    tx.commit()
+}
+
+pub(crate) fn has_event_sums(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.query_row(
+        "SELECT count(*) FROM pragma_table_info('event') WHERE name = 'crc'",
+        [],
+        |row| Ok(row.get::<_, u32>(0)? > 0),
+    )
 }
 
 /// Opens a connection that can only read.

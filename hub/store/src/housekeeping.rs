@@ -123,8 +123,10 @@ impl Journal {
             put_meta(&tx, "ledger_expired", 1).map_err(failed)?;
         }
         if let Some(before) = events_before {
-            put_meta(&tx, "last_event", last_event).map_err(failed)?;
             delete_events(&tx, before).map_err(failed)?;
+            // What is missing from here on did not expire.
+            let oldest = crate::events::range(&tx)?.map_or(last_event + 1, |(oldest, _)| oldest);
+            put_meta(&tx, "events_from", oldest).map_err(failed)?;
         }
         let day_ago = now.millis().saturating_sub(IDEMPOTENCY_MS);
         tx.execute("DELETE FROM idempotency WHERE at < ?1", [day_ago])

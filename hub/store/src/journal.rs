@@ -255,6 +255,10 @@ impl Journal {
         for op in &group.ops {
             op.execute(&tx, &mut cx)?;
         }
+        if last_event > self.shared.view().last_event {
+            // Kept beside the events, so that a last one that is cut off is missed.
+            db::put_meta(&tx, "last_event", last_event).map_err(failed)?;
+        }
         if let Some(swap) = &swap {
             swap.write(&tx, &self.shared).map_err(failed)?;
         }

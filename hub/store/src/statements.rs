@@ -159,8 +159,16 @@ impl Op {
     }
 }
 
+/// The check sum of an event: over its number, eight bytes with the lowest first, and its JSON.
+pub(crate) fn event_sum(seq: u64, json: &str) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&seq.to_le_bytes());
+    crc.update(json.as_bytes());
+    crc.finalize()
+}
+
 fn put_event(conn: &Connection, at: Timestamp, event: &Event) -> rusqlite::Result<()> {
-    conn.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+    conn.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
         .execute(params![
             event.seq,
             at.millis(),
@@ -168,7 +176,8 @@ fn put_event(conn: &Connection, at: Timestamp, event: &Event) -> rusqlite::Resul
             event.subject,
             event.severity.map(model::Severity::name),
             event.grid,
-            event.json
+            event.json,
+            event_sum(event.seq, &event.json)
         ])
         .map(drop)
 }
