@@ -1,5 +1,8 @@
 //! What rules would have done over recorded history, and how that differs from what was recorded.
 
+mod replay;
+
+use self::replay::{Replay, Steps};
 use crate::guard::BACKTEST_DEADLINE;
 use crate::problem::Problem;
 use crate::query::{RawParams, json_body};
@@ -8,8 +11,8 @@ use crate::state::{Inner, Shared, store_problem, work};
 use crate::written::Written;
 use axum::body::Bytes;
 use axum::extract::State;
-use model::{AlarmRow, AlarmState, DeviceKey, Reading, Timestamp};
-use rules::{AlarmSpan, DeviceView, Plan, Rule};
+use model::{AlarmRow, AlarmState, Device, DeviceKey, Reading, Timestamp};
+use rules::{AlarmSpan, Rule};
 use sdk::DeviceEntry;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -31,13 +34,6 @@ struct Request {
     rules: Vec<Map<String, Value>>,
     from: Timestamp,
     to: Timestamp,
-}
-
-/// Why a backtest ended early.
-enum Stopped {
-    Store(StoreError),
-    /// Whoever asked has gone, or the deadline has passed.
-    Cancelled,
 }
 
 /// What was looked at.
@@ -121,34 +117,29 @@ fn backtest(
     let entries = hub.devices.all();
     let mut coverage = Coverage::default();
     let chunks = hub.reader.replay(from, to).map_err(wrong)?;
-    let chunks = chunks.map(|chunk| {
+    // Read after the readings were taken hold of: each of them finds its device.
+    let changes = hub.reader.changes().map_err(wrong)?;
+    let steps = Steps::read(&changes).map_err(|what| wrong(StoreError::Damaged(what)))?;
+    drop(changes);
+    let gone = steps.last_known();
+    let engine = (hub.rule_settings, Arc::clone(&hub.catalogue));
+    let mut replay = Replay::start(engine, from, steps, &entries, rules.clone());
+    for chunk in chunks {
+        // Whoever asked has gone, or the deadline has passed.
         if cancel.is_cancelled() {
-            return Err(Stopped::Cancelled);
+            return Err(Problem::busy(format!(
+                "the backtest was given up after {} s",
+                BACKTEST_DEADLINE.as_secs()
+            )));
         }
-        let chunk = chunk.map_err(Stopped::Store)?;
+        let chunk = chunk.map_err(wrong)?;
         coverage.add(&chunk);
-        Ok(chunk)
-    });
-    let plan = Plan {
-        settings: hub.rule_settings,
-        catalogue: Arc::clone(&hub.catalogue),
-        devices: entries
-            .iter()
-            .map(|entry| DeviceView::new(entry.key, &entry.device))
-            .collect(),
-        rules: rules.clone(),
-        from,
-        until: to,
-    };
-    let spans = rules::backtest(plan, chunks).map_err(|stopped| match stopped {
-        Stopped::Store(error) => wrong(error),
-        Stopped::Cancelled => Problem::busy(format!(
-            "the backtest was given up after {} s",
-            BACKTEST_DEADLINE.as_secs()
-        )),
-    })?;
-    let by_key: HashMap<DeviceKey, &DeviceEntry> =
-        entries.iter().map(|entry| (entry.key, &**entry)).collect();
+        for reading in &chunk {
+            replay.take(reading);
+        }
+    }
+    let spans = replay.finish(to);
+    let by_key = known_devices(&gone, &entries);
     let by_rule: BTreeMap<&str, &Rule> =
         rules.iter().map(|rule| (rule.id.as_str(), rule)).collect();
     let rows: Vec<AlarmRow> = spans
@@ -178,6 +169,18 @@ fn backtest(
     }))
 }
 
+/// Gives each device as it is now, or as it was last if it is gone, with its grid if it has one.
+fn known_devices<'a>(
+    recorded: &'a BTreeMap<DeviceKey, Device>,
+    entries: &'a [Arc<DeviceEntry>],
+) -> HashMap<DeviceKey, (&'a Device, Option<&'a str>)> {
+    let gone = recorded.iter().map(|(key, device)| (*key, (device, None)));
+    let present = entries
+        .iter()
+        .map(|entry| (entry.key, (&entry.device, entry.grid.as_deref())));
+    gone.chain(present).collect()
+}
+
 impl Coverage {
     fn add(&mut self, chunk: &[Reading]) {
         self.readings += chunk.len() as u64;
@@ -198,10 +201,10 @@ fn row(
     hub: &Inner,
     span: &AlarmSpan,
     number: u64,
-    devices: &HashMap<DeviceKey, &DeviceEntry>,
+    devices: &HashMap<DeviceKey, (&Device, Option<&str>)>,
     rules: &BTreeMap<&str, &Rule>,
 ) -> Option<AlarmRow> {
-    let entry = devices.get(&span.device)?;
+    let (device, grid) = *devices.get(&span.device)?;
     let rule = rules.get(&*span.rule)?;
     let metric = span.metric.and_then(|key| hub.catalogue.def(key));
     let active = span.cleared_at.is_none();
@@ -210,10 +213,10 @@ fn row(
         rule: rule.id.clone(),
         rule_revision: span.rule_revision,
         title: rule.spec.title.clone(),
-        device: entry.device.id.clone(),
-        kind: entry.device.kind.clone(),
-        site: entry.device.site.clone(),
-        grid: entry.grid.clone(),
+        device: device.id.clone(),
+        kind: device.kind.clone(),
+        site: device.site.clone(),
+        grid: grid.map(str::to_owned),
         severity: span.severity,
         state: if active {
             AlarmState::ActiveUnacked

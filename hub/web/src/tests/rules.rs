@@ -139,6 +139,81 @@ async fn the_difference_to_what_was_recorded_is_shown() {
     assert_eq!(higher["diff"]["lost_total"], 2);
 }
 
+/// Commits a change of a device as the hub's writer records it.
+fn record(hub: &Hub, change: &Value) {
+    hub.commit(|group| group.change(&change.to_string()));
+}
+
+fn request_of_silence() -> Value {
+    json!({
+        "rules": [{"id": "quiet", "title": "静默", "kind": "silence", "select": {},
+                   "after_s": 60, "severity": "major"}],
+        "from": "2026-03-01T00:00:00Z", "to": "2026-03-01T00:10:00Z",
+    })
+}
+
+#[tokio::test]
+async fn a_device_is_silent_from_its_registration_on_and_no_longer_than_it_is_registered() {
+    let hub = Hub::start();
+    // The clock of the kit moves by a millisecond with each commit and begins at 00:00:00; a
+    // reading is received a millisecond after its device time, which is the sign of life.
+    let witness = hub.register(r#"{"id":"witness","kind":"smoke"}"#);
+    let device = |id: &str| json!({"id": id, "kind": "smoke"});
+    record(
+        &hub,
+        &json!({"put_device": {"key": 77, "device": device("gone")}}),
+    );
+    hub.store(witness, &[("battery_pct", 200, 90.0)]);
+    // Registered at 00:03:20.002.
+    record(
+        &hub,
+        &json!({"put_device": {"key": 78, "device": device("new")}}),
+    );
+    // Deleted at 00:03:20.003.
+    record(&hub, &json!({"delete_device": {"key": 77}}));
+    record(
+        &hub,
+        &json!({"put_rule": {"id": "quiet", "revision": 1, "spec": {}}}),
+    );
+    let answer = hub
+        .ask(
+            "engineer",
+            "post",
+            "/api/v1/rules/backtest",
+            &request_of_silence().to_string(),
+        )
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let answer = answer.json();
+    let found: Vec<(&str, &str, &Value)> = answer["alarms"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let text = |key: &str| row[key].as_str().unwrap();
+            (text("device"), text("raised_at"), &row["cleared_at"])
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            // No change of it is recorded, so that it is there from `from` on.
+            (
+                "witness",
+                "2026-03-01T00:01:00.000Z",
+                &json!("2026-03-01T00:03:20.000Z")
+            ),
+            (
+                "gone",
+                "2026-03-01T00:01:00.002Z",
+                &json!("2026-03-01T00:03:20.003Z")
+            ),
+            ("witness", "2026-03-01T00:04:20.000Z", &Value::Null),
+            ("new", "2026-03-01T00:04:20.002Z", &Value::Null),
+        ]
+    );
+}
+
 #[tokio::test]
 async fn a_backtest_that_makes_no_sense_is_refused() {
     let hub = burst();
