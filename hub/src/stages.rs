@@ -276,6 +276,7 @@ impl WriterTask {
 fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
     let config = &loaded.config;
     let clock = Clock::System;
+    let health = Health::new(env!("CARGO_PKG_VERSION"), clock.now());
     let (requests, intake) = Intake::open();
     let oldest = Timestamp::parse(&config.intake.oldest).context("intake.oldest")?;
     let opened = writer::open(
@@ -298,6 +299,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
                 ahead_max_s: config.intake.ahead_max_s,
             },
             refusals: intake.refusals.clone(),
+            health: health.clone(),
             drivers: config.drivers.keys().cloned().collect(),
         },
     )?;
@@ -321,7 +323,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
         requests,
         refusals: intake.refusals.clone(),
         access,
-        health: Health::new(env!("CARGO_PKG_VERSION"), clock.now()),
+        health,
         clock,
         stop: CancellationToken::new(),
     };

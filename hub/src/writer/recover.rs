@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, RwLock};
 use store::{LogGroup, Reader, Recovered};
 use tokio::sync::watch;
-use web::{Knocks, RuleEntry, RuleList};
+use web::{Health, Knocks, RuleEntry, RuleList};
 
 /// What the writer needs beside the data directory.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Setup {
     pub clock: Clock,
     pub times: Times,
     pub refusals: Refusals,
+    /// Where refusals are counted for the metrics.
+    pub health: Health,
     /// Names of the configured driver instances.
     pub drivers: Vec<String>,
 }
@@ -92,6 +94,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         refused: Book::new(
             setup.refusals,
             published.knocks.clone(),
+            setup.health,
             driver_names.clone(),
         ),
         changes: Vec::new(),

@@ -5,7 +5,7 @@ use model::Timestamp;
 use sdk::{DriverKey, Refusal, Refusals};
 use serde_json::json;
 use store::Group;
-use web::{Knock, Knocks};
+use web::{Health, Knock, Knocks};
 
 /// Audit rows a minute that refusals may cause: a guesser must not fill the disk.
 const AUDIT_ROWS_PER_MINUTE: u32 = 60;
@@ -18,6 +18,7 @@ const WRITE_EVERY_MS: i64 = 1_000;
 pub(super) struct Book {
     refusals: Refusals,
     knocks: Knocks,
+    health: Health,
     /// Names of the driver instances, in the order of their keys.
     drivers: Vec<String>,
     minute: i64,
@@ -27,10 +28,16 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn new(refusals: Refusals, knocks: Knocks, drivers: Vec<String>) -> Self {
+    pub(super) fn new(
+        refusals: Refusals,
+        knocks: Knocks,
+        health: Health,
+        drivers: Vec<String>,
+    ) -> Self {
         Self {
             refusals,
             knocks,
+            health,
             drivers,
             minute: 0,
             rows_left: 0,
@@ -65,6 +72,8 @@ impl Book {
         }
         self.unlisted += drained.overflow;
         for (driver, refusal, count) in &drained.samples {
+            self.health
+                .count_refused(self.driver(*driver), &refusal.reason, *count);
             self.write_one(group, now, (*driver, refusal, *count));
         }
     }

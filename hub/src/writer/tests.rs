@@ -48,6 +48,7 @@ fn start(folder: &Path, clock: Clock) -> Rig {
             ahead_max_s: 86_400,
         },
         refusals: intake.refusals.clone(),
+        health: web::Health::new("test", clock.now()),
         drivers: vec!["mqtt".to_owned()],
     };
     let opened = open(folder, setup).unwrap();
