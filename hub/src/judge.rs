@@ -87,8 +87,10 @@ impl Archive {
                 replay.take(reading)?;
             }
         }
+        // What has not been yet cannot be silent.
+        let until = to.min(self.recovered.last_stamp);
         Ok(Backtested {
-            spans: replay.finish(to)?,
+            spans: replay.finish(until)?,
             readings,
             devices,
         })
