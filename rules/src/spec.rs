@@ -1,12 +1,14 @@
 //! A rule as people write it, in TOML files and as JSON.
 
+mod fields;
+mod kinds;
 mod node;
 mod read;
+mod targets;
 
 pub use read::{parse_json, parse_toml};
 
 use crate::Condition;
-use crate::kind::{silence, threshold};
 use model::{Catalogue, DeviceId, MetricShape, Severity};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -80,18 +82,8 @@ impl RuleSpec {
         let mut fields = Map::new();
         fields.insert("title".to_owned(), json!(self.title));
         fields.insert("kind".to_owned(), json!(self.condition.kind()));
-        match &self.targets {
-            Targets::Select(select) => {
-                fields.insert("select".to_owned(), select.to_json());
-            }
-            Targets::Devices(ids) => {
-                fields.insert("devices".to_owned(), json!(ids));
-            }
-        }
-        match &self.condition {
-            Condition::Threshold(spec) => spec.write_json(&mut fields),
-            Condition::Silence(spec) => spec.write_json(&mut fields),
-        }
+        targets::write_json(&self.targets, &mut fields);
+        kinds::write_json(&self.condition, &mut fields);
         if let Some(category) = &self.category {
             fields.insert("category".to_owned(), json!(category));
         }
@@ -152,64 +144,6 @@ impl RuleSpec {
     /// Gives the worst severity that the rule can raise.
     pub fn severity(&self) -> Severity {
         self.condition.severity()
-    }
-}
-
-impl Select {
-    fn to_json(&self) -> Value {
-        let mut fields = Map::new();
-        if let Some(kind) = &self.kind {
-            fields.insert("kind".to_owned(), json!(kind));
-        }
-        if let Some(site) = &self.site {
-            fields.insert("site".to_owned(), json!(site));
-        }
-        if !self.tags.is_empty() {
-            fields.insert("tags".to_owned(), json!(self.tags));
-        }
-        Value::Object(fields)
-    }
-}
-
-impl threshold::Spec {
-    fn write_json(&self, fields: &mut Map<String, Value>) {
-        let mut put = |key: &str, value: Value| fields.insert(key.to_owned(), value);
-        put("metric", json!(self.metric));
-        put("deadband", json!(self.deadband));
-        put("on_delay_s", json!(self.on_delay_s));
-        put("off_delay_s", json!(self.off_delay_s));
-        let level_json = |level: &threshold::Level| {
-            let mut fields = Map::new();
-            for (key, limit) in [("above", level.above), ("below", level.below)] {
-                if let Some(limit) = limit {
-                    fields.insert(key.to_owned(), json!(limit));
-                }
-            }
-            fields.insert("severity".to_owned(), json!(level.severity));
-            fields
-        };
-        // One level is written as people write it, without a list.
-        if let [level] = self.levels.as_slice() {
-            fields.extend(level_json(level));
-        } else {
-            let levels: Vec<Value> = self
-                .levels
-                .iter()
-                .map(|level| Value::Object(level_json(level)))
-                .collect();
-            fields.insert("levels".to_owned(), Value::Array(levels));
-        }
-    }
-}
-
-impl silence::Spec {
-    fn write_json(&self, fields: &mut Map<String, Value>) {
-        fields.insert("severity".to_owned(), json!(self.severity));
-        let (key, value) = match self.patience {
-            silence::Patience::Factor(factor) => ("factor", json!(factor)),
-            silence::Patience::AfterS(after_s) => ("after_s", json!(after_s)),
-        };
-        fields.insert(key.to_owned(), value);
     }
 }
 
