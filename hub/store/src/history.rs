@@ -10,11 +10,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+fn point_of(reading: Reading) -> Point {
+    Point {
+        at: reading.observed_at,
+        value: reading.value,
+        quality: reading.quality,
+    }
+}
+
 impl Reader {
     /// Gives the values of a series in the order of their own times.
     pub fn readings(&self, query: &SeriesQuery) -> Result<Page> {
         let mut page = Page::default();
-        self.each_day(query, &mut |points| {
+        self.each_day(query, point_of, &mut |points| {
             let room = query.limit - page.points.len();
             if let Some(first_left) = points.get(room) {
                 page.next = Some(first_left.at);
@@ -23,6 +31,22 @@ impl Reader {
             Ok(page.next.is_none())
         })?;
         Ok(page)
+    }
+
+    /// Gives the values of a series in the order of their own times, each with the time at which
+    /// it was received; `limit` of them at most.
+    pub fn arrivals(&self, query: &SeriesQuery) -> Result<Vec<Reading>> {
+        let mut readings = Vec::new();
+        self.each_day(
+            query,
+            std::convert::identity,
+            &mut |of_day: &[Reading]| {
+                let room = query.limit.saturating_sub(readings.len());
+                readings.extend(of_day.iter().take(room));
+                Ok(readings.len() < query.limit)
+            },
+        )?;
+        Ok(readings)
     }
 
     /// Gives one value per bucket of `step_ms`, aligned to the epoch and named by its start. Bad
@@ -36,7 +60,7 @@ impl Reader {
         let mut page = Page::default();
         let mut bucket: Option<Bucket> = None;
         let mut filled = 0;
-        self.each_day(query, &mut |points| {
+        self.each_day(query, point_of, &mut |points| {
             for point in points {
                 let start = point
                     .at
@@ -65,11 +89,13 @@ impl Reader {
         Ok(page)
     }
 
-    /// Hands over the points of each day that has any, sorted, until `each` says stop (`false`).
-    fn each_day(
+    /// Hands over what `make` makes of the readings of each day that has any, sorted, until `each`
+    /// says stop (`false`).
+    fn each_day<T>(
         &self,
         query: &SeriesQuery,
-        each: &mut dyn FnMut(&[Point]) -> Result<bool>,
+        make: impl Fn(Reading) -> T,
+        each: &mut dyn FnMut(&[T]) -> Result<bool>,
     ) -> Result<()> {
         let span = query.from.millis()..query.to.millis();
         let metric = query.series.metric.0;
@@ -106,13 +132,7 @@ impl Reader {
                 reader.device_cells(device, of_day.clone(), Some(metric), &mut cells)?;
             }
             cells.sort_unstable_by_key(|cell| (cell.observed, cell.part));
-            let points: Vec<Point> = readings_of(device, &cells)
-                .map(|reading| Point {
-                    at: reading.observed_at,
-                    value: reading.value,
-                    quality: reading.quality,
-                })
-                .collect();
+            let points: Vec<T> = readings_of(device, &cells).map(&make).collect();
             if !points.is_empty() && !each(&points)? {
                 break;
             }

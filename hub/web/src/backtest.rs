@@ -2,8 +2,9 @@
 
 mod replay;
 
-use self::replay::{Replay, Steps};
+use self::replay::Replay;
 use crate::guard::BACKTEST_DEADLINE;
+use crate::past::{Past, PutDevice};
 use crate::problem::Problem;
 use crate::query::{RawParams, json_body};
 use crate::rulebook::{check_id, rule_problem};
@@ -118,12 +119,10 @@ fn backtest(
     let mut coverage = Coverage::default();
     let chunks = hub.reader.replay(from, to).map_err(wrong)?;
     // Read after the readings were taken hold of: each of them finds its device.
-    let changes = hub.reader.changes().map_err(wrong)?;
-    let steps = Steps::read(&changes).map_err(|what| wrong(StoreError::Damaged(what)))?;
-    drop(changes);
-    let gone = steps.last_known();
+    let past = Past::of(hub, WHAT)?;
+    let gone = past.last_known();
     let engine = (hub.rule_settings, Arc::clone(&hub.catalogue));
-    let mut replay = Replay::start(engine, from, steps, &entries, rules.clone());
+    let mut replay = Replay::start(engine, from, &past, &entries, rules.clone());
     for chunk in chunks {
         // Whoever asked has gone, or the deadline has passed.
         if cancel.is_cancelled() {
@@ -172,10 +171,12 @@ fn backtest(
 
 /// Gives each device as it is now, or as it was last if it is gone, with its grid if it has one.
 fn known_devices<'a>(
-    recorded: &'a BTreeMap<DeviceKey, Device>,
+    recorded: &'a BTreeMap<DeviceKey, PutDevice>,
     entries: &'a [Arc<DeviceEntry>],
 ) -> HashMap<DeviceKey, (&'a Device, Option<&'a str>)> {
-    let gone = recorded.iter().map(|(key, device)| (*key, (device, None)));
+    let gone = recorded
+        .iter()
+        .map(|(key, put)| (*key, (&put.device, None)));
     let present = entries
         .iter()
         .map(|entry| (entry.key, (&entry.device, entry.grid.as_deref())));

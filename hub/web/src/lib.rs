@@ -13,6 +13,7 @@ mod health;
 mod knocks;
 mod ledger;
 mod metrics;
+mod past;
 mod problem;
 mod query;
 mod readings;
