@@ -11,6 +11,7 @@ mod device;
 mod engine;
 mod history;
 mod kind;
+mod schedule;
 mod spec;
 
 pub use alarm::{ActError, Action, AlarmBook, AlarmEvent, Facts, Verb};
@@ -20,4 +21,5 @@ pub use device::DeviceView;
 pub use engine::{Engine, RestoreError, Rule, Settings};
 pub use history::{AlarmSpan, History};
 pub use kind::{Condition, silence, threshold};
+pub use schedule::{Schedule, Zone};
 pub use spec::{RuleError, RuleSpec, Select, Targets, parse_json, parse_toml};
