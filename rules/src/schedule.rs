@@ -62,7 +62,10 @@ impl Zone {
         let Ok(from) = Timestamp::from_millisecond(from_ms) else {
             return;
         };
-        let changes = self.0.following(from).map(|c| c.timestamp().as_millisecond());
+        let changes = self
+            .0
+            .following(from)
+            .map(|c| c.timestamp().as_millisecond());
         instants.extend(changes.take_while(|at_ms| *at_ms <= to_ms));
     }
 }
@@ -153,7 +156,8 @@ impl Schedule {
         if self.times.is_empty() {
             return is_own_day;
         }
-        let minute = u16::from(wall.hour().unsigned_abs()) * 60 + u16::from(wall.minute().unsigned_abs());
+        let minute =
+            u16::from(wall.hour().unsigned_abs()) * 60 + u16::from(wall.minute().unsigned_abs());
         (is_own_day && self.times.iter().any(|window| window.holds(minute)))
             || (self.times.iter().any(|window| window.spills_to(minute))
                 && wall.date().yesterday().is_ok_and(|date| self.takes(date)))
@@ -174,7 +178,9 @@ impl Schedule {
             self.add_candidates(zone, from_ms, to_ms, &mut instants);
             instants.retain(|at_ms| from_ms < *at_ms && *at_ms <= to_ms);
             instants.sort_unstable();
-            let edge = instants.iter().find(|at_ms| self.is_open(zone, **at_ms) != is_open);
+            let edge = instants
+                .iter()
+                .find(|at_ms| self.is_open(zone, **at_ms) != is_open);
             if let Some(edge) = edge {
                 return Some(*edge);
             }

@@ -4,11 +4,12 @@ mod fields;
 mod kinds;
 mod node;
 mod read;
+mod schedule;
 mod targets;
 
 pub use read::{parse_json, parse_toml};
 
-use crate::Condition;
+use crate::{Condition, Schedule};
 use model::{Catalogue, DeviceId, MetricShape, Severity};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -42,6 +43,12 @@ pub struct RuleSpec {
     pub enabled: bool,
     /// Runs and shows, but announces nothing.
     pub shadow: bool,
+    /// When the rule counts.
+    pub schedule: Schedule,
+    /// Where the limit comes from: standard and clause, or document.
+    pub source: Option<String>,
+    /// How far the source can be relied on, in the words or marks of whoever wrote the rule.
+    pub certainty: Option<String>,
 }
 
 /// A rule that cannot be used: what is wrong, where, and why.
@@ -86,6 +93,14 @@ impl RuleSpec {
         kinds::write_json(&self.condition, &mut fields);
         if let Some(category) = &self.category {
             fields.insert("category".to_owned(), json!(category));
+        }
+        if !self.schedule.is_always() {
+            fields.insert("schedule".to_owned(), self.schedule.to_json());
+        }
+        for (key, text) in [("source", &self.source), ("certainty", &self.certainty)] {
+            if let Some(text) = text {
+                fields.insert(key.to_owned(), json!(text));
+            }
         }
         fields.insert("enabled".to_owned(), json!(self.enabled));
         fields.insert("shadow".to_owned(), json!(self.shadow));

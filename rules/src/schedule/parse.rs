@@ -21,9 +21,9 @@ const LEAP_YEAR: i16 = 2000;
 impl Schedule {
     /// Adds a time window such as `22:00-06:00`.
     pub(crate) fn add_times(&mut self, text: &str) -> Result<(), String> {
-        let (from, to) = text.split_once('-').ok_or_else(|| {
-            format!("`{text}` is no time window such as \"22:00-06:00\"")
-        })?;
+        let (from, to) = text
+            .split_once('-')
+            .ok_or_else(|| format!("`{text}` is no time window such as \"22:00-06:00\""))?;
         self.add_window(from, to)
     }
 
@@ -82,7 +82,10 @@ impl Schedule {
         put("times", self.times.iter().map(window).collect());
         let days = WEEKDAYS.iter().enumerate();
         let days = days.filter(|(day, _)| self.weekdays & (1 << day) != 0);
-        put("weekdays", days.map(|(_, name)| (*name).to_owned()).collect());
+        put(
+            "weekdays",
+            days.map(|(_, name)| (*name).to_owned()).collect(),
+        );
         put("dates", self.dates.iter().map(dates_text).collect());
         let except_dates = self.except_dates.iter().map(dates_text);
         put("except_dates", except_dates.collect());

@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, wrong};
 use super::node::{Form, Node};
-use super::{RuleError, RuleSpec, kinds, targets};
+use super::{RuleError, RuleSpec, kinds, schedule, targets};
 
 /// Reads every `[rules.NAME]` table of a file; an error names file, line, rule and key.
 pub fn parse_toml(file_name: &str, text: &str) -> Result<Vec<(String, RuleSpec)>, RuleError> {
@@ -58,6 +58,9 @@ fn read_rule(id: &str, node: &Node) -> Result<RuleSpec, RuleError> {
     let category = fields.text("category")?;
     let enabled = fields.yes("enabled")?.unwrap_or(true);
     let shadow = fields.yes("shadow")?.unwrap_or(false);
+    let schedule = schedule::read(&mut fields)?;
+    let source = fields.text("source")?;
+    let certainty = fields.text("certainty")?;
     let targets = targets::read(&mut fields)?;
     let condition = kinds::read(&kind, &mut fields)?;
     fields.refuse_the_rest(&format!("a `{kind}` rule has no such key"))?;
@@ -68,5 +71,8 @@ fn read_rule(id: &str, node: &Node) -> Result<RuleSpec, RuleError> {
         category,
         enabled,
         shadow,
+        schedule,
+        source,
+        certainty,
     })
 }

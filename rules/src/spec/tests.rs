@@ -1,8 +1,8 @@
 //! Tests of reading and writing rules.
 
 use super::{RuleSpec, Select, Targets, parse_json, parse_toml};
-use crate::Condition;
 use crate::kind::{silence, threshold};
+use crate::{Condition, Schedule};
 use model::{Catalogue, DeviceId, Severity};
 use serde_json::json;
 
@@ -42,6 +42,9 @@ fn overpressure() -> RuleSpec {
         category: Some("0403".to_owned()),
         enabled: true,
         shadow: false,
+        schedule: Schedule::default(),
+        source: None,
+        certainty: None,
     }
 }
 
@@ -115,6 +118,7 @@ fn what_is_written_as_json_reads_back() {
         "title": "levels", "kind": "threshold", "devices": ["a", "b"], "metric": "laeq_dba",
         "deadband": 2.0, "on_delay_s": 0, "off_delay_s": 60, "enabled": true, "shadow": false,
         "levels": [{"above": 55.0, "severity": "warning"}, {"above": 70.0, "severity": "major"}],
+        "schedule": {"times": ["22:00-06:00"]}, "source": "GB 12523-2011", "certainty": "V2",
     });
     for json in [silence, levels] {
         let spec = parse_json("r", &json).expect("a good rule");
