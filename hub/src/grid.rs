@@ -2,22 +2,18 @@
 
 use anyhow::{Context, Result, bail};
 use model::Location;
+use model::geo::{Feature, Form, Point, Shape, Shapes};
 use serde_json::Value;
 use std::path::Path;
+
+/// A city of 50,000 grids of 200 corners; a file with more is none of unit grids.
+const VERTICES_MAX: usize = 10_000_000;
 
 /// The city's unit grids.
 #[derive(Debug, Default)]
 pub struct Grids {
-    grids: Vec<Grid>,
-}
-
-#[derive(Debug)]
-struct Grid {
-    code: String,
-    /// West, south, east, north.
-    bounds: [f64; 4],
-    /// Rings of (lon, lat); the even-odd rule makes holes of inner rings.
-    rings: Vec<Vec<[f64; 2]>>,
+    /// Named by their codes.
+    grids: Shapes,
 }
 
 impl Grids {
@@ -30,13 +26,16 @@ impl Grids {
 
     fn parse(text: &str) -> Result<Self> {
         let root: Value = serde_json::from_str(text)?;
-        let features = root.get("features").and_then(Value::as_array);
-        let features = features.context("a GeoJSON FeatureCollection has `features`")?;
-        let grids = features.iter().enumerate().map(|(index, feature)| {
-            parse_feature(feature).with_context(|| format!("feature {index}"))
-        });
+        if root.get("features").is_none() {
+            bail!("a GeoJSON FeatureCollection has `features`");
+        }
+        let features = model::geo::read(&root, VERTICES_MAX)?;
+        let grids = features
+            .into_iter()
+            .enumerate()
+            .map(|(index, feature)| grid_of(feature).with_context(|| format!("feature {index}")));
         Ok(Self {
-            grids: grids.collect::<Result<_>>()?,
+            grids: Shapes::new(grids.collect::<Result<_>>()?),
         })
     }
 
@@ -46,107 +45,22 @@ impl Grids {
         if !matches!(location.datum.as_str(), "WGS84" | "CGCS2000") {
             return None;
         }
-        let point = [location.lon, location.lat];
-        self.grids
-            .iter()
-            .find(|grid| grid.holds(point))
-            .map(|grid| grid.code.as_str())
+        let point = Point::from_degrees(location.lon, location.lat)?;
+        Some(self.grids.find(point)?.name.as_str())
     }
 }
 
-impl Grid {
-    fn holds(&self, [lon, lat]: [f64; 2]) -> bool {
-        let [west, south, east, north] = self.bounds;
-        lon >= west
-            && lon <= east
-            && lat >= south
-            && lat <= north
-            && self
-                .rings
-                .iter()
-                .filter(|ring| crosses(ring, lon, lat))
-                .count()
-                % 2
-                == 1
+fn grid_of(feature: Feature) -> Result<Shape> {
+    let code = match feature.properties.get("code") {
+        Some(Value::String(code)) => code.clone(),
+        Some(Value::Number(code)) => code.to_string(),
+        Some(_) => bail!("property `code` is neither text nor number"),
+        None => bail!("has no property `code`"),
+    };
+    match feature.form {
+        form @ Form::Polygons(_) => Ok(Shape { name: code, form }),
+        Form::Circle { .. } => bail!("a circle is no unit grid"),
     }
-}
-
-/// Tells whether a ray to the east crosses the ring an odd number of times.
-fn crosses(ring: &[[f64; 2]], lon: f64, lat: f64) -> bool {
-    let next = ring.iter().cycle().skip(1);
-    let edges = ring.iter().zip(next);
-    let crossed = edges.filter(|([x1, y1], [x2, y2])| {
-        (*y1 > lat) != (*y2 > lat) && lon < (x2 - x1) * (lat - y1) / (y2 - y1) + x1
-    });
-    crossed.count() % 2 == 1
-}
-
-fn parse_feature(feature: &Value) -> Result<Grid> {
-    let code = feature
-        .pointer("/properties/code")
-        .context("has no property `code`")?;
-    let code = match code {
-        Value::String(code) => code.clone(),
-        Value::Number(code) => code.to_string(),
-        _ => bail!("property `code` is neither text nor number"),
-    };
-    let kind = feature
-        .pointer("/geometry/type")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let coordinates = feature
-        .pointer("/geometry/coordinates")
-        .context("has no coordinates")?;
-    let rings = match kind {
-        "Polygon" => parse_rings(coordinates)?,
-        "MultiPolygon" => {
-            let polygons = coordinates.as_array().context("coordinates are no array")?;
-            let rings: Result<Vec<_>> = polygons.iter().map(parse_rings).collect();
-            rings?.into_iter().flatten().collect()
-        }
-        other => bail!("geometry `{other}` is neither Polygon nor MultiPolygon"),
-    };
-    let mut bounds = [
-        f64::INFINITY,
-        f64::INFINITY,
-        f64::NEG_INFINITY,
-        f64::NEG_INFINITY,
-    ];
-    for [lon, lat] in rings.iter().flatten() {
-        let [west, south, east, north] = bounds;
-        bounds = [
-            west.min(*lon),
-            south.min(*lat),
-            east.max(*lon),
-            north.max(*lat),
-        ];
-    }
-    Ok(Grid {
-        code,
-        bounds,
-        rings,
-    })
-}
-
-fn parse_rings(coordinates: &Value) -> Result<Vec<Vec<[f64; 2]>>> {
-    let rings = coordinates
-        .as_array()
-        .context("coordinates are no array of rings")?;
-    let point = |point: &Value| {
-        let at = |index: usize| point.get(index).and_then(Value::as_f64);
-        at(0)
-            .zip(at(1))
-            .map(|(lon, lat)| [lon, lat])
-            .context("a point needs two numbers")
-    };
-    let ring = |ring: &Value| {
-        ring.as_array()
-            .context("a ring is no array")?
-            .iter()
-            .map(point)
-            .collect()
-    };
-    rings.iter().map(ring).collect()
 }
 
 #[cfg(test)]

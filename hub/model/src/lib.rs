@@ -6,6 +6,7 @@
 mod alarm;
 mod device;
 mod event;
+pub mod geo;
 mod ledger;
 mod metric;
 mod reading;
