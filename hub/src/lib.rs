@@ -13,4 +13,5 @@ pub mod rulebook;
 pub mod schema;
 pub mod stages;
 mod standing;
+pub mod trial;
 pub mod writer;

@@ -5,12 +5,14 @@ use clap::{Args, Parser, Subcommand};
 use hub::config::{Config, ConfigError, Loaded, LogConfig};
 use hub::judge::{self, Archive};
 use hub::stages::{self, End};
+use hub::trial::{self, Trial};
 use hub::{access, inventory, rulebook, schema};
 use model::Timestamp;
 use sdk::{Devices, Role, SecretSalt};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use store::StoreError;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -57,14 +59,20 @@ enum Command {
 #[derive(Debug, Args)]
 struct BacktestArgs {
     /// Begin of the period: RFC 3339 or milliseconds.
-    #[arg(long, value_parser = Timestamp::parse)]
-    from: Timestamp,
+    #[arg(long, value_parser = Timestamp::parse, required_unless_present = "input")]
+    from: Option<Timestamp>,
     /// End of the period: RFC 3339 or milliseconds.
-    #[arg(long, value_parser = Timestamp::parse)]
-    to: Timestamp,
+    #[arg(long, value_parser = Timestamp::parse, required_unless_present = "input")]
+    to: Option<Timestamp>,
     /// A folder of rule files, or one file; without it the rules in force.
     #[arg(long, value_name = "PATH")]
     rules: Option<PathBuf>,
+    /// A stream of JSON lines instead of stored history, as `simulate --print` writes one.
+    #[arg(long, value_name = "FILE", requires = "devices", conflicts_with_all = ["from", "to"])]
+    input: Option<PathBuf>,
+    /// The device file of the stream: CSV or JSON.
+    #[arg(long, value_name = "FILE", requires = "input")]
+    devices: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -238,7 +246,13 @@ fn open_archive(loaded: &Loaded) -> Result<Archive> {
 }
 
 fn backtest(loaded: &Loaded, args: &BacktestArgs) -> Result<ExitCode> {
-    let (from, to) = (args.from, args.to);
+    if let (Some(input), Some(devices)) = (&args.input, &args.devices) {
+        return rehearse(loaded, args, input, devices);
+    }
+    let (Some(from), Some(to)) = (args.from, args.to) else {
+        complain("cityhub: give --from and --to, or --input and --devices");
+        return Ok(ExitCode::from(EXIT_CONFIG));
+    };
     if from > to {
         complain("cityhub: --from must not be after --to");
         return Ok(ExitCode::from(EXIT_CONFIG));
@@ -259,6 +273,40 @@ fn backtest(loaded: &Loaded, args: &BacktestArgs) -> Result<ExitCode> {
         "{} alarms from {} readings in {seconds:.2} s",
         outcome.spans.len(),
         outcome.readings
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs rules over a stream of a file; nothing of the data directory is opened.
+fn rehearse(
+    loaded: &Loaded,
+    args: &BacktestArgs,
+    input: &Path,
+    devices: &Path,
+) -> Result<ExitCode> {
+    let standing = stages::read_standing(loaded)?;
+    let rules = match &args.rules {
+        Some(path) => trial::read_rules(path, &standing.catalogue)?,
+        None => standing.rules.unwrap_or_default(),
+    };
+    let trial = Trial {
+        settings: rules::Settings {
+            lateness_s: loaded.config.intake.lateness_s,
+        },
+        catalogue: Arc::new(standing.catalogue),
+        devices: devices.to_owned(),
+        rules,
+    };
+    let started = tokio::time::Instant::now();
+    let verdict = trial.run(input)?;
+    for row in &verdict.rows {
+        say(&row.to_string())?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    complain(&format!(
+        "{} alarms from {} readings in {seconds:.2} s",
+        verdict.rows.len(),
+        verdict.readings
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -79,6 +79,15 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub ack_log: Option<std::path::PathBuf>,
 
+    /// Play a scenario instead of an ordinary city; `list` lists them.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["demo", "rate", "fault", "devices"])]
+    pub scenario: Option<String>,
+
+    /// Write the scenario as JSON lines in the order of receipt, as `cityhub backtest --input`
+    /// reads them, and exit.
+    #[arg(long, requires = "scenario", conflicts_with = "print_devices")]
+    pub print: bool,
+
     /// Device time of the start in milliseconds since the epoch; now without it.
     #[arg(long, value_name = "MS")]
     pub start_ms: Option<i64>,

@@ -6,8 +6,8 @@ pub enum SimError {
     /// The command line makes no sense; exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// The hub did not take the fleet.
-    #[error("registering the fleet: {0}")]
+    /// The hub did not take the fleet or its rules.
+    #[error("registering: {0}")]
     Register(String),
     /// A file or stream of our own failed.
     #[error("{what}: {source}")]

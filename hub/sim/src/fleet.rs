@@ -69,6 +69,7 @@ pub(crate) struct Device {
     pub(crate) cadence_s: u32,
     pub(crate) secret: String,
     pub(crate) component_code: Option<String>,
+    pub(crate) tags: BTreeMap<String, String>,
     pub(crate) gas_class: GasClass,
     /// How many devices of the same kind come before it.
     pub(crate) ordinal: usize,
@@ -128,16 +129,6 @@ impl Fleet {
     }
 
     fn row<'a>(&'a self, device: &'a Device) -> Row<'a> {
-        let mut tags = BTreeMap::new();
-        match device.kind {
-            Kind::GasPressure => {
-                tags.insert("class", device.gas_class.name().to_owned());
-            }
-            Kind::BikeFence => {
-                tags.insert("capacity", FENCE_CAPACITY.to_string());
-            }
-            Kind::Smoke | Kind::Noise | Kind::Dust | Kind::Bike | Kind::Gateway => {}
-        }
         let parent = device.parent.and_then(|parent| self.devices.get(parent));
         Row {
             id: &device.id,
@@ -153,7 +144,7 @@ impl Fleet {
             cadence_s: device.cadence_s,
             secret: &device.secret,
             component_code: device.component_code.as_deref(),
-            tags,
+            tags: &device.tags,
         }
     }
 
@@ -201,7 +192,7 @@ pub(crate) struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     component_code: Option<&'a str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    tags: BTreeMap<&'static str, String>,
+    tags: &'a BTreeMap<String, String>,
 }
 
 #[derive(Copy, Clone, Debug, Serialize)]
@@ -279,11 +270,24 @@ impl Builder<'_> {
             component_code: kind
                 .component_class()
                 .map(|class| format!("{DIVISION}{class}{number:06}")),
+            tags: tags(kind, gas_class),
             gas_class,
             ordinal: number - 1,
             id,
         }
     }
+}
+
+/// Gives the tags by which rules select devices of this kind.
+fn tags(kind: Kind, gas_class: GasClass) -> BTreeMap<String, String> {
+    let tag = match kind {
+        Kind::GasPressure => ("class", gas_class.name().to_owned()),
+        Kind::BikeFence => ("capacity", FENCE_CAPACITY.to_string()),
+        Kind::Smoke | Kind::Noise | Kind::Dust | Kind::Bike | Kind::Gateway => {
+            return BTreeMap::new();
+        }
+    };
+    BTreeMap::from([(tag.0.to_owned(), tag.1)])
 }
 
 /// Keeps six decimals of a degree, about 0.1 m.
@@ -292,7 +296,7 @@ fn rounded(degrees: f64) -> f64 {
 }
 
 /// Derives a device's secret. This mixes, it does not protect: simulated devices only.
-fn secret(seed: &str, id: &str) -> String {
+pub(crate) fn secret(seed: &str, id: &str) -> String {
     let mut state = Random::from_text(&format!("{seed}/{id}")).bits();
     format!("{:016x}{:016x}", mix(&mut state), mix(&mut state))
 }

@@ -13,6 +13,21 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 7] = [
+        Self::GasPressure,
+        Self::Smoke,
+        Self::Noise,
+        Self::Dust,
+        Self::BikeFence,
+        Self::Bike,
+        Self::Gateway,
+    ];
+
+    /// Finds a kind by its name in the hub's catalogue.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name in the hub's catalogue.
     pub(crate) fn name(self) -> &'static str {
         match self {

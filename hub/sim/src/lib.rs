@@ -17,6 +17,7 @@ mod plan;
 mod random;
 mod register;
 mod run;
+mod scenario;
 mod signal;
 mod tally;
 #[cfg(test)]

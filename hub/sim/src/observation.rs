@@ -1,5 +1,7 @@
 //! What a device measures in one moment, and its two texts: canonical JSON and the ack log.
 
+use std::borrow::Cow;
+
 /// One measured quantity.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Measure {
@@ -16,14 +18,14 @@ pub(crate) enum Measure {
 /// A metric and what was measured.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Observation {
-    pub(crate) metric: &'static str,
+    pub(crate) metric: Cow<'static, str>,
     pub(crate) measure: Measure,
 }
 
 impl Observation {
     pub(crate) fn number(metric: &'static str, value: f64, decimals: usize) -> Self {
         Self {
-            metric,
+            metric: metric.into(),
             measure: Measure::Number { value, decimals },
         }
     }
@@ -89,7 +91,7 @@ mod tests {
             Observation::number("pressure_kpa", 312.44, 1),
             Observation::number("smoke_alarm", 1.0, 0),
             Observation {
-                metric: "position",
+                metric: "position".into(),
                 measure: Measure::Position {
                     lon: 118.0894,
                     lat: 24.4798,

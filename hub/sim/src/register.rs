@@ -54,18 +54,31 @@ pub(crate) async fn register(base: &Base, token: &str, fleet: &Fleet) -> Result<
     for chunk in rows.chunks(CHUNK_DEVICES) {
         let body = serde_json::to_vec(chunk)
             .map_err(|error| SimError::Register(format!("writing the devices: {error}")))?;
-        put(base, token, &body).await?;
+        put(base, token, "/api/v1/devices", &body).await?;
     }
     Ok(())
 }
 
-async fn put(base: &Base, token: &str, body: &[u8]) -> Result<(), SimError> {
+/// Puts rules, one by one, as the API takes them.
+pub(crate) async fn put_rules(
+    base: &Base,
+    token: &str,
+    rules: &[(String, serde_json::Value)],
+) -> Result<(), SimError> {
+    for (id, rule) in rules {
+        let path = format!("/api/v1/rules/{id}");
+        put(base, token, &path, rule.to_string().as_bytes()).await?;
+    }
+    Ok(())
+}
+
+async fn put(base: &Base, token: &str, path: &str, body: &[u8]) -> Result<(), SimError> {
     let mut reason = String::new();
     for attempt in 0..TRIES {
         if attempt > 0 {
             sleep(TRY_EVERY).await;
         }
-        match timeout(REQUEST_TIMEOUT, exchange(base, token, body)).await {
+        match timeout(REQUEST_TIMEOUT, exchange(base, token, path, body)).await {
             Ok(Ok(response)) if (200..300).contains(&response.status) => return Ok(()),
             Ok(Ok(response)) if response.status == 503 => reason = "the hub is busy".to_owned(),
             Ok(Ok(response)) => {
@@ -82,8 +95,8 @@ async fn put(base: &Base, token: &str, body: &[u8]) -> Result<(), SimError> {
     Err(SimError::Register(format!("{}: {reason}", base.host)))
 }
 
-async fn exchange(base: &Base, token: &str, body: &[u8]) -> Result<Response, String> {
-    let path = format!("{}/api/v1/devices", base.path);
+async fn exchange(base: &Base, token: &str, path: &str, body: &[u8]) -> Result<Response, String> {
+    let path = format!("{}{path}", base.path);
     let mut bytes = Vec::with_capacity(body.len() + 256);
     let request = Request {
         method: "PUT",

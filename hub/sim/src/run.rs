@@ -6,7 +6,8 @@ use crate::fleet::{Fleet, FleetPlan};
 use crate::link::{HttpLink, MqttLink, MqttSetup, QUEUE_MESSAGES, Shared};
 use crate::plan::{DEVICE_RATE_MAX, Message, Plan, PlanSpec};
 use crate::random::Random;
-use crate::register::{Base, register};
+use crate::register::{Base, put_rules, register};
+use crate::scenario::{self, Stage};
 use crate::tally::{Counts, Outcome, Summary, Tally};
 use std::io::Write as _;
 use std::sync::Arc;
@@ -28,6 +29,9 @@ const TURN_MESSAGES: u32 = 64;
 /// one JSON object on stdout.
 pub async fn run(args: Args) -> Result<(), SimError> {
     check(&args)?;
+    if let Some(name) = &args.scenario {
+        return play(&args, name).await;
+    }
     let fleet = Fleet::new(&FleetPlan {
         devices: args.devices,
         prefix: &args.prefix,
@@ -44,10 +48,74 @@ pub async fn run(args: Args) -> Result<(), SimError> {
     if args.mqtt.is_none() && args.http.is_none() {
         return Ok(());
     }
+    let source = Source::Plan(ordinary(&args, &fleet));
+    perform(&args, fleet, source, args.duration_s).await
+}
+
+/// Plans an ordinary city.
+fn ordinary(args: &Args, fleet: &Fleet) -> Plan {
+    let spec = PlanSpec {
+        seed: args.seed,
+        start_ms: args.start_ms.unwrap_or_else(crate::clock::wall_ms),
+        demo: args.demo,
+        rate: args.rate,
+        faults: args.fault.clone(),
+    };
+    Plan::new(fleet, spec)
+}
+
+/// Plays a scenario, or writes it.
+async fn play(args: &Args, name: &str) -> Result<(), SimError> {
+    if name == "list" {
+        return print(&scenario::listing()?);
+    }
+    let (entry, script) = scenario::find(name)?;
+    let wrong = |reason| SimError::Usage(format!("scenario `{name}`: {reason}"));
+    let (fleet, parts) = scenario::cast(&script, &args.secret_seed).map_err(wrong)?;
+    if let Some(format) = args.print_devices {
+        return print(&listing(&fleet, format)?);
+    }
+    if args.print {
+        let start_ms = args.start_ms.unwrap_or(script.start.ms);
+        let end_ms = start_ms + script.duration.0;
+        let mut stage = Stage::new(&script, &parts, start_ms);
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        return scenario::write_stream(&mut out, &mut stage, &fleet, (start_ms, end_ms))
+            .and_then(|()| out.flush())
+            .map_err(|source| SimError::Output {
+                what: "standard output".to_owned(),
+                source,
+            });
+    }
+    if let (Some(api), Some(token)) = (&args.api, &args.token) {
+        let base = Base::parse(api)?;
+        register(&base, token, &fleet).await?;
+        put_rules(&base, token, &entry.rules(&script.packs)?).await?;
+    }
+    if args.mqtt.is_none() && args.http.is_none() {
+        return Ok(());
+    }
+    let start_ms = args.start_ms.unwrap_or_else(crate::clock::wall_ms);
+    let stage = Stage::new(&script, &parts, start_ms);
+    let whole_s = script.duration.0.unsigned_abs().div_ceil(1000);
+    let duration_s = match args.duration_s {
+        0 => whole_s,
+        asked => asked.min(whole_s),
+    };
+    perform(args, fleet, Source::Stage(stage), duration_s).await
+}
+
+/// Acts until the time is over or a signal comes, and prints the account.
+async fn perform(
+    args: &Args,
+    fleet: Fleet,
+    source: Source<'_>,
+    duration_s: u64,
+) -> Result<(), SimError> {
     let stop = CancellationToken::new();
     let tracker = TaskTracker::new();
     tracker.spawn(interrupted(stop.clone()));
-    let summary = simulate(&args, fleet, &stop).await?;
+    let summary = simulate(args, fleet, (source, duration_s), &stop).await?;
     // Ends the task that waits for a signal.
     stop.cancel();
     tracker.close();
@@ -62,8 +130,9 @@ pub async fn run(args: Args) -> Result<(), SimError> {
 fn check(args: &Args) -> Result<(), SimError> {
     let usage = |text: &str| Err(SimError::Usage(text.to_owned()));
     let targets = [&args.mqtt, &args.http, &args.api];
-    if args.print_devices.is_none() && targets.iter().all(|target| target.is_none()) {
-        return usage("nothing to do: give --mqtt, --http, --api or --print-devices");
+    let shows = args.print || args.scenario.as_deref() == Some("list");
+    if args.print_devices.is_none() && !shows && targets.iter().all(|target| target.is_none()) {
+        return usage("nothing to do: give --mqtt, --http, --api, --print or --print-devices");
     }
     if args.devices == 0 {
         return usage("--devices must be at least 1");
@@ -140,18 +209,10 @@ async fn interrupted(stop: CancellationToken) {
 pub(crate) async fn simulate(
     args: &Args,
     fleet: Fleet,
+    (source, duration_s): (Source<'_>, u64),
     stop: &CancellationToken,
 ) -> Result<Summary, SimError> {
-    let start_ms = args.start_ms.unwrap_or_else(crate::clock::wall_ms);
     let started = Instant::now();
-    let spec = PlanSpec {
-        seed: args.seed,
-        start_ms,
-        demo: args.demo,
-        rate: args.rate,
-        faults: args.fault.clone(),
-    };
-    let plan = Plan::new(&fleet, spec);
     let tally = Tally::new(args.ack_log.as_deref()).map_err(|source| SimError::Output {
         what: "ack log".to_owned(),
         source,
@@ -161,7 +222,11 @@ pub(crate) async fn simulate(
     let router = Router::open(args, &shared, &tracker);
     let finished = stop.child_token();
     tracker.spawn(progress(Arc::clone(&shared), finished.clone(), started));
-    dispatch(plan, &router, &shared, Span { started, args }, stop).await;
+    let span = Span {
+        started,
+        duration_s,
+    };
+    dispatch(source, &router, &shared, span, stop).await;
     finished.cancel();
     shared.drain(Instant::now() + DRAIN_TIMEOUT);
     drop(router);
@@ -273,25 +338,46 @@ fn spawn_link(
 
 /// When the simulation runs.
 #[derive(Copy, Clone, Debug)]
-struct Span<'a> {
+struct Span {
     started: Instant,
-    args: &'a Args,
+    /// 0 runs until it is stopped.
+    duration_s: u64,
+}
+
+/// Where the messages come from.
+#[derive(Debug)]
+pub(crate) enum Source<'a> {
+    Plan(Plan),
+    Stage(Stage<'a>),
+}
+
+impl Source<'_> {
+    /// Gives the next message and when it is sent, in microseconds after the start.
+    fn next(&mut self) -> Option<(i64, Message)> {
+        match self {
+            Self::Plan(plan) => plan.next(),
+            Self::Stage(stage) => {
+                let (due_ms, message) = stage.next()?;
+                Some((due_ms * 1000, message))
+            }
+        }
+    }
 }
 
 /// Sends every message when it is due.
 async fn dispatch(
-    mut plan: Plan,
+    mut source: Source<'_>,
     router: &Router,
     shared: &Shared,
-    span: Span<'_>,
+    span: Span,
     stop: &CancellationToken,
 ) {
-    let until = match span.args.duration_s {
+    let until = match span.duration_s {
         0 => None,
         seconds => Some(span.started + Duration::from_secs(seconds)),
     };
     let mut turn = 0u32;
-    while let Some((due_us, message)) = plan.next() {
+    while let Some((due_us, message)) = source.next() {
         let due = span.started + Duration::from_micros(due_us.unsigned_abs());
         if until.is_some_and(|until| due >= until) {
             break;

@@ -93,9 +93,10 @@ async fn simulated(words: &[&str], enough: u32) -> (Summary, Heard) {
         cadence_s: None,
         demo: args.demo,
     });
+    let source = (Source::Plan(ordinary(&args, &fleet)), args.duration_s);
     let (ear, stop) = (Ear::default(), CancellationToken::new());
     let summary = tokio::select! {
-        summary = simulate(&args, fleet, &stop) => summary.unwrap(),
+        summary = simulate(&args, fleet, source, &stop) => summary.unwrap(),
         () = mqtt_hub(mqtt, Arc::clone(&ear), stop.clone(), enough) => unreachable!(),
         () = http_hub(http, Arc::clone(&ear), stop.clone(), enough) => unreachable!(),
     };
@@ -218,7 +219,7 @@ async fn a_hub_that_refuses_the_fleet_is_quoted() {
     };
     let (result, ()) = tokio::join!(register(&base, "t", &fleet), hub);
     let error = result.unwrap_err().to_string();
-    assert_eq!(error, "registering the fleet: status 403: viewers");
+    assert_eq!(error, "registering: status 403: viewers");
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Bike {
         };
         vec![
             Observation {
-                metric: "position",
+                metric: "position".into(),
                 measure: position,
             },
             self.battery.observe(moment.step_s),

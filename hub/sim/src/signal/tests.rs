@@ -89,7 +89,7 @@ fn every_value_of_every_kind_is_plausible_for_days() {
                     seen += 1;
                     match observation.measure {
                         Measure::Number { value, .. } => assert!(
-                            plausible(observation.metric).contains(&value),
+                            plausible(&observation.metric).contains(&value),
                             "{} at {at} s: {observation:?}",
                             device.id
                         ),

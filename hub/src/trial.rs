@@ -1,0 +1,262 @@
+//! `cityhub backtest --input`: rules over a stream of a file instead of the hub's own history.
+
+use crate::{inventory, rulebook};
+use anyhow::{Context, Result, bail, ensure};
+use codecs::Decoded;
+use model::{Catalogue, Cause, Device, DeviceKey, MetricKey, Quality, Reading, Series, Timestamp};
+use rules::{DeviceView, Plan, Rule, RuleSpec, Settings};
+use sdk::{DeviceEntry, Devices, SecretSalt};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Readings that go to the engine at once.
+const CHUNK_READINGS: usize = 4096;
+
+/// What a trial is made of.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    pub settings: Settings,
+    pub catalogue: Arc<Catalogue>,
+    /// A device file, as the configuration names one.
+    pub devices: PathBuf,
+    pub rules: BTreeMap<String, RuleSpec>,
+}
+
+/// What a trial gave.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Alarm rows with `announced`, in the order in which they were raised.
+    pub rows: Vec<Value>,
+    pub readings: u64,
+}
+
+/// Reads the rules of a file or a folder.
+pub fn read_rules(path: &Path, catalogue: &Catalogue) -> Result<BTreeMap<String, RuleSpec>> {
+    Ok(if path.is_dir() {
+        rulebook::read(path, catalogue)?
+    } else {
+        rulebook::read_file(path, catalogue)?
+    })
+}
+
+/// A device of the trial.
+type Registered = (DeviceKey, Device);
+
+impl Trial {
+    /// Runs the rules over a stream: a JSON line a message, `{"received_at","device","ts","values"}`
+    /// in the order of receipt. A line with `received_at` alone says that the time went on; the
+    /// first line is when the devices and rules are put in, the last one when the trial ends.
+    pub fn run(&self, input: &Path) -> Result<Verdict> {
+        let devices = self.register()?;
+        let file = File::open(input).with_context(|| format!("open {}", input.display()))?;
+        let mut stream = Stream::new(BufReader::new(file), &self.catalogue, &devices);
+        stream.lateness_ms = i64::from(self.settings.lateness_s) * 1000;
+        let named = || input.display().to_string();
+        let from = stream.begin().with_context(named)?;
+        let chunks: Vec<Vec<Reading>> =
+            stream.by_ref().collect::<Result<_>>().with_context(named)?;
+        let plan = Plan {
+            settings: self.settings,
+            catalogue: Arc::clone(&self.catalogue),
+            devices: devices
+                .iter()
+                .map(|(key, device)| DeviceView::new(*key, device))
+                .collect(),
+            rules: self.rules(),
+            from,
+            until: stream.now,
+        };
+        let readings = stream.readings;
+        let spans = rules::backtest(
+            plan,
+            chunks.into_iter().map(Ok::<_, std::convert::Infallible>),
+        )?;
+        let names: HashMap<DeviceKey, &Device> =
+            devices.iter().map(|(key, device)| (*key, device)).collect();
+        let rows = spans.iter().map(|span| {
+            json!({
+                "id": rules::alarm_id(span.alarm),
+                "rule": span.rule,
+                "device": names.get(&span.device).map(|device| &device.id),
+                "severity": span.severity,
+                "raised_at": span.raised_at,
+                "cleared_at": span.cleared_at,
+                "announced": !span.shadow && !span.late,
+                "suppressed_by": null,
+            })
+        });
+        Ok(Verdict {
+            rows: rows.collect(),
+            readings,
+        })
+    }
+
+    fn register(&self) -> Result<Vec<Registered>> {
+        let register = Devices::new(SecretSalt([0; 16]));
+        let mut devices = Vec::new();
+        for file in inventory::files(&self.devices)? {
+            for row in inventory::read(&file, &self.catalogue, &register)? {
+                let key = DeviceKey(u32::try_from(devices.len() + 1).context("too many devices")?);
+                register.put([DeviceEntry {
+                    key,
+                    device: row.device.clone(),
+                    secret: None,
+                    grid: None,
+                }]);
+                devices.push((key, row.device));
+            }
+        }
+        Ok(devices)
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        let rules = self.rules.iter().map(|(id, spec)| Rule {
+            id: id.clone(),
+            revision: 1,
+            spec: spec.clone(),
+        });
+        rules.collect()
+    }
+}
+
+/// One line of the file.
+#[derive(Deserialize)]
+struct Line<'a> {
+    received_at: Timestamp,
+    #[serde(default)]
+    device: Option<String>,
+    #[serde(default)]
+    ts: Option<Timestamp>,
+    #[serde(default, borrow)]
+    values: Option<&'a RawValue>,
+}
+
+/// The readings of a stream, as the hub would have taken them in.
+struct Stream<'a, R> {
+    lines: std::io::Lines<R>,
+    number: u64,
+    catalogue: &'a Catalogue,
+    keys: HashMap<&'a str, DeviceKey>,
+    /// What was taken, for a reading that is sent twice counts once (contract 5, promise 5).
+    seen: HashSet<(DeviceKey, MetricKey, Timestamp)>,
+    lateness_ms: i64,
+    now: Timestamp,
+    readings: u64,
+}
+
+impl<'a, R: BufRead> Stream<'a, R> {
+    fn new(file: R, catalogue: &'a Catalogue, devices: &'a [Registered]) -> Self {
+        let keys = devices
+            .iter()
+            .map(|(key, device)| (device.id.as_str(), *key));
+        Self {
+            lines: file.lines(),
+            number: 0,
+            catalogue,
+            keys: keys.collect(),
+            seen: HashSet::new(),
+            lateness_ms: 0,
+            now: Timestamp::MIN,
+            readings: 0,
+        }
+    }
+
+    /// Reads the first line, which tells when it all begins.
+    fn begin(&mut self) -> Result<Timestamp> {
+        let mut first = Vec::new();
+        ensure!(self.take_line(&mut first)?, "it is empty");
+        ensure!(
+            first.is_empty(),
+            "line 1: it must have `received_at` alone, when the devices were there"
+        );
+        Ok(self.now)
+    }
+
+    /// Reads one line; false at the end of the file.
+    fn take_line(&mut self, chunk: &mut Vec<Reading>) -> Result<bool> {
+        let Some(line) = self.lines.next() else {
+            return Ok(false);
+        };
+        self.number += 1;
+        let number = self.number;
+        self.take(&line?, chunk)
+            .with_context(|| format!("line {number}"))?;
+        Ok(true)
+    }
+
+    fn take(&mut self, text: &str, chunk: &mut Vec<Reading>) -> Result<()> {
+        let line: Line<'_> = serde_json::from_str(text)?;
+        ensure!(
+            line.received_at >= self.now,
+            "received at {}, after {}: the lines must be in the order of receipt",
+            line.received_at,
+            self.now
+        );
+        self.now = line.received_at;
+        let Some(device) = line.device else {
+            return Ok(());
+        };
+        let Some(key) = self.keys.get(device.as_str()).copied() else {
+            bail!("there is no device `{device}` in the device file");
+        };
+        let Some(values) = line.values else {
+            bail!("`values` is missing");
+        };
+        let mut decoded = Decoded::new(key);
+        codecs::canonical::decode_into(self.catalogue, values.get().as_bytes(), &mut decoded)
+            .map_err(|why| anyhow::anyhow!("values: {}", why.detail))?;
+        if let Some(rejected) = decoded.rejected.first() {
+            let metric = rejected.metric.as_deref().unwrap_or_default();
+            bail!("value `{metric}` is refused: {}", rejected.reason);
+        }
+        let observed_at = line.ts.unwrap_or(self.now);
+        for observation in decoded.observations {
+            if !self.seen.insert((key, observation.metric, observed_at)) {
+                continue;
+            }
+            self.readings += 1;
+            chunk.push(Reading {
+                series: Series {
+                    device: key,
+                    metric: observation.metric,
+                },
+                value: observation.value,
+                quality: observation.quality.worst(self.clock(observed_at)),
+                observed_at,
+                received_at: self.now,
+            });
+        }
+        Ok(())
+    }
+
+    /// Doubts a reading of the future, as the writer does.
+    fn clock(&self, observed_at: Timestamp) -> Quality {
+        if self.now.since_ms(observed_at) < -self.lateness_ms {
+            Quality::uncertain(Cause::Clock)
+        } else {
+            Quality::GOOD
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Stream<'_, R> {
+    type Item = Result<Vec<Reading>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut chunk = Vec::new();
+        while chunk.len() < CHUNK_READINGS {
+            match self.take_line(&mut chunk) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        (!chunk.is_empty()).then_some(Ok(chunk))
+    }
+}
