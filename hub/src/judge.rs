@@ -30,7 +30,7 @@ pub struct Archive {
 
 impl Archive {
     /// Opens a data directory beside a running hub or alone.
-    pub fn open(data_dir: &Path, catalogue: &Catalogue, lateness_s: u32) -> Result<Self> {
+    pub fn open(data_dir: &Path, catalogue: &Catalogue, settings: Settings) -> Result<Self> {
         let (reader, recovered) = store::open_read_only(data_dir)
             .with_context(|| format!("open data directory {}", data_dir.display()))?;
         let catalogue = Arc::new(catalogue.clone().numbered_like(&recovered.metrics));
@@ -38,7 +38,7 @@ impl Archive {
             reader,
             recovered,
             catalogue,
-            settings: Settings { lateness_s },
+            settings,
         })
     }
 
@@ -60,10 +60,11 @@ impl Archive {
         for row in changes.into_iter().filter(|row| row.stamp < to) {
             let recorded = read_change(&row)?;
             match &recorded {
-                Recorded::PutDevice { key, device } => {
+                Recorded::PutDevice { key, device, grid } => {
                     devices.insert(*key, device.clone());
                     if row.stamp <= from {
-                        begun.insert(*key, device.clone());
+                        let view = DeviceView::new(*key, device, grid.as_deref());
+                        begun.insert(*key, view);
                     }
                 }
                 Recorded::DeleteDevice { key } if row.stamp <= from => {
@@ -186,7 +187,7 @@ impl<'a> Replayer<'a> {
         let mut changes = changes.iter();
         let next = changes.next();
         Self {
-            engine: Engine::new(archive.settings, Arc::clone(&archive.catalogue)),
+            engine: Engine::new(archive.settings.clone(), Arc::clone(&archive.catalogue)),
             history: History::default(),
             changes,
             next,
@@ -198,11 +199,10 @@ impl<'a> Replayer<'a> {
     fn begin(
         &mut self,
         from: Timestamp,
-        devices: BTreeMap<DeviceKey, Device>,
+        devices: BTreeMap<DeviceKey, DeviceView>,
         rules: BTreeMap<String, RuleSpec>,
     ) {
-        for (key, device) in devices {
-            let view = DeviceView::new(key, &device);
+        for view in devices.into_values() {
             self.engine.put_device(from, view, &mut self.out);
         }
         for (id, spec) in rules {

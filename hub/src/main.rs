@@ -241,7 +241,7 @@ fn open_archive(loaded: &Loaded) -> Result<Archive> {
     Archive::open(
         &loaded.config.data_dir,
         &standing.catalogue,
-        loaded.config.intake.lateness_s,
+        loaded.config.rule_settings(),
     )
 }
 
@@ -290,9 +290,7 @@ fn rehearse(
         None => standing.rules.unwrap_or_default(),
     };
     let trial = Trial {
-        settings: rules::Settings {
-            lateness_s: loaded.config.intake.lateness_s,
-        },
+        settings: loaded.config.rule_settings(),
         catalogue: Arc::new(standing.catalogue),
         devices: devices.to_owned(),
         rules,

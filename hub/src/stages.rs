@@ -229,9 +229,7 @@ impl Parts {
                 time_zone: config.city.time_zone.clone(),
             },
             driver_names: self.driver_names.into(),
-            rule_settings: rules::Settings {
-                lateness_s: config.intake.lateness_s,
-            },
+            rule_settings: config.rule_settings(),
             stream_clients_max: config.http.streams_max,
             stop: self.stop,
         }
@@ -298,6 +296,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
                 oldest,
                 ahead_max_s: config.intake.ahead_max_s,
             },
+            zone: config.rule_settings().zone,
             refusals: intake.refusals.clone(),
             health: health.clone(),
             drivers: config.drivers.keys().cloned().collect(),

@@ -62,11 +62,11 @@ impl Trial {
         let chunks: Vec<Vec<Reading>> =
             stream.by_ref().collect::<Result<_>>().with_context(named)?;
         let plan = Plan {
-            settings: self.settings,
+            settings: self.settings.clone(),
             catalogue: Arc::clone(&self.catalogue),
             devices: devices
                 .iter()
-                .map(|(key, device)| DeviceView::new(*key, device))
+                .map(|(key, device)| DeviceView::new(*key, device, None))
                 .collect(),
             rules: self.rules(),
             from,

@@ -19,7 +19,7 @@ fn devices() -> Vec<DeviceView> {
             "id": format!("gas-{key}"), "kind": "gas_pressure", "cadence_s": 60
         });
         let device: Device = serde_json::from_value(json).expect("a good device");
-        DeviceView::new(DeviceKey(key), &device)
+        DeviceView::new(DeviceKey(key), &device, None)
     };
     (0..DEVICES).map(device).collect()
 }

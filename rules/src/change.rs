@@ -27,7 +27,7 @@ pub struct Outcome {
 }
 
 /// Why an alarm ended.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClearReason {
     /// By its own readings.
     Normal,
@@ -35,6 +35,8 @@ pub enum ClearReason {
     RuleRemoved,
     DeviceChanged,
     DeviceRemoved,
+    /// The rule does not count at this time of day.
+    ScheduleClosed,
 }
 
 impl ClearReason {
@@ -46,6 +48,7 @@ impl ClearReason {
             Self::RuleRemoved => Some("rule removed"),
             Self::DeviceChanged => Some("device changed"),
             Self::DeviceRemoved => Some("device removed"),
+            Self::ScheduleClosed => Some("schedule closed"),
         }
     }
 }

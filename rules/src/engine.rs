@@ -6,17 +6,20 @@
 
 mod arrival;
 mod checkpoint;
+mod gate;
 mod lane;
 mod lanes;
 mod late;
+mod query;
 mod rerun;
 mod track;
 mod watch;
 
 pub use checkpoint::RestoreError;
 
-use crate::{Change, ClearReason, Condition, DeviceView, RuleSpec};
+use crate::{Change, ClearReason, Condition, DeviceView, RuleSpec, Zone};
 use arrival::Arrival;
+use gate::Shifts;
 use lane::{Pulse, Scope};
 use lanes::Lanes;
 use model::{Catalogue, DeviceKey, MetricKey, Reading, Timestamp};
@@ -28,21 +31,26 @@ use track::Around;
 use watch::{Edit, Watched};
 
 /// What the engine must know of the city's configuration.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// A reading that arrives more than this after its own time is late; one whose time is more
     /// than this ahead has a clock that cannot be believed.
     pub lateness_s: u32,
+    /// The city's time zone, for the schedules of rules.
+    pub zone: Zone,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { lateness_s: 120 }
+        Self {
+            lateness_s: 120,
+            zone: Zone::utc(),
+        }
     }
 }
 
 impl Settings {
-    fn lateness_ms(self) -> i64 {
+    fn lateness_ms(&self) -> i64 {
         i64::from(self.lateness_s) * 1000
     }
 }
@@ -61,13 +69,20 @@ struct Entry {
     id: Arc<str>,
     rule: Rule,
     metric: Option<MetricKey>,
+    /// None for a rule that always counts.
+    shifts: Option<Shifts>,
 }
 
 impl Entry {
-    fn new(rule: Rule, catalogue: &Catalogue) -> Self {
+    fn new(rule: Rule, catalogue: &Catalogue, zone: &Zone) -> Self {
         Self {
             id: rule.id.as_str().into(),
-            metric: rule.spec.metric().and_then(|name| catalogue.find(name)),
+            shifts: Shifts::new(&rule.spec.schedule, zone),
+            metric: rule
+                .spec
+                .condition
+                .metric()
+                .and_then(|name| catalogue.find(name)),
             rule,
         }
     }
@@ -77,6 +92,8 @@ impl Entry {
     fn is_the_same_watch_as(&self, other: &Self) -> bool {
         self.condition() == other.condition()
             && self.metric == other.metric
+            && self.rule.spec.schedule == other.rule.spec.schedule
+            && self.rule.spec.uncertain == other.rule.spec.uncertain
             && self.rule.spec.shadow == other.rule.spec.shadow
     }
 
@@ -90,6 +107,7 @@ impl Entry {
 #[derive(Debug)]
 pub struct Engine {
     catalogue: Arc<Catalogue>,
+    zone: Zone,
     pulse: Pulse,
     /// By slot; a removed rule leaves its slot to the next one.
     rules: Vec<Option<Entry>>,
@@ -100,11 +118,13 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(settings: Settings, catalogue: Arc<Catalogue>) -> Self {
+        let lateness_ms = settings.lateness_ms();
         Self {
             catalogue,
+            zone: settings.zone,
             pulse: Pulse {
                 now_ms: i64::MIN,
-                lateness_ms: settings.lateness_ms(),
+                lateness_ms,
                 last_alarm: 0,
                 late_inputs: 0,
             },
@@ -122,7 +142,7 @@ impl Engine {
     pub fn put_rule(&mut self, at: Timestamp, rule: Rule, out: &mut Vec<Change>) {
         self.advance(at, out);
         let slot = self.slot_of(&rule.id);
-        let entry = Entry::new(rule, &self.catalogue);
+        let entry = Entry::new(rule, &self.catalogue, &self.zone);
         self.slots.insert(Arc::clone(&entry.id), slot);
         let Some(place) = self.rules.get_mut(slot as usize) else {
             return;
@@ -133,6 +153,7 @@ impl Engine {
         *place = Some(entry);
         let edit = Edit {
             keeps_state,
+            old_params: None,
             reason: ClearReason::RuleChanged,
         };
         for key in self.device_keys() {
@@ -174,14 +195,18 @@ impl Engine {
     pub fn put_device(&mut self, at: Timestamp, device: DeviceView, out: &mut Vec<Change>) {
         self.advance(at, out);
         let key = device.key;
-        match self.devices.entry(key) {
-            std::collections::hash_map::Entry::Occupied(mut entry) => entry.get_mut().view = device,
+        let old_params = match self.devices.entry(key) {
+            std::collections::hash_map::Entry::Occupied(mut entry) => {
+                Some(entry.get_mut().edit(device))
+            }
             std::collections::hash_map::Entry::Vacant(entry) => {
                 entry.insert(Watched::new(device));
+                None
             }
-        }
+        };
         let edit = Edit {
             keeps_state: true,
+            old_params,
             reason: ClearReason::DeviceChanged,
         };
         for slot in 0..u32::try_from(self.rules.len()).unwrap_or(u32::MAX) {
@@ -232,6 +257,7 @@ impl Engine {
         let arrival = Arrival::judge(&self.pulse, reading);
         let mut around = Around {
             device: reading.series.device,
+            params: device.params,
             rules: &self.rules,
             lanes: &mut self.lanes,
             pulse: &mut self.pulse,

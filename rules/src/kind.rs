@@ -1,15 +1,17 @@
-//! The kinds of rules: a closed set, one file each with its spec, its state and three functions.
+//! The kinds of rules: a closed set, one file each with its spec, its state and pure functions.
 //!
 //! `step` takes an input, `deadline` says when something happens without one, `fire` lets it
 //! happen. Inputs come in the order of their own time; a deadline fires before an input of the
-//! same instant.
+//! same instant. While the rule's schedule is closed, `hold` takes the inputs; `open` lets what
+//! holds then count from that instant, and `close` ends an active alarm.
 
 pub mod silence;
 pub mod threshold;
 
-use crate::Figures;
-use model::Severity;
+use crate::{ClearReason, Figures};
+use model::{Position, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a rule watches for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +27,40 @@ pub(crate) enum State {
     Silence(silence::State),
 }
 
+/// What a rule is fed with.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Feed {
+    /// The readings of one metric.
+    Series,
+    /// Every reading of the device, and of the children of a gateway, as a sign of life.
+    Life,
+}
+
+/// What a lane takes from its device.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Params {
+    pub(crate) cadence_ms: Option<i64>,
+    /// How many bikes a fence holds: the tag `capacity`.
+    pub(crate) capacity: Option<f64>,
+}
+
+/// A reported place, as lanes keep it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fix {
+    pub(crate) lon_e7: i32,
+    pub(crate) lat_e7: i32,
+    /// 0 if the receiver does not say.
+    pub(crate) accuracy_dm: u16,
+    pub(crate) locked: Option<bool>,
+}
+
+/// What one input says.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Sample {
+    Number(f64),
+    Place(Fix),
+}
+
 /// One reading as a lane takes it.
 #[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Input {
@@ -32,16 +68,10 @@ pub(crate) struct Input {
     pub(crate) at_ms: i64,
     /// Decides between two inputs of one effective time.
     pub(crate) observed_ms: i64,
-    pub(crate) value: f64,
+    pub(crate) sample: Sample,
     /// How many inputs of its series came before it.
     pub(crate) number: u32,
-}
-
-impl Input {
-    /// Tells what orders inputs, whatever the order of their arrival.
-    pub(crate) fn key(&self) -> (i64, i64) {
-        (self.at_ms, self.observed_ms)
-    }
+    pub(crate) is_uncertain: bool,
 }
 
 /// What one input or deadline did to the alarm.
@@ -53,12 +83,50 @@ pub(crate) enum Step {
     Escalated(Figures),
     Deescalated(Figures),
     Cleared(Figures),
+    /// The schedule ended the alarm; said by the gate, by no kind.
+    Closed(Figures),
 }
 
-impl Default for State {
-    /// Only values are evaluated after the fact, so that a run over late readings begins so.
-    fn default() -> Self {
-        Self::Threshold(threshold::State::default())
+/// How a rule stands on one device at the moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Look {
+    pub active: bool,
+    pub severity: Option<Severity>,
+    pub value: Option<f64>,
+    pub limit: Option<f64>,
+    pub peak: Option<f64>,
+    pub count: u64,
+    /// Since when the condition holds.
+    pub since: Option<Timestamp>,
+    /// When something happens without a reading.
+    pub due_at: Option<Timestamp>,
+    /// What else the kind has to say.
+    pub facts: BTreeMap<&'static str, serde_json::Value>,
+}
+
+impl Input {
+    /// Tells what orders inputs, whatever the order of their arrival.
+    pub(crate) fn key(&self) -> (i64, i64) {
+        (self.at_ms, self.observed_ms)
+    }
+}
+
+impl Fix {
+    /// Takes a place on the globe; any other is none.
+    pub(crate) fn new(position: &Position) -> Option<Self> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "degrees on the globe times 10^7 fit i32, and the accuracy is clamped"
+        )]
+        position.is_plausible().then(|| Self {
+            lon_e7: (position.lon * 1e7).round() as i32,
+            lat_e7: (position.lat * 1e7).round() as i32,
+            accuracy_dm: position
+                .accuracy_m
+                .map_or(0, |m| (m * 10.0).round().min(f64::from(u16::MAX)) as u16),
+            locked: position.locked,
+        })
     }
 }
 
@@ -70,11 +138,26 @@ impl Step {
             | Self::Raised(figures)
             | Self::Escalated(figures)
             | Self::Deescalated(figures)
-            | Self::Cleared(figures) => Some(*figures),
+            | Self::Cleared(figures)
+            | Self::Closed(figures) => Some(*figures),
         }
+    }
+
+    /// Tells why the alarm ended, if it did.
+    pub(crate) fn reason(&self) -> ClearReason {
+        match self {
+            Self::Closed(_) => ClearReason::ScheduleClosed,
+            _ => ClearReason::Normal,
+        }
+    }
+
+    /// Tells whether an alarm ended.
+    pub(crate) fn ends(&self) -> bool {
+        matches!(self, Self::Cleared(_) | Self::Closed(_))
     }
 }
 
+// A lane's state is made by its own condition, so that the wildcards below never match.
 impl Condition {
     pub fn kind(&self) -> &'static str {
         match self {
@@ -91,38 +174,64 @@ impl Condition {
         }
     }
 
-    /// Gives the state of a lane that begins with a reading.
-    pub(crate) fn start(&self) -> State {
+    /// Gives the name of the metric, for a rule that watches one.
+    pub fn metric(&self) -> Option<&str> {
         match self {
-            Self::Threshold(_) => State::Threshold(threshold::State::default()),
-            // A silence lane begins when the device is first watched, before any reading.
-            Self::Silence(spec) => {
-                let patience_ms = spec.patience_ms(None).unwrap_or(i64::MAX);
-                State::Silence(silence::State::new(patience_ms, 0))
-            }
+            Self::Threshold(spec) => Some(&spec.metric),
+            Self::Silence(_) => None,
         }
     }
 
-    /// Tells whether this value could mean anything to a lane that is plainly normal.
-    #[inline]
-    pub(crate) fn could_begin_with(&self, value: f64) -> bool {
+    pub(crate) fn feed(&self) -> Feed {
         match self {
-            Self::Threshold(spec) => spec.is_beyond(value),
-            Self::Silence(_) => true,
+            Self::Threshold(_) => Feed::Series,
+            Self::Silence(_) => Feed::Life,
+        }
+    }
+
+    /// Tells whether a device with these parameters can be watched at all.
+    pub(crate) fn can_watch(&self, params: &Params) -> bool {
+        match self {
+            Self::Threshold(_) => true,
+            Self::Silence(spec) => spec.patience_ms(params).is_some(),
+        }
+    }
+
+    /// Tells whether a device's new parameters make its lane begin afresh.
+    pub(crate) fn params_matter(&self, old: &Params, new: &Params) -> bool {
+        match self {
+            Self::Threshold(_) => false,
+            Self::Silence(spec) => spec.patience_ms(old) != spec.patience_ms(new),
+        }
+    }
+
+    /// Gives the state of a lane that begins.
+    pub(crate) fn start(&self, params: &Params) -> State {
+        match self {
+            Self::Threshold(spec) => State::Threshold(threshold::start(spec, params)),
+            Self::Silence(spec) => State::Silence(silence::start(spec, params)),
+        }
+    }
+
+    /// Tells whether this input could mean anything to a lane that is plainly normal.
+    #[inline]
+    pub(crate) fn could_begin_with(&self, params: &Params, sample: &Sample) -> bool {
+        match (self, sample) {
+            (Self::Threshold(spec), Sample::Number(value)) => {
+                threshold::could_begin_with(spec, params, *value)
+            }
+            _ => false,
         }
     }
 
     #[inline]
-    pub(crate) fn step(&self, state: &mut State, input: &Input) -> Step {
-        match (self, state) {
-            (Self::Threshold(spec), State::Threshold(state)) => {
-                threshold::step(spec, state, input.at_ms, input.value)
+    pub(crate) fn step(&self, state: &mut State, at_ms: i64, sample: &Sample) -> Step {
+        match (self, state, sample) {
+            (Self::Threshold(spec), State::Threshold(state), Sample::Number(value)) => {
+                threshold::step(spec, state, at_ms, *value)
             }
-            (Self::Silence(spec), State::Silence(state)) => silence::step(spec, state, input.at_ms),
-            // A lane's state is made by its own condition, so that these two never meet.
-            (Self::Threshold(_), State::Silence(_)) | (Self::Silence(_), State::Threshold(_)) => {
-                Step::Quiet
-            }
+            (Self::Silence(spec), State::Silence(state), _) => silence::step(spec, state, at_ms),
+            _ => Step::Quiet,
         }
     }
 
@@ -130,20 +239,47 @@ impl Condition {
     pub(crate) fn deadline(&self, state: &State) -> Option<i64> {
         match (self, state) {
             (Self::Threshold(spec), State::Threshold(state)) => threshold::deadline(spec, state),
-            (Self::Silence(_), State::Silence(state)) => silence::deadline(state),
-            (Self::Threshold(_), State::Silence(_)) | (Self::Silence(_), State::Threshold(_)) => {
-                None
-            }
+            (Self::Silence(spec), State::Silence(state)) => silence::deadline(spec, state),
+            _ => None,
         }
     }
 
     pub(crate) fn fire(&self, state: &mut State, at_ms: i64) -> Step {
         match (self, state) {
             (Self::Threshold(spec), State::Threshold(state)) => threshold::fire(spec, state, at_ms),
-            (Self::Silence(spec), State::Silence(state)) => silence::fire(spec, state),
-            (Self::Threshold(_), State::Silence(_)) | (Self::Silence(_), State::Threshold(_)) => {
-                Step::Quiet
+            (Self::Silence(spec), State::Silence(state)) => silence::fire(spec, state, at_ms),
+            _ => Step::Quiet,
+        }
+    }
+
+    /// Takes an input while the schedule is closed.
+    pub(crate) fn hold(&self, state: &mut State, at_ms: i64, sample: &Sample) {
+        match (self, state, sample) {
+            (Self::Threshold(spec), State::Threshold(state), Sample::Number(value)) => {
+                threshold::hold(spec, state, at_ms, *value);
             }
+            (Self::Silence(spec), State::Silence(state), _) => silence::hold(spec, state, at_ms),
+            _ => {}
+        }
+    }
+
+    /// Lets what holds count from now on.
+    pub(crate) fn open(&self, state: &mut State, at_ms: i64) -> Step {
+        match (self, state) {
+            (Self::Threshold(spec), State::Threshold(state)) => threshold::open(spec, state, at_ms),
+            (Self::Silence(spec), State::Silence(state)) => silence::open(spec, state, at_ms),
+            _ => Step::Quiet,
+        }
+    }
+
+    /// Ends an active alarm.
+    pub(crate) fn close(&self, state: &mut State, at_ms: i64) -> Step {
+        match (self, state) {
+            (Self::Threshold(spec), State::Threshold(state)) => {
+                threshold::close(spec, state, at_ms)
+            }
+            (Self::Silence(spec), State::Silence(state)) => silence::close(spec, state, at_ms),
+            _ => Step::Quiet,
         }
     }
 
@@ -152,9 +288,15 @@ impl Condition {
         match (self, state) {
             (Self::Threshold(spec), State::Threshold(state)) => threshold::figures(spec, state),
             (Self::Silence(spec), State::Silence(state)) => silence::figures(spec, state),
-            (Self::Threshold(_), State::Silence(_)) | (Self::Silence(_), State::Threshold(_)) => {
-                None
-            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn look(&self, state: &State) -> Look {
+        match (self, state) {
+            (Self::Threshold(spec), State::Threshold(state)) => threshold::look(spec, state),
+            (Self::Silence(spec), State::Silence(state)) => silence::look(spec, state),
+            _ => Look::default(),
         }
     }
 }
@@ -172,8 +314,8 @@ impl State {
     #[inline]
     pub(crate) fn could_matter_between(&self, before_ms: i64, after_ms: i64) -> bool {
         match self {
-            Self::Threshold(_) => true,
             Self::Silence(state) => silence::could_matter_between(state, before_ms, after_ms),
+            _ => true,
         }
     }
 }

@@ -49,6 +49,17 @@ pub struct RuleSpec {
     pub source: Option<String>,
     /// How far the source can be relied on, in the words or marks of whoever wrote the rule.
     pub certainty: Option<String>,
+    /// An alarm that has cleared stays until somebody resets it.
+    pub latch: bool,
+    pub uncertain: Uncertain,
+}
+
+/// What a rule does with readings of uncertain quality; bad ones are never used.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Uncertain {
+    #[default]
+    Use,
+    Ignore,
 }
 
 /// A rule that cannot be used: what is wrong, where, and why.
@@ -104,6 +115,12 @@ impl RuleSpec {
         }
         fields.insert("enabled".to_owned(), json!(self.enabled));
         fields.insert("shadow".to_owned(), json!(self.shadow));
+        if self.latch {
+            fields.insert("latch".to_owned(), json!(true));
+        }
+        if self.uncertain == Uncertain::Ignore {
+            fields.insert("uncertain".to_owned(), json!("ignore"));
+        }
         Value::Object(fields)
     }
 
@@ -139,10 +156,7 @@ impl RuleSpec {
 
     /// Gives the name of the metric, for a rule that watches one.
     pub fn metric(&self) -> Option<&str> {
-        match &self.condition {
-            Condition::Threshold(spec) => Some(&spec.metric),
-            Condition::Silence(_) => None,
-        }
+        self.condition.metric()
     }
 
     /// Gives the unit of the alarm's value and limit.

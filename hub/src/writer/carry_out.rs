@@ -129,16 +129,17 @@ impl Writer {
             secret_hash: entry.secret.as_ref().map(SecretHash::bytes).copied(),
             grid: entry.grid.clone(),
         });
-        if known.is_none_or(|known| known.device != entry.device) {
+        if known.is_none_or(|known| (&known.device, &known.grid) != (&entry.device, &entry.grid)) {
             let device = entry.device.clone();
             record(
                 group,
                 &Recorded::PutDevice {
                     key: entry.key,
                     device,
+                    grid: entry.grid.clone(),
                 },
             );
-            let view = DeviceView::new(entry.key, &entry.device);
+            let view = DeviceView::new(entry.key, &entry.device, entry.grid.as_deref());
             self.engine.put_device(now, view, &mut self.changes);
         }
         let detail = json!({ "device": entry.device, "secret_changed":

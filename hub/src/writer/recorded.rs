@@ -12,6 +12,9 @@ pub enum Recorded {
     PutDevice {
         key: DeviceKey,
         device: Device,
+        /// Unit grid code (单元网格) found from the location at the time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grid: Option<String>,
     },
     DeleteDevice {
         key: DeviceKey,
@@ -39,8 +42,9 @@ impl Recorded {
         out: &mut Vec<rules::Change>,
     ) -> Result<(), rules::RuleError> {
         match self {
-            Self::PutDevice { key, device } => {
-                engine.put_device(at, DeviceView::new(key, &device), out);
+            Self::PutDevice { key, device, grid } => {
+                let view = DeviceView::new(key, &device, grid.as_deref());
+                engine.put_device(at, view, out);
             }
             Self::DeleteDevice { key } => engine.remove_device(at, key, out),
             Self::PutRule { id, revision, spec } => {

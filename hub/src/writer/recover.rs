@@ -22,6 +22,8 @@ pub struct Setup {
     pub grids: Grids,
     pub clock: Clock,
     pub times: Times,
+    /// The city's time zone, in which schedules are read.
+    pub zone: rules::Zone,
     pub refusals: Refusals,
     /// Where refusals are counted for the metrics.
     pub health: Health,
@@ -67,6 +69,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     }
     let settings = Settings {
         lateness_s: setup.times.lateness_s,
+        zone: setup.zone,
     };
     let mut engine = restore_engine(settings, &catalogue, &recovered)?;
     let mut book = AlarmBook::restore(recovered.alarms.clone());

@@ -47,6 +47,7 @@ fn start(folder: &Path, clock: Clock) -> Rig {
             oldest: Timestamp::parse("2020-01-01T00:00:00Z").unwrap(),
             ahead_max_s: 86_400,
         },
+        zone: rules::Zone::utc(),
         refusals: intake.refusals.clone(),
         health: web::Health::new("test", clock.now()),
         drivers: vec!["mqtt".to_owned()],
@@ -443,7 +444,12 @@ async fn a_backtest_knows_when_devices_came_and_went() {
     live.sort();
     rig.stop().await;
 
-    let archive = Archive::open(folder.path(), &Catalogue::built_in(), 120).unwrap();
+    let archive = Archive::open(
+        folder.path(),
+        &Catalogue::built_in(),
+        rules::Settings::default(),
+    )
+    .unwrap();
     let rules = archive.rules_in_force().unwrap();
     let outcome = archive.backtest(rules, at(0), at(400_000)).unwrap();
     let mut again: Vec<_> = outcome

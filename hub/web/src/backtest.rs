@@ -121,7 +121,7 @@ fn backtest(
     // Read after the readings were taken hold of: each of them finds its device.
     let past = Past::of(hub, WHAT)?;
     let gone = past.last_known();
-    let engine = (hub.rule_settings, Arc::clone(&hub.catalogue));
+    let engine = (hub.rule_settings.clone(), Arc::clone(&hub.catalogue));
     let mut replay = Replay::start(engine, from, &past, &entries, rules.clone());
     for chunk in chunks {
         // Whoever asked has gone, or the deadline has passed.

@@ -62,7 +62,7 @@ pub(crate) struct Past {
 
 impl PutDevice {
     pub(crate) fn view(&self) -> DeviceView {
-        DeviceView::new(self.key, &self.device)
+        DeviceView::new(self.key, &self.device, self.grid.as_deref())
     }
 
     fn of(entry: &DeviceEntry) -> Self {

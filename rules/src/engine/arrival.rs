@@ -1,12 +1,13 @@
 //! A reading, judged by when it came.
 
 use super::lane::Pulse;
-use crate::kind::Input;
-use model::Reading;
+use crate::kind::{Fix, Input, Sample};
+use model::{Reading, Value};
 
 pub(super) struct Arrival {
-    /// For rules on values; none if the value is bad or no number.
-    pub(super) value: Option<f64>,
+    /// For rules on values; none if the value is bad.
+    pub(super) sample: Option<Sample>,
+    is_uncertain: bool,
     observed_ms: i64,
     received_ms: i64,
     pub(super) is_late: bool,
@@ -20,10 +21,8 @@ impl Arrival {
         let received_ms = pulse.now_ms;
         let delay_ms = received_ms.saturating_sub(observed_ms);
         Self {
-            value: reading
-                .value
-                .as_number()
-                .filter(|_| !reading.quality.is_bad()),
+            sample: sample(reading),
+            is_uncertain: !reading.quality.is_good(),
             observed_ms,
             received_ms,
             is_late: delay_ms > pulse.lateness_ms,
@@ -33,7 +32,7 @@ impl Arrival {
 
     /// A clock that is too far ahead cannot be believed: the reading counts when it came.
     #[inline]
-    pub(super) fn input(&self, value: f64) -> Input {
+    pub(super) fn input(&self, sample: Sample) -> Input {
         Input {
             at_ms: if self.is_ahead {
                 self.received_ms
@@ -41,8 +40,9 @@ impl Arrival {
                 self.observed_ms
             },
             observed_ms: self.observed_ms,
-            value,
+            sample,
             number: 0,
+            is_uncertain: self.is_uncertain,
         }
     }
 
@@ -57,8 +57,20 @@ impl Arrival {
                 self.received_ms
             },
             observed_ms: self.observed_ms,
-            value: 0.0,
+            sample: Sample::Number(0.0),
             number: 0,
+            is_uncertain: false,
         }
+    }
+}
+
+#[inline]
+fn sample(reading: &Reading) -> Option<Sample> {
+    if reading.quality.is_bad() {
+        return None;
+    }
+    match &reading.value {
+        Value::Number(number) => Some(Sample::Number(*number)),
+        Value::Position(position) => Fix::new(position).map(Sample::Place),
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const HEADER_BYTES: usize = 5;
 
 /// A checkpoint that cannot be used.
@@ -98,6 +98,7 @@ impl Engine {
             devices: FxHashMap::default(),
             lanes: Lanes::restore(written.lanes, written.free),
             catalogue,
+            zone: settings.zone,
         };
         for rule in written.rules {
             engine.restore_rule(rule);
@@ -110,7 +111,7 @@ impl Engine {
 
     fn restore_rule(&mut self, rule: Option<Rule>) {
         let slot = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
-        let entry = rule.map(|rule| Entry::new(rule, &self.catalogue));
+        let entry = rule.map(|rule| Entry::new(rule, &self.catalogue, &self.zone));
         if let Some(entry) = &entry {
             self.slots.insert(Arc::clone(&entry.id), slot);
         }

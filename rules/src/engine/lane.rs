@@ -1,9 +1,10 @@
 //! One rule on one series or device: its state, and the inputs that may still change their order.
 
 use super::Entry;
+use super::gate::Gated;
 use super::late::LateLane;
-use crate::kind::{Input, State, Step};
-use crate::{Change, ClearReason, Condition, Figures, What};
+use crate::kind::{Input, Params, Step};
+use crate::{Change, ClearReason, Figures, What};
 use model::{DeviceKey, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub(super) struct Episode {
     pub(super) alarm: u64,
     pub(super) raised_ms: i64,
     pub(super) cleared_ms: Option<i64>,
+    /// Means nothing as long as it is active.
+    pub(super) reason: ClearReason,
     pub(super) figures: Figures,
 }
 
@@ -54,8 +57,8 @@ pub(super) struct Lane {
     pub(super) armed_ms: i64,
     /// The latest input or deadline that `state` has seen.
     pub(super) frontier_ms: i64,
-    pub(super) state: State,
-    pub(super) settled: State,
+    pub(super) state: Gated,
+    pub(super) settled: Gated,
     /// For a rule on signs of life: the inputs between the two, in the order of their keys. (Those
     /// of a rule on values are in the series' track, shared with other rules.)
     own: Vec<Input>,
@@ -93,7 +96,7 @@ impl Pulse {
 }
 
 impl Lane {
-    pub(super) fn new(slot: u32, device: DeviceKey, state: State) -> Self {
+    pub(super) fn new(slot: u32, device: DeviceKey, state: Gated) -> Self {
         Self {
             slot,
             device,
@@ -112,7 +115,7 @@ impl Lane {
     #[inline]
     pub(super) fn feed(&mut self, scope: &mut Scope<'_>, input: &Input) {
         self.fire_until(scope, input.at_ms);
-        let step = scope.entry.condition().step(&mut self.state, input);
+        let step = self.state.step(scope.entry, input.at_ms, &input.sample);
         self.frontier_ms = input.at_ms;
         self.tell(scope, input.at_ms, step);
         self.fire_until(scope, scope.pulse.now_ms);
@@ -133,16 +136,16 @@ impl Lane {
     }
 
     /// Takes a late input: history only.
-    pub(super) fn feed_late(&mut self, scope: &mut Scope<'_>, input: &Input) {
+    pub(super) fn feed_late(&mut self, scope: &mut Scope<'_>, params: &Params, input: &Input) {
         let mut late = self.late.take().unwrap_or_default();
-        late.feed(self.device, scope, input);
+        late.feed(self.device, scope, params, input);
         self.late = Some(late);
     }
 
     /// Tells when something happens without an input.
     #[inline]
-    pub(super) fn deadline_ms(&self, condition: &Condition, lateness_ms: i64) -> i64 {
-        let deadline_ms = condition.deadline(&self.state);
+    pub(super) fn deadline_ms(&self, entry: &Entry, lateness_ms: i64) -> i64 {
+        let deadline_ms = self.state.deadline(entry);
         let late_ms = self.late.as_ref().map(|late| late.ends_ms(lateness_ms));
         deadline_ms.unwrap_or(NEVER).min(late_ms.unwrap_or(NEVER))
     }
@@ -175,11 +178,10 @@ impl Lane {
 
     #[inline]
     fn fire_until(&mut self, scope: &mut Scope<'_>, to_ms: i64) {
-        let condition = scope.entry.condition();
-        while let Some(at_ms) = condition.deadline(&self.state)
+        while let Some(at_ms) = self.state.deadline(scope.entry)
             && at_ms <= to_ms
         {
-            let step = condition.fire(&mut self.state, at_ms);
+            let step = self.state.fire(scope.entry, at_ms);
             self.frontier_ms = self.frontier_ms.max(at_ms);
             self.tell(scope, at_ms, step);
         }
@@ -195,7 +197,10 @@ impl Lane {
     #[inline]
     fn remember(&mut self, scope: &Scope<'_>, input: &Input) {
         if let [.., before, last] = self.own.as_mut_slice()
-            && !self.state.could_matter_between(before.at_ms, input.at_ms)
+            && !self
+                .state
+                .state
+                .could_matter_between(before.at_ms, input.at_ms)
         {
             *last = *input;
             return;
@@ -203,7 +208,7 @@ impl Lane {
         if self.own.len() >= self.own_settle_len {
             let before_ms = scope.pulse.settled_before_ms();
             let own = std::mem::take(&mut self.own);
-            self.settle(scope.entry.condition(), own.iter(), before_ms);
+            self.settle(scope.entry, own.iter(), before_ms);
             self.own = own;
             self.own.retain(|input| input.at_ms >= before_ms);
             self.own_settle_len = OWN_SETTLE_LEN_MIN.max(2 * self.own.len());
@@ -217,7 +222,10 @@ impl Lane {
         let place = self.own.partition_point(|own| own.key() <= key);
         let before = place.checked_sub(1).and_then(|p| self.own.get(p));
         if let (Some(before), Some(after)) = (before, self.own.get(place))
-            && !self.state.could_matter_between(before.at_ms, after.at_ms)
+            && !self
+                .state
+                .state
+                .could_matter_between(before.at_ms, after.at_ms)
         {
             return false;
         }
@@ -228,24 +236,25 @@ impl Lane {
     /// Moves the settled state up to where inputs can still come in, past those before.
     pub(super) fn settle<'a>(
         &mut self,
-        condition: &Condition,
+        entry: &Entry,
         inputs: impl Iterator<Item = &'a Input>,
         before_ms: i64,
     ) {
         let settled = &mut self.settled;
         let mut ended = 0;
         for input in inputs.take_while(|input| input.at_ms < before_ms) {
-            ended += fire_quietly(condition, settled, input.at_ms);
-            ended += usize::from(matches!(condition.step(settled, input), Step::Cleared(_)));
+            ended += fire_quietly(entry, settled, input.at_ms);
+            let step = settled.step(entry, input.at_ms, &input.sample);
+            ended += usize::from(step.ends());
         }
-        ended += fire_quietly(condition, settled, before_ms);
+        ended += fire_quietly(entry, settled, before_ms);
         self.episodes.drain(..ended.min(self.episodes.len()));
     }
 
     /// Tells whether nothing would be lost with this lane.
     pub(super) fn is_plain(&self) -> bool {
-        self.state.is_plain()
-            && self.settled.is_plain()
+        self.state.state.is_plain()
+            && self.settled.state.is_plain()
             && self.episodes.is_empty()
             && self.late.is_none()
     }
@@ -269,6 +278,7 @@ impl Lane {
                 alarm,
                 raised_ms: at_ms,
                 cleared_ms: None,
+                reason: ClearReason::Normal,
                 figures,
             });
             return;
@@ -281,10 +291,11 @@ impl Lane {
             Step::Updated(figures) => What::Updated(figures),
             Step::Escalated(figures) => What::Escalated(figures),
             Step::Deescalated(figures) => What::Deescalated(figures),
-            Step::Cleared(figures) => {
+            Step::Cleared(figures) | Step::Closed(figures) => {
                 episode.cleared_ms = Some(at_ms);
+                episode.reason = step.reason();
                 What::Cleared {
-                    reason: ClearReason::Normal,
+                    reason: episode.reason,
                     figures,
                 }
             }
@@ -297,13 +308,12 @@ impl Lane {
 }
 
 /// Fires deadlines whose alarms have been told before, and counts the alarms that ended.
-fn fire_quietly(condition: &Condition, state: &mut State, to_ms: i64) -> usize {
+fn fire_quietly(entry: &Entry, state: &mut Gated, to_ms: i64) -> usize {
     let mut ended = 0;
-    while let Some(at_ms) = condition.deadline(state)
+    while let Some(at_ms) = state.deadline(entry)
         && at_ms <= to_ms
     {
-        let step = condition.fire(state, at_ms);
-        ended += usize::from(matches!(step, Step::Cleared(_)));
+        ended += usize::from(state.fire(entry, at_ms).ends());
     }
     ended
 }

@@ -77,7 +77,7 @@ impl Lanes {
         let Some(Some(lane)) = self.places.get_mut(number as usize) else {
             return;
         };
-        let deadline_ms = lane.deadline_ms(entry.condition(), lateness_ms);
+        let deadline_ms = lane.deadline_ms(entry, lateness_ms);
         if deadline_ms < lane.armed_ms {
             lane.armed_ms = deadline_ms;
             self.queue.push(Reverse(Wake {

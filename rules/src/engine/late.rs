@@ -1,9 +1,10 @@
 //! Late readings of one lane: gathered until no more come, then told as history, never as an alarm.
 
+use super::gate::Gated;
 use super::lane::{Episode, Scope};
 use super::rerun::Run;
 use crate::What;
-use crate::kind::{Input, State};
+use crate::kind::{Input, Params};
 use model::DeviceKey;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ pub(super) struct LateLane {
     inputs: Vec<Input>,
     last_arrival_ms: i64,
     /// Where the readings lead that have been evaluated, because there were too many to keep.
-    state: State,
+    state: Option<Gated>,
     open: Option<Episode>,
     /// Readings up to here have been evaluated.
     floor_ms: Option<i64>,
@@ -33,11 +34,19 @@ impl LateLane {
         self.last_arrival_ms.saturating_add(lateness_ms)
     }
 
-    pub(super) fn feed(&mut self, device: DeviceKey, scope: &mut Scope<'_>, input: &Input) {
+    pub(super) fn feed(
+        &mut self,
+        device: DeviceKey,
+        scope: &mut Scope<'_>,
+        params: &Params,
+        input: &Input,
+    ) {
         // What is older than the evaluated ones cannot join their run: it begins another.
         if self.floor_ms.is_some_and(|floor| input.at_ms < floor) {
             self.finish(device, scope);
         }
+        self.state
+            .get_or_insert_with(|| Gated::new(scope.entry.condition().start(params)));
         let is_full = self.inputs.len() >= LATE_INPUTS_MAX;
         if is_full || scope.pulse.late_inputs >= LATE_INPUTS_TOTAL_MAX {
             self.evaluate(device, scope, self.inputs.len().div_ceil(2));
@@ -60,16 +69,18 @@ impl LateLane {
     /// Evaluates the oldest readings.
     fn evaluate(&mut self, device: DeviceKey, scope: &mut Scope<'_>, count: usize) {
         self.inputs.sort_unstable_by_key(Input::key);
-        let condition = scope.entry.condition();
-        let state = std::mem::take(&mut self.state);
-        let mut run = Run::new(condition, state, self.open.take());
+        // There is a state as soon as there is a reading.
+        let Some(state) = self.state.take() else {
+            return;
+        };
+        let mut run = Run::new(scope.entry, state, self.open.take());
         let count = count.min(self.inputs.len());
         scope.pulse.late_inputs = scope.pulse.late_inputs.saturating_sub(count);
         for input in self.inputs.drain(..count) {
             run.step(&input);
             self.floor_ms = Some(input.at_ms);
         }
-        self.state = run.state;
+        self.state = Some(run.state);
         for episode in run.episodes {
             if episode.cleared_ms.is_some() {
                 record(scope, device, episode);

@@ -1,22 +1,24 @@
 //! Starts a lane again from its settled state, and tells how its alarms differ from what was told.
 
+use super::Entry;
+use super::gate::Gated;
 use super::lane::{Episode, Lane, Scope};
-use crate::kind::{Input, State, Step};
-use crate::{ClearReason, Condition, Outcome, What};
+use crate::kind::{Input, Step};
+use crate::{ClearReason, Outcome, What};
 use model::{DeviceKey, Timestamp};
 
 /// Alarms as a run through inputs and deadlines makes them, before they have numbers.
 pub(super) struct Run<'a> {
-    condition: &'a Condition,
-    pub(super) state: State,
+    entry: &'a Entry,
+    pub(super) state: Gated,
     pub(super) episodes: Vec<Episode>,
     pub(super) frontier_ms: i64,
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(condition: &'a Condition, state: State, open: Option<Episode>) -> Self {
+    pub(super) fn new(entry: &'a Entry, state: Gated, open: Option<Episode>) -> Self {
         Self {
-            condition,
+            entry,
             state,
             episodes: open.into_iter().collect(),
             frontier_ms: i64::MIN,
@@ -25,16 +27,16 @@ impl<'a> Run<'a> {
 
     pub(super) fn step(&mut self, input: &Input) {
         self.fire_until(input.at_ms);
-        let step = self.condition.step(&mut self.state, input);
+        let step = self.state.step(self.entry, input.at_ms, &input.sample);
         self.frontier_ms = input.at_ms;
         self.note(input.at_ms, step);
     }
 
     pub(super) fn fire_until(&mut self, to_ms: i64) {
-        while let Some(at_ms) = self.condition.deadline(&self.state)
+        while let Some(at_ms) = self.state.deadline(self.entry)
             && at_ms <= to_ms
         {
-            let step = self.condition.fire(&mut self.state, at_ms);
+            let step = self.state.fire(self.entry, at_ms);
             self.frontier_ms = self.frontier_ms.max(at_ms);
             self.note(at_ms, step);
         }
@@ -49,12 +51,14 @@ impl<'a> Run<'a> {
                 alarm: 0,
                 raised_ms: at_ms,
                 cleared_ms: None,
+                reason: ClearReason::Normal,
                 figures,
             });
         } else if let Some(episode) = self.episodes.last_mut() {
             episode.figures = figures;
-            if matches!(step, Step::Cleared(_)) {
+            if step.ends() {
                 episode.cleared_ms = Some(at_ms);
+                episode.reason = step.reason();
             }
         }
     }
@@ -68,16 +72,17 @@ impl Lane {
         scope: &mut Scope<'_>,
         inputs: impl Iterator<Item = &'a Input>,
     ) {
-        let condition = scope.entry.condition();
         // An alarm that was active when the state settled is the first of the unsettled ones.
-        let open = condition.figures(&self.settled).and_then(|figures| {
+        let settled_figures = scope.entry.condition().figures(&self.settled.state);
+        let open = settled_figures.and_then(|figures| {
             self.episodes.first().map(|first| Episode {
                 cleared_ms: None,
+                reason: ClearReason::Normal,
                 figures,
                 ..*first
             })
         });
-        let mut run = Run::new(condition, self.settled.clone(), open);
+        let mut run = Run::new(scope.entry, self.settled.clone(), open);
         for input in inputs {
             run.step(input);
         }
@@ -135,7 +140,7 @@ fn tell_new(scope: &mut Scope<'_>, device: DeviceKey, new: &Episode) {
     scope.say(device, new.alarm, new.raised_ms, What::Raised(new.figures));
     if let Some(cleared_ms) = new.cleared_ms {
         let what = What::Cleared {
-            reason: ClearReason::Normal,
+            reason: new.reason,
             figures: new.figures,
         };
         scope.say(device, new.alarm, cleared_ms, what);
@@ -159,7 +164,7 @@ fn tell_move(scope: &mut Scope<'_>, device: DeviceKey, old: &Episode, new: &Epis
         }
         (None, Some(cleared_ms)) if began_alike => {
             let what = What::Cleared {
-                reason: ClearReason::Normal,
+                reason: new.reason,
                 figures: new.figures,
             };
             (cleared_ms, what)

@@ -1,10 +1,11 @@
 //! The recent readings of one series, shared by all rules that watch it.
 
+use super::gate::Gated;
 use super::lane::{Lane, Pulse, Scope};
 use super::lanes::Lanes;
 use super::watch::{NO_LANE, Watch};
 use super::{Change, Entry};
-use crate::kind::Input;
+use crate::kind::{Input, Params};
 use model::{DeviceKey, MetricKey};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,7 @@ pub(super) struct Track {
 /// What a track needs of the engine.
 pub(super) struct Around<'a> {
     pub(super) device: DeviceKey,
+    pub(super) params: Params,
     pub(super) rules: &'a [Option<Entry>],
     pub(super) lanes: &'a mut Lanes,
     pub(super) pulse: &'a mut Pulse,
@@ -73,12 +75,18 @@ impl Track {
             let Some(Some(entry)) = around.rules.get(watch.slot as usize) else {
                 continue;
             };
+            if entry.ignores(&input) {
+                continue;
+            }
             if watch.lane == NO_LANE {
-                if !entry.condition().could_begin_with(input.value) {
+                let condition = entry.condition();
+                if !condition.could_begin_with(&around.params, &input.sample) {
                     continue;
                 }
-                let lane = Lane::new(watch.slot, around.device, entry.condition().start());
-                watch.lane = around.lanes.add(lane);
+                let state = Gated::new(condition.start(&around.params));
+                watch.lane = around
+                    .lanes
+                    .add(Lane::new(watch.slot, around.device, state));
             }
             let Some(lane) = around.lanes.get_mut(watch.lane) else {
                 continue;
@@ -91,7 +99,7 @@ impl Track {
             if is_last && input.at_ms >= lane.frontier_ms {
                 lane.feed(&mut scope, &input);
             } else {
-                lane.rerun(&mut scope, self.since(watch.since));
+                lane.rerun(&mut scope, self.taken_by(entry, watch.since));
             }
             around
                 .lanes
@@ -99,9 +107,10 @@ impl Track {
         }
     }
 
-    /// Gives the recent inputs that came after a rule began to watch.
-    fn since(&self, number: u32) -> impl Iterator<Item = &Input> {
-        self.recent.iter().filter(move |i| i.number >= number)
+    /// Gives the recent inputs that came after a rule began to watch, and that it takes.
+    fn taken_by(&self, entry: &Entry, since: u32) -> impl Iterator<Item = &Input> {
+        let is_taken = move |input: &&Input| input.number >= since && !entry.ignores(input);
+        self.recent.iter().filter(is_taken)
     }
 
     /// Drops the inputs before which nothing can come any more, after every lane has taken them
@@ -119,8 +128,7 @@ impl Track {
             let Some(lane) = around.lanes.get_mut(watch.lane) else {
                 continue;
             };
-            let condition = entry.condition();
-            lane.settle(condition, self.since(watch.since), before_ms);
+            lane.settle(entry, self.taken_by(entry, watch.since), before_ms);
             // From plainly normal the lane can begin again whenever a value beyond comes, in any order;
             // one that is not beyond only shortens what did not last long enough for an alarm.
             if lane.is_plain() {

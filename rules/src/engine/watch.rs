@@ -1,11 +1,12 @@
 //! Which rules watch which devices, and what happens when that changes.
 
 use super::arrival::Arrival;
+use super::gate::Gated;
 use super::lane::{Lane, Scope};
 use super::track::{Around, Track};
 use super::{Engine, Entry};
-use crate::kind::{Input, State, silence};
-use crate::{Change, ClearReason, Condition, DeviceView, Targets};
+use crate::kind::{Feed, Input, Params};
+use crate::{Change, ClearReason, DeviceView, Targets, Uncertain};
 use model::{DeviceKey, MetricKey};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ pub(super) const NO_LANE: u32 = u32::MAX;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Watched {
     pub(super) view: DeviceView,
+    /// What the view means for lanes.
+    pub(super) params: Params,
     /// In the order of the rules' slots.
     pub(super) watches: Vec<Watch>,
     /// One for each metric that has been received and that a rule watches.
@@ -36,14 +39,20 @@ pub(super) struct Watch {
 impl Watched {
     pub(super) fn new(view: DeviceView) -> Self {
         Self {
+            params: view.params(),
             view,
             watches: Vec::new(),
             tracks: Vec::new(),
         }
     }
-}
 
-impl Watched {
+    /// Takes a new view and gives the parameters of the old one.
+    pub(super) fn edit(&mut self, view: DeviceView) -> Params {
+        let params = view.params();
+        self.view = view;
+        std::mem::replace(&mut self.params, params)
+    }
+
     /// Takes a reading, for every rule that watches this device.
     #[inline]
     pub(super) fn take(&mut self, around: &mut Around<'_>, metric: MetricKey, arrival: &Arrival) {
@@ -54,10 +63,10 @@ impl Watched {
                 None => show_life(around, watch, &arrival.sign_of_life()),
             }
         }
-        let Some(value) = arrival.value.filter(|_| is_watched) else {
+        let Some(sample) = arrival.sample.filter(|_| is_watched) else {
             return;
         };
-        let input = arrival.input(value);
+        let input = arrival.input(sample);
         if arrival.is_late {
             self.take_late(around, metric, &input);
             return;
@@ -80,8 +89,12 @@ impl Watched {
             let Some(Some(entry)) = around.rules.get(watch.slot as usize) else {
                 continue;
             };
+            if entry.ignores(input) {
+                continue;
+            }
             if watch.lane == NO_LANE {
-                let lane = Lane::new(watch.slot, around.device, entry.condition().start());
+                let state = Gated::new(entry.condition().start(&around.params));
+                let lane = Lane::new(watch.slot, around.device, state);
                 watch.lane = around.lanes.add(lane);
             }
             let Some(lane) = around.lanes.get_mut(watch.lane) else {
@@ -92,7 +105,7 @@ impl Watched {
                 pulse: around.pulse,
                 out: around.out,
             };
-            lane.feed_late(&mut scope, input);
+            lane.feed_late(&mut scope, &around.params, input);
             around
                 .lanes
                 .arm(watch.lane, entry, around.pulse.lateness_ms);
@@ -122,15 +135,9 @@ fn show_life(around: &mut Around<'_>, watch: &Watch, input: &Input) {
 /// What was edited, and what that means for a watch that goes on.
 pub(super) struct Edit {
     pub(super) keeps_state: bool,
+    /// What an edited device was before.
+    pub(super) old_params: Option<Params>,
     pub(super) reason: ClearReason,
-}
-
-/// How a rule is to watch a device.
-enum Wanted {
-    /// From its first reading on.
-    OnReading,
-    /// From now on, with a countdown.
-    Countdown { patience_ms: i64 },
 }
 
 impl Targets {
@@ -150,16 +157,19 @@ impl Targets {
 }
 
 impl Entry {
-    fn wants(&self, device: &DeviceView) -> Option<Wanted> {
-        if !self.rule.spec.enabled || !device.enabled || !self.rule.spec.targets.include(device) {
-            return None;
-        }
-        match self.condition() {
-            Condition::Threshold(_) => self.metric.map(|_| Wanted::OnReading),
-            Condition::Silence(spec) => spec
-                .patience_ms(device.cadence_s)
-                .map(|patience_ms| Wanted::Countdown { patience_ms }),
-        }
+    /// Tells whether the rule leaves this input out.
+    #[inline]
+    pub(super) fn ignores(&self, input: &Input) -> bool {
+        input.is_uncertain && self.rule.spec.uncertain == Uncertain::Ignore
+    }
+
+    fn wants(&self, device: &Watched) -> bool {
+        let is_fed = self.metric.is_some() || self.condition().feed() != Feed::Series;
+        is_fed
+            && self.rule.spec.enabled
+            && device.view.enabled
+            && self.rule.spec.targets.include(&device.view)
+            && self.condition().can_watch(&device.params)
     }
 }
 
@@ -178,30 +188,21 @@ impl Engine {
         let Some(device) = self.devices.get(&key) else {
             return;
         };
-        let Some(wanted) = entry.wants(&device.view) else {
+        if !entry.wants(device) {
             self.unwatch(key, slot, edit.reason, out);
             return;
-        };
-        let metric = entry.metric;
-        let present = device.watches.iter().find(|watch| watch.slot == slot);
-        if let Some(watch) = present {
-            let patience_ms = self.patience_ms(watch.lane);
-            let is_same = match wanted {
-                Wanted::OnReading => true,
-                Wanted::Countdown { patience_ms: new } => patience_ms == Some(new),
-            };
+        }
+        let (metric, params) = (entry.metric, device.params);
+        let condition = entry.condition();
+        if device.watches.iter().any(|watch| watch.slot == slot) {
+            let old = edit.old_params.as_ref();
+            let is_same = old.is_none_or(|old| !condition.params_matter(old, &params));
             if edit.keeps_state && is_same {
                 return;
             }
             self.unwatch(key, slot, edit.reason, out);
         }
-        let lane = match wanted {
-            Wanted::OnReading => NO_LANE,
-            Wanted::Countdown { patience_ms } => {
-                let state = silence::State::new(patience_ms, self.pulse.now_ms);
-                self.begin(Lane::new(slot, key, State::Silence(state)))
-            }
-        };
+        let lane = self.begin(key, slot, &params);
         if let Some(device) = self.devices.get_mut(&key) {
             let place = device.watches.partition_point(|watch| watch.slot < slot);
             let track = device.tracks.iter().find(|t| Some(t.metric) == metric);
@@ -247,19 +248,18 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self, lane: Lane) -> u32 {
-        let slot = lane.slot;
-        let number = self.lanes.add(lane);
-        if let Some(Some(entry)) = self.rules.get(slot as usize) {
-            self.lanes.arm(number, entry, self.pulse.lateness_ms);
+    /// Begins the lane of a rule that counts the time without readings, too.
+    fn begin(&mut self, key: DeviceKey, slot: u32, params: &Params) -> u32 {
+        let Some(Some(entry)) = self.rules.get(slot as usize) else {
+            return NO_LANE;
+        };
+        if entry.condition().feed() != Feed::Life {
+            return NO_LANE;
         }
+        let mut state = Gated::new(entry.condition().start(params));
+        state.begin(entry, self.pulse.now_ms);
+        let number = self.lanes.add(Lane::new(slot, key, state));
+        self.lanes.arm(number, entry, self.pulse.lateness_ms);
         number
-    }
-
-    fn patience_ms(&self, lane: u32) -> Option<i64> {
-        match &self.lanes.get(lane)?.state {
-            State::Silence(state) => Some(state.patience_ms()),
-            State::Threshold(_) => None,
-        }
     }
 }

@@ -3,9 +3,9 @@
 //! The countdown starts with the last sign of life, or when the rule first watches the device. The
 //! alarm is raised at the instant at which patience ends and cleared at the next sign of life.
 
-use super::Step;
+use super::{Look, Params, Step};
 use crate::Figures;
-use model::Severity;
+use model::{Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How long a device may be silent.
@@ -25,13 +25,13 @@ pub struct Spec {
 
 impl Spec {
     /// Tells how long this device may be silent, if it is watched at all.
-    pub(crate) fn patience_ms(&self, cadence_s: Option<u32>) -> Option<i64> {
+    pub(super) fn patience_ms(&self, params: &Params) -> Option<i64> {
         match self.patience {
             Patience::AfterS(after_s) => Some(i64::from(after_s) * 1000),
             Patience::Factor(factor) => {
                 // A cadence of nothing is no promise.
-                let cadence_s = cadence_s.filter(|cadence_s| *cadence_s > 0)?;
-                let patience_ms = factor * f64::from(cadence_s) * 1000.0;
+                let cadence_ms = params.cadence_ms.filter(|cadence_ms| *cadence_ms > 0)?;
+                let patience_ms = factor * cadence_ms as f64;
                 #[expect(
                     clippy::cast_possible_truncation,
                     reason = "a factor is at most 1000 and a cadence fits u32, so that this fits"
@@ -51,18 +51,6 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(patience_ms: i64, since_ms: i64) -> Self {
-        Self {
-            patience_ms,
-            last_alive_ms: since_ms,
-            is_silent: false,
-        }
-    }
-
-    pub(crate) fn patience_ms(&self) -> i64 {
-        self.patience_ms
-    }
-
     fn figures(&self, spec: &Spec, silent_ms: i64) -> Figures {
         Figures {
             severity: spec.severity,
@@ -78,6 +66,15 @@ fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
 
+/// The countdown starts when the schedule opens.
+pub(crate) fn start(spec: &Spec, params: &Params) -> State {
+    State {
+        patience_ms: spec.patience_ms(params).unwrap_or(i64::MAX),
+        last_alive_ms: i64::MIN,
+        is_silent: false,
+    }
+}
+
 #[inline]
 pub(crate) fn step(spec: &Spec, state: &mut State, at_ms: i64) -> Step {
     let silent_ms = at_ms.saturating_sub(state.last_alive_ms);
@@ -91,11 +88,11 @@ pub(crate) fn step(spec: &Spec, state: &mut State, at_ms: i64) -> Step {
 }
 
 #[inline]
-pub(crate) fn deadline(state: &State) -> Option<i64> {
+pub(crate) fn deadline(_: &Spec, state: &State) -> Option<i64> {
     (!state.is_silent).then(|| state.last_alive_ms.saturating_add(state.patience_ms))
 }
 
-pub(crate) fn fire(spec: &Spec, state: &mut State) -> Step {
+pub(crate) fn fire(spec: &Spec, state: &mut State, _: i64) -> Step {
     if state.is_silent {
         return Step::Quiet;
     }
@@ -107,6 +104,40 @@ pub(crate) fn figures(spec: &Spec, state: &State) -> Option<Figures> {
     state
         .is_silent
         .then(|| state.figures(spec, state.patience_ms))
+}
+
+/// Nobody is missed while the schedule is closed.
+pub(crate) fn hold(_: &Spec, state: &mut State, at_ms: i64) {
+    state.last_alive_ms = state.last_alive_ms.max(at_ms);
+}
+
+pub(crate) fn open(_: &Spec, state: &mut State, at_ms: i64) -> Step {
+    state.last_alive_ms = state.last_alive_ms.max(at_ms);
+    Step::Quiet
+}
+
+pub(crate) fn close(spec: &Spec, state: &mut State, at_ms: i64) -> Step {
+    if !state.is_silent {
+        return Step::Quiet;
+    }
+    state.is_silent = false;
+    let silent_ms = at_ms.saturating_sub(state.last_alive_ms);
+    Step::Cleared(state.figures(spec, silent_ms))
+}
+
+pub(crate) fn look(spec: &Spec, state: &State) -> Look {
+    let figures = figures(spec, state);
+    Look {
+        active: state.is_silent,
+        severity: figures.map(|figures| figures.severity),
+        value: figures.and_then(|figures| figures.value),
+        limit: Some(seconds(state.patience_ms)),
+        peak: figures.and_then(|figures| figures.peak),
+        count: 0,
+        since: Some(Timestamp::from_millis(state.last_alive_ms)),
+        due_at: deadline(spec, state).map(Timestamp::from_millis),
+        ..Look::default()
+    }
 }
 
 /// A sign of life between two others that are closer than the patience says nothing new. (At

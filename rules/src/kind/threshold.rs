@@ -5,9 +5,9 @@
 //! deadband, for the off-delay. The alarm's severity is that of the worst closed latch, so that it
 //! steps up and down by the same two delays by which it is raised and cleared.
 
-use super::Step;
+use super::{Look, Params, Step};
 use crate::Figures;
-use model::Severity;
+use model::{Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One level for each severity is the most there can be.
@@ -93,7 +93,7 @@ impl Spec {
     }
 
     #[inline]
-    pub(super) fn is_beyond(&self, value: f64) -> bool {
+    fn is_beyond(&self, value: f64) -> bool {
         self.levels.iter().any(|level| level.is_beyond(value))
     }
 
@@ -215,6 +215,15 @@ enum Latched {
     Down,
 }
 
+pub(crate) fn start(_: &Spec, _: &Params) -> State {
+    State::default()
+}
+
+#[inline]
+pub(crate) fn could_begin_with(spec: &Spec, _: &Params, value: f64) -> bool {
+    spec.is_beyond(value)
+}
+
 #[inline]
 pub(crate) fn step(spec: &Spec, state: &mut State, at_ms: i64, value: f64) -> Step {
     if state.0.is_none() && !spec.is_beyond(value) {
@@ -285,4 +294,51 @@ pub(crate) fn deadline(spec: &Spec, state: &State) -> Option<i64> {
 pub(crate) fn figures(spec: &Spec, state: &State) -> Option<Figures> {
     let excursion = state.0.as_ref()?;
     (excursion.closed > 0).then(|| excursion.figures(spec))
+}
+
+/// Keeps the value, if it would count when the schedule opens.
+pub(crate) fn hold(spec: &Spec, state: &mut State, _: i64, value: f64) {
+    state.0 = spec
+        .is_beyond(value)
+        .then(|| Box::new(Excursion::new(value)));
+}
+
+pub(crate) fn open(spec: &Spec, state: &mut State, at_ms: i64) -> Step {
+    let Some(held) = state.0.take() else {
+        return Step::Quiet;
+    };
+    step(spec, state, at_ms, held.value)
+}
+
+pub(crate) fn close(spec: &Spec, state: &mut State, at_ms: i64) -> Step {
+    let Some(excursion) = state.0.take() else {
+        return Step::Quiet;
+    };
+    hold(spec, state, at_ms, excursion.value);
+    if excursion.closed > 0 {
+        Step::Cleared(excursion.figures(spec))
+    } else {
+        Step::Quiet
+    }
+}
+
+pub(crate) fn look(spec: &Spec, state: &State) -> Look {
+    let Some(excursion) = &state.0 else {
+        return Look::default();
+    };
+    let figures = excursion.figures(spec);
+    let since_ms = excursion.since_ms.iter().copied().min();
+    Look {
+        active: excursion.closed > 0,
+        severity: (excursion.closed > 0).then_some(figures.severity),
+        value: figures.value,
+        limit: figures.limit,
+        peak: figures.peak,
+        count: figures.count,
+        since: since_ms
+            .filter(|since_ms| *since_ms != NEVER)
+            .map(Timestamp::from_millis),
+        due_at: deadline(spec, state).map(Timestamp::from_millis),
+        ..Look::default()
+    }
 }

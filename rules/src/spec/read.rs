@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, wrong};
 use super::node::{Form, Node};
-use super::{RuleError, RuleSpec, kinds, schedule, targets};
+use super::{RuleError, RuleSpec, Uncertain, kinds, schedule, targets};
 
 /// Reads every `[rules.NAME]` table of a file; an error names file, line, rule and key.
 pub fn parse_toml(file_name: &str, text: &str) -> Result<Vec<(String, RuleSpec)>, RuleError> {
@@ -61,6 +61,8 @@ fn read_rule(id: &str, node: &Node) -> Result<RuleSpec, RuleError> {
     let schedule = schedule::read(&mut fields)?;
     let source = fields.text("source")?;
     let certainty = fields.text("certainty")?;
+    let latch = fields.yes("latch")?.unwrap_or(false);
+    let uncertain = read_uncertain(&mut fields)?;
     let targets = targets::read(&mut fields)?;
     let condition = kinds::read(&kind, &mut fields)?;
     fields.refuse_the_rest(&format!("a `{kind}` rule has no such key"))?;
@@ -74,5 +76,18 @@ fn read_rule(id: &str, node: &Node) -> Result<RuleSpec, RuleError> {
         schedule,
         source,
         certainty,
+        latch,
+        uncertain,
     })
+}
+
+fn read_uncertain(fields: &mut Fields<'_>) -> Result<Uncertain, RuleError> {
+    match fields.text("uncertain")?.as_deref() {
+        None | Some("use") => Ok(Uncertain::Use),
+        Some("ignore") => Ok(Uncertain::Ignore),
+        Some(other) => {
+            let reason = format!("must be `use` or `ignore`, not `{other}`");
+            Err(fields.wrong("uncertain", reason))
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Tests of reading and writing rules.
 
-use super::{RuleSpec, Select, Targets, parse_json, parse_toml};
+use super::{RuleSpec, Select, Targets, Uncertain, parse_json, parse_toml};
 use crate::kind::{silence, threshold};
 use crate::{Condition, Schedule};
 use model::{Catalogue, DeviceId, Severity};
@@ -42,6 +42,8 @@ fn overpressure() -> RuleSpec {
         category: Some("0403".to_owned()),
         enabled: true,
         shadow: false,
+        latch: false,
+        uncertain: Uncertain::Use,
         schedule: Schedule::default(),
         source: None,
         certainty: None,

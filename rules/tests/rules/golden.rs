@@ -5,7 +5,7 @@
 //! `{"put_rules": FILE, "at": TIME}`, `{"remove_rule": ID, "at": TIME}`, `{"put_device": DEVICE,
 //! "at": TIME}` or `{"remove_device": ID, "at": TIME}`. Events are all changes but `updated`.
 
-use crate::support::{SETTINGS, catalogue, quality};
+use crate::support::{catalogue, quality, settings};
 use model::{Device, DeviceId, DeviceKey, Reading, Series, Timestamp, Value};
 use rules::{Change, DeviceView, Engine, Figures, Outcome, Rule, What, parse_toml};
 use serde_json::{Map, Value as Json, json};
@@ -29,7 +29,7 @@ impl Case {
     fn open(dir: &Path) -> Self {
         let mut case = Self {
             dir: dir.to_owned(),
-            engine: Engine::new(SETTINGS, catalogue()),
+            engine: Engine::new(settings(), catalogue()),
             devices: BTreeMap::new(),
             revision: 0,
             changes: Vec::new(),
@@ -54,7 +54,7 @@ impl Case {
             .devices
             .entry(device.id.clone())
             .or_insert(DeviceKey(next));
-        let view = DeviceView::new(key, device);
+        let view = DeviceView::new(key, device, None);
         self.engine.put_device(at, view, &mut self.changes);
     }
 
@@ -232,7 +232,7 @@ fn check(case: &str) {
         restarted.play(&line);
         let checkpoint = restarted.engine.checkpoint();
         restarted.engine =
-            Engine::restore(SETTINGS, catalogue(), &checkpoint).expect("a good checkpoint");
+            Engine::restore(settings(), catalogue(), &checkpoint).expect("a good checkpoint");
     }
     assert_eq!(
         restarted.changes, case.changes,

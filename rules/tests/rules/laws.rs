@@ -1,8 +1,8 @@
 //! The laws of the engine, over random streams.
 
 use crate::support::{
-    LATENESS_MS, SETTINGS, START_MS, Sample, at, catalogue, device, engine, history, metric,
-    quality, rules, run,
+    LATENESS_MS, START_MS, Sample, at, catalogue, device, engine, history, metric, quality, rules,
+    run, settings,
 };
 use model::Timestamp;
 use proptest::collection::vec;
@@ -201,7 +201,7 @@ fn in_order(samples: &[Sample]) -> Vec<Sample> {
 }
 
 fn restarted(engine: &Engine) -> Engine {
-    Engine::restore(SETTINGS, catalogue(), &engine.checkpoint()).expect("a good checkpoint")
+    Engine::restore(settings(), catalogue(), &engine.checkpoint()).expect("a good checkpoint")
 }
 
 /// A few seconds' worth, unless `PROPTEST_CASES` asks for more.
@@ -347,7 +347,7 @@ proptest! {
             live.apply(&change);
         }
         let plan = Plan {
-            settings: SETTINGS,
+            settings: settings(),
             catalogue: catalogue(),
             devices: (1..=3).map(device).collect(),
             rules: all_rules(),

@@ -3,14 +3,17 @@
 use model::{
     Catalogue, Cause, Device, DeviceKey, MetricKey, Quality, Reading, Series, Timestamp, Value,
 };
-use rules::{AlarmSpan, Change, DeviceView, Engine, History, Rule, Settings, parse_toml};
+use rules::{AlarmSpan, Change, DeviceView, Engine, History, Rule, Settings, Zone, parse_toml};
 use std::sync::Arc;
 
 pub(crate) const LATENESS_S: u32 = 120;
 pub(crate) const LATENESS_MS: i64 = 120_000;
-pub(crate) const SETTINGS: Settings = Settings {
-    lateness_s: LATENESS_S,
-};
+pub(crate) fn settings() -> Settings {
+    Settings {
+        lateness_s: LATENESS_S,
+        zone: Zone::utc(),
+    }
+}
 
 /// When rules and devices are put in.
 pub(crate) const START_MS: i64 = 1_772_323_200_000;
@@ -45,12 +48,12 @@ pub(crate) fn device(key: u32) -> DeviceView {
         "id": format!("gas-{key}"), "kind": "gas_pressure", "cadence_s": 20
     });
     let device: Device = serde_json::from_value(json).expect("a good device");
-    DeviceView::new(DeviceKey(key), &device)
+    DeviceView::new(DeviceKey(key), &device, None)
 }
 
 /// An engine with devices 1 to 3 and these rules, all put in at the start.
 pub(crate) fn engine(rules: Vec<Rule>) -> Engine {
-    let mut engine = Engine::new(SETTINGS, catalogue());
+    let mut engine = Engine::new(settings(), catalogue());
     let mut changes = Vec::new();
     for key in 1..=3 {
         engine.put_device(at(START_MS), device(key), &mut changes);
