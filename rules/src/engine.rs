@@ -11,6 +11,7 @@ mod lane;
 mod lanes;
 mod late;
 mod query;
+mod register;
 mod rerun;
 mod track;
 mod watch;
@@ -23,12 +24,16 @@ use gate::Shifts;
 use lane::{Pulse, Scope};
 use lanes::Lanes;
 use model::{Catalogue, DeviceKey, MetricKey, Reading, Timestamp};
+use register::{Claims, Register};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, hash_map};
 use std::sync::Arc;
 use track::Around;
 use watch::{Edit, Watched};
+
+/// The kind of a device that passes on what others send.
+const GATEWAY: &str = "gateway";
 
 /// What the engine must know of the city's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +102,12 @@ impl Entry {
             && self.rule.spec.shadow == other.rule.spec.shadow
     }
 
+    /// Tells whether both are for the same devices.
+    fn selects_like(&self, other: &Self) -> bool {
+        self.rule.spec.targets == other.rule.spec.targets
+            && self.rule.spec.enabled == other.rule.spec.enabled
+    }
+
     #[inline]
     fn condition(&self) -> &Condition {
         &self.rule.spec.condition
@@ -113,6 +124,8 @@ pub struct Engine {
     rules: Vec<Option<Entry>>,
     slots: BTreeMap<Arc<str>, u32>,
     devices: FxHashMap<DeviceKey, Watched>,
+    register: Register,
+    claims: Claims,
     lanes: Lanes,
 }
 
@@ -131,6 +144,8 @@ impl Engine {
             rules: Vec::new(),
             slots: BTreeMap::new(),
             devices: FxHashMap::default(),
+            register: Register::default(),
+            claims: Claims::default(),
             lanes: Lanes::default(),
         }
     }
@@ -150,13 +165,26 @@ impl Engine {
         let keeps_state = place
             .as_ref()
             .is_some_and(|old| old.is_the_same_watch_as(&entry));
+        if keeps_state && place.as_ref().is_some_and(|old| old.selects_like(&entry)) {
+            *place = Some(entry);
+            return;
+        }
+        let mut keys = BTreeSet::new();
+        let targets = &entry.rule.spec.targets;
+        if let Some(old) = place {
+            let old_targets = &old.rule.spec.targets;
+            self.register.add_candidates(old_targets, &mut keys);
+            self.claims.remove(slot, old_targets);
+        }
+        self.register.add_candidates(targets, &mut keys);
+        self.claims.add(slot, targets);
         *place = Some(entry);
         let edit = Edit {
             keeps_state,
             old_params: None,
             reason: ClearReason::RuleChanged,
         };
-        for key in self.device_keys() {
+        for key in keys {
             self.reconcile(key, slot, &edit, out);
         }
     }
@@ -167,7 +195,14 @@ impl Engine {
         let Some(slot) = self.slots.remove(id) else {
             return;
         };
-        for key in self.device_keys() {
+        let Some(Some(entry)) = self.rules.get(slot as usize) else {
+            return;
+        };
+        let mut keys = BTreeSet::new();
+        let targets = &entry.rule.spec.targets;
+        self.register.add_candidates(targets, &mut keys);
+        self.claims.remove(slot, targets);
+        for key in keys {
             self.unwatch(key, slot, ClearReason::RuleRemoved, out);
         }
         if let Some(place) = self.rules.get_mut(slot as usize) {
@@ -195,21 +230,27 @@ impl Engine {
     pub fn put_device(&mut self, at: Timestamp, device: DeviceView, out: &mut Vec<Change>) {
         self.advance(at, out);
         let key = device.key;
-        let old_params = match self.devices.entry(key) {
-            std::collections::hash_map::Entry::Occupied(mut entry) => {
-                Some(entry.get_mut().edit(device))
-            }
-            std::collections::hash_map::Entry::Vacant(entry) => {
+        let mut slots = BTreeSet::new();
+        let mut old_params = None;
+        if let Some(old) = self.devices.get(&key) {
+            self.register.remove(&old.view);
+            slots.extend(old.watches.iter().map(|watch| watch.slot));
+        }
+        self.register.add(&device);
+        self.claims.add_candidates(&device, &mut slots);
+        match self.devices.entry(key) {
+            hash_map::Entry::Occupied(mut entry) => old_params = Some(entry.get_mut().edit(device)),
+            hash_map::Entry::Vacant(entry) => {
                 entry.insert(Watched::new(device));
-                None
             }
-        };
+        }
+        self.find_gateways(key);
         let edit = Edit {
             keeps_state: true,
             old_params,
             reason: ClearReason::DeviceChanged,
         };
-        for slot in 0..u32::try_from(self.rules.len()).unwrap_or(u32::MAX) {
+        for slot in slots {
             self.reconcile(key, slot, &edit, out);
         }
     }
@@ -217,10 +258,19 @@ impl Engine {
     /// Removes a device; its open alarms clear with the reason `device removed`.
     pub fn remove_device(&mut self, at: Timestamp, device: DeviceKey, out: &mut Vec<Change>) {
         self.advance(at, out);
-        for slot in 0..u32::try_from(self.rules.len()).unwrap_or(u32::MAX) {
+        let Some(watched) = self.devices.get(&device) else {
+            return;
+        };
+        let slots: Vec<u32> = watched.watches.iter().map(|watch| watch.slot).collect();
+        for slot in slots {
             self.unwatch(device, slot, ClearReason::DeviceRemoved, out);
         }
-        self.devices.remove(&device);
+        if let Some(gone) = self.devices.remove(&device) {
+            self.register.remove(&gone.view);
+            for child in self.register.children(&gone.view.id) {
+                self.find_gateway(child);
+            }
+        }
     }
 
     /// Fires every deadline up to and including `to`, each at its own instant, in the order of time.
@@ -264,6 +314,13 @@ impl Engine {
             out,
         };
         device.take(&mut around, reading.series.metric, &arrival);
+        let Some(gateway) = device.gateway else {
+            return;
+        };
+        if let Some(device) = self.devices.get_mut(&gateway) {
+            (around.device, around.params) = (gateway, device.params);
+            device.take_from_child(&mut around, &arrival);
+        }
     }
 
     /// Tells when to call [`Engine::advance`] next; it may be early, never late.
@@ -294,11 +351,30 @@ impl Engine {
         u32::try_from(slot).expect("every rule takes more than a byte of memory")
     }
 
-    /// Gives the devices in an order that does not depend on how the table came about.
-    fn device_keys(&self) -> Vec<DeviceKey> {
-        let mut keys: Vec<DeviceKey> = self.devices.keys().copied().collect();
-        keys.sort_unstable();
-        keys
+    /// Finds whose gateway this device is, and which one it has.
+    fn find_gateways(&mut self, key: DeviceKey) {
+        self.find_gateway(key);
+        let Some(device) = self.devices.get(&key) else {
+            return;
+        };
+        for child in self.register.children(&device.view.id) {
+            self.find_gateway(child);
+        }
+    }
+
+    fn find_gateway(&mut self, key: DeviceKey) {
+        let Some(device) = self.devices.get(&key) else {
+            return;
+        };
+        let parent = device.view.parent.as_ref();
+        let parent = parent.and_then(|id| self.register.named(id));
+        let gateway = parent.filter(|parent| *parent != key).filter(|parent| {
+            let parent = self.devices.get(parent);
+            parent.is_some_and(|parent| parent.view.kind == GATEWAY)
+        });
+        if let Some(device) = self.devices.get_mut(&key) {
+            device.gateway = gateway;
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) enum Feed {
     Series,
     /// Every reading of the device, and of the children of a gateway, as a sign of life.
     Life,
+    /// Every message of the device: when it came, and how far its clock was off.
+    Skew,
 }
 
 /// What a lane takes from its device.

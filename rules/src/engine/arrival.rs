@@ -46,16 +46,34 @@ impl Arrival {
         }
     }
 
+    /// Tells when the device was alive, as far as can be believed.
+    #[inline]
+    pub(super) fn alive_ms(&self) -> i64 {
+        if self.is_late || self.is_ahead {
+            self.received_ms
+        } else {
+            self.observed_ms
+        }
+    }
+
+    /// Tells how many seconds the device's clock seemed to be ahead when the reading came.
+    #[inline]
+    pub(super) fn skew(&self) -> Input {
+        let skew_ms = self.observed_ms.saturating_sub(self.received_ms);
+        Input {
+            at_ms: self.received_ms,
+            observed_ms: self.observed_ms,
+            sample: Sample::Number(skew_ms as f64 / 1000.0),
+            number: 0,
+            is_uncertain: false,
+        }
+    }
+
     /// Whoever sends old readings is alive now.
     #[inline]
     pub(super) fn sign_of_life(&self) -> Input {
-        let is_believed = !self.is_late && !self.is_ahead;
         Input {
-            at_ms: if is_believed {
-                self.observed_ms
-            } else {
-                self.received_ms
-            },
+            at_ms: self.alive_ms(),
             observed_ms: self.observed_ms,
             sample: Sample::Number(0.0),
             number: 0,

@@ -5,6 +5,7 @@
 
 use super::lane::{Lane, NEVER, Pulse};
 use super::lanes::Lanes;
+use super::register::{Claims, Register};
 use super::watch::Watched;
 use super::{Engine, Entry, Rule, Settings};
 use crate::change::crc32;
@@ -96,6 +97,8 @@ impl Engine {
             rules: Vec::with_capacity(written.rules.len()),
             slots: BTreeMap::new(),
             devices: FxHashMap::default(),
+            register: Register::default(),
+            claims: Claims::default(),
             lanes: Lanes::restore(written.lanes, written.free),
             catalogue,
             zone: settings.zone,
@@ -105,6 +108,9 @@ impl Engine {
         }
         let devices = written.devices.into_iter();
         engine.devices = devices.map(|device| (device.view.key, device)).collect();
+        for device in engine.devices.values() {
+            engine.register.add(&device.view);
+        }
         engine.arm_all();
         Ok(engine)
     }
@@ -114,6 +120,7 @@ impl Engine {
         let entry = rule.map(|rule| Entry::new(rule, &self.catalogue, &self.zone));
         if let Some(entry) = &entry {
             self.slots.insert(Arc::clone(&entry.id), slot);
+            self.claims.add(slot, &entry.rule.spec.targets);
         }
         self.rules.push(entry);
     }

@@ -135,6 +135,27 @@ impl Lane {
         }
     }
 
+    /// Takes an input of a rule that counts messages by when they came, of which the latest one of
+    /// an instant stands for all.
+    pub(super) fn feed_received(&mut self, scope: &mut Scope<'_>, input: &Input) {
+        match self.own.last() {
+            Some(last) if last.at_ms >= input.at_ms => {
+                if last.key() < input.key() {
+                    let own = [*input];
+                    self.rerun(scope, own.iter());
+                    self.own = own.to_vec();
+                }
+            }
+            _ => {
+                self.settled = self.state.clone();
+                self.episodes.retain(|episode| episode.cleared_ms.is_none());
+                self.own.clear();
+                self.own.push(*input);
+                self.feed(scope, input);
+            }
+        }
+    }
+
     /// Takes a late input: history only.
     pub(super) fn feed_late(&mut self, scope: &mut Scope<'_>, params: &Params, input: &Input) {
         let mut late = self.late.take().unwrap_or_default();

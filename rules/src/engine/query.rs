@@ -4,7 +4,7 @@ use super::watch::Watch;
 use super::{Engine, Entry};
 use crate::kind::Condition;
 use crate::{DeviceView, Look};
-use model::{DeviceKey, Timestamp};
+use model::{DeviceId, DeviceKey, Timestamp};
 
 impl Engine {
     /// Tells how a rule stands on a device; none if it does not watch it.
@@ -28,6 +28,18 @@ impl Engine {
     /// Gives a device as the rules see it.
     pub fn device(&self, key: DeviceKey) -> Option<&DeviceView> {
         self.devices.get(&key).map(|device| &device.view)
+    }
+
+    /// Gives the key of a device.
+    pub fn device_named(&self, id: &DeviceId) -> Option<DeviceKey> {
+        self.register.named(id)
+    }
+
+    /// Gives the last sign of life of a device; readings of its children are signs of life of a
+    /// gateway.
+    pub fn heard(&self, device: DeviceKey) -> Option<Timestamp> {
+        let heard_ms = self.devices.get(&device)?.heard_ms;
+        (heard_ms != i64::MIN).then(|| Timestamp::from_millis(heard_ms))
     }
 
     /// Tells when the first silence of a device will be due, if nothing is heard of it before.

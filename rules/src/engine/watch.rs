@@ -19,6 +19,10 @@ pub(super) struct Watched {
     pub(super) view: DeviceView,
     /// What the view means for lanes.
     pub(super) params: Params,
+    /// The gateway whose signs of life this device's readings are, too.
+    pub(super) gateway: Option<DeviceKey>,
+    /// The last sign of life; that of a child counts for its gateway.
+    pub(super) heard_ms: i64,
     /// In the order of the rules' slots.
     pub(super) watches: Vec<Watch>,
     /// One for each metric that has been received and that a rule watches.
@@ -41,6 +45,8 @@ impl Watched {
         Self {
             params: view.params(),
             view,
+            gateway: None,
+            heard_ms: i64::MIN,
             watches: Vec::new(),
             tracks: Vec::new(),
         }
@@ -56,11 +62,12 @@ impl Watched {
     /// Takes a reading, for every rule that watches this device.
     #[inline]
     pub(super) fn take(&mut self, around: &mut Around<'_>, metric: MetricKey, arrival: &Arrival) {
+        self.heard_ms = self.heard_ms.max(arrival.alive_ms());
         let mut is_watched = false;
-        for watch in &self.watches {
+        for watch in &mut self.watches {
             match watch.metric {
                 Some(own) => is_watched |= own == metric,
-                None => show_life(around, watch, &arrival.sign_of_life()),
+                None => show_arrival(around, watch, arrival),
             }
         }
         let Some(sample) = arrival.sample.filter(|_| is_watched) else {
@@ -78,6 +85,20 @@ impl Watched {
         });
         if let Some(track) = self.tracks.get_mut(place) {
             track.feed(around, &mut self.watches, input);
+        }
+    }
+
+    /// Takes a reading of a child, which the gateway passed on.
+    #[inline]
+    pub(super) fn take_from_child(&mut self, around: &mut Around<'_>, arrival: &Arrival) {
+        self.heard_ms = self.heard_ms.max(arrival.alive_ms());
+        let on_arrivals = self.watches.iter_mut().filter(|w| w.metric.is_none());
+        for watch in on_arrivals {
+            let rule = around.rules.get(watch.slot as usize);
+            let Some(Some(entry)) = rule else { continue };
+            if entry.condition().feed() == Feed::Life {
+                show_arrival(around, watch, arrival);
+            }
         }
     }
 
@@ -113,11 +134,19 @@ impl Watched {
     }
 }
 
+/// Shows a reading to a rule that asks only when it came.
 #[inline]
-fn show_life(around: &mut Around<'_>, watch: &Watch, input: &Input) {
+fn show_arrival(around: &mut Around<'_>, watch: &mut Watch, arrival: &Arrival) {
     let Some(Some(entry)) = around.rules.get(watch.slot as usize) else {
         return;
     };
+    let feed = entry.condition().feed();
+    if watch.lane == NO_LANE && feed == Feed::Skew {
+        let state = Gated::new(entry.condition().start(&around.params));
+        watch.lane = around
+            .lanes
+            .add(Lane::new(watch.slot, around.device, state));
+    }
     let Some(lane) = around.lanes.get_mut(watch.lane) else {
         return;
     };
@@ -126,7 +155,11 @@ fn show_life(around: &mut Around<'_>, watch: &Watch, input: &Input) {
         pulse: around.pulse,
         out: around.out,
     };
-    lane.feed_own(&mut scope, input);
+    match feed {
+        Feed::Life => lane.feed_own(&mut scope, &arrival.sign_of_life()),
+        Feed::Skew => lane.feed_received(&mut scope, &arrival.skew()),
+        Feed::Series => return,
+    }
     around
         .lanes
         .arm(watch.lane, entry, around.pulse.lateness_ms);
