@@ -39,6 +39,7 @@ pub struct Config {
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub sinks: BTreeMap<String, Value>,
     pub intake: IntakeConfig,
+    pub health: HealthConfig,
     pub store: StoreConfig,
     pub log: LogConfig,
 }
@@ -56,6 +57,7 @@ impl Default for Config {
             drivers: BTreeMap::new(),
             sinks: BTreeMap::new(),
             intake: IntakeConfig::default(),
+            health: HealthConfig::default(),
             store: StoreConfig::default(),
             log: LogConfig::default(),
         }
@@ -171,6 +173,21 @@ impl Default for IntakeConfig {
             oldest: "2020-01-01T00:00:00Z".to_owned(),
             ahead_max_s: 86_400,
         }
+    }
+}
+
+/// When a device is in trouble.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HealthConfig {
+    /// Reports that a device may miss before it is offline, counted by the cadence that it
+    /// declares; one that declares none is expected every 60 s.
+    pub missed_max: u32,
+}
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        Self { missed_max: 3 }
     }
 }
 

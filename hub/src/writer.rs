@@ -7,15 +7,17 @@
 
 mod announce;
 mod carry_out;
+mod health;
 mod recorded;
 mod recover;
 mod refused;
 mod take;
 
+pub(crate) use health::OWN as OWN_RULES;
 pub use recorded::Recorded;
 pub use recover::{Opened, Setup, open};
 
-use model::{AlarmRow, Catalogue, DeviceKey, Timestamp};
+use model::{AlarmRow, Catalogue, DeviceHealth, DeviceKey, Timestamp};
 use rules::{AlarmBook, Change, Engine, Rule};
 use sdk::{
     Clock, CommandError, DeviceEntry, Devices, Done, Intake, Mark, Pending, PendingCommand,
@@ -26,7 +28,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use store::{Group, Journal, Reader, StoreError};
 use tokio::sync::watch;
-use web::{Knocks, RuleEntry, RuleList};
+use web::{Knocks, RuleEntry, RuleList, Statuses};
 
 /// Requests that one commit takes at most, so that a flood does not delay its own first answers.
 const GROUP_REQUESTS_MAX: usize = 256;
@@ -42,6 +44,7 @@ const TICK: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Published {
     pub devices: Devices,
+    pub statuses: Statuses,
     pub book: Arc<RwLock<AlarmBook>>,
     pub rules: RuleList,
     pub knocks: Knocks,
@@ -73,6 +76,9 @@ pub struct Writer {
     /// Alarms whose figures moved since their row was last written.
     unwritten: HashSet<u64>,
     refused: refused::Book,
+    ward: health::Ward,
+    /// The hub's own rules, where those in force are others.
+    own_rules: Vec<Rule>,
     changes: Vec<Change>,
 }
 
@@ -80,6 +86,7 @@ pub struct Writer {
 #[derive(Debug, Default)]
 struct Staged {
     devices: HashMap<DeviceKey, Option<DeviceEntry>>,
+    health: HashMap<DeviceKey, Option<DeviceHealth>>,
     rules: HashMap<String, Option<Rule>>,
     /// Alarms that got a new row, by id; `normal` ones leave the book.
     rows: BTreeMap<String, AlarmRow>,
@@ -93,6 +100,7 @@ struct Staged {
 impl Writer {
     /// Commits until the last sender of the queue is gone, then closes the journal.
     pub async fn run(mut self, mut intake: Intake) -> Result<(), StoreError> {
+        self = Self::blocking(self, |writer| writer.commit_group(Vec::new())).await?;
         loop {
             let mut requests = Vec::with_capacity(GROUP_REQUESTS_MAX);
             let taken = tokio::select! {
@@ -135,20 +143,24 @@ impl Writer {
     }
 
     fn commit_group(&mut self, requests: Vec<Request>) -> Result<(), StoreError> {
-        let has_command = requests
-            .iter()
-            .any(|request| matches!(request, Request::Command(_)));
+        let own_rules = std::mem::take(&mut self.own_rules);
+        let has_command = !own_rules.is_empty()
+            || requests
+                .iter()
+                .any(|request| matches!(request, Request::Command(_)));
         let now = self.stamp(has_command);
         self.changes.clear();
         let mut changes = std::mem::take(&mut self.changes);
         self.engine.advance(now, &mut changes);
         self.changes = changes;
-        if requests.is_empty() && self.changes.is_empty() && !self.refused.has_news(now) {
+        let has_news = !self.changes.is_empty() || self.refused.has_news(now);
+        if requests.is_empty() && !has_command && !has_news {
             return self.keep_house(now);
         }
         let mut group = self.journal.begin(now);
         let mut staged = Staged::default();
         self.announce(&mut group, &mut staged, 0)?;
+        self.put_own_rules(&mut group, &mut staged, now, own_rules)?;
         let mut submissions = Vec::with_capacity(requests.len());
         for request in requests {
             match request {
@@ -164,7 +176,7 @@ impl Writer {
         }
         let from = self.changes.len();
         for pending in submissions {
-            let receipt = self.take(&mut group, now, &pending)?;
+            let receipt = self.take(&mut group, &mut staged, now, &pending)?;
             staged.receipts.push((pending, receipt));
         }
         self.announce(&mut group, &mut staged, from)?;
@@ -183,6 +195,7 @@ impl Writer {
                 None => self.published.devices.remove(key),
             }
         }
+        self.published.statuses.put(staged.health);
         for (id, rule) in staged.rules {
             match rule {
                 Some(rule) => self.published.rules.put(RuleEntry {

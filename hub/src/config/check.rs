@@ -6,12 +6,22 @@ use tracing_subscriber::EnvFilter;
 
 const LOG_LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
+/// A device that may miss more than this is not watched.
+const MISSED_MAX: u32 = 1_000;
+
 impl Loaded {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let config = &self.config;
         self.check_city()?;
         if config.http.streams_max == 0 {
             return Err(self.error("http.streams_max", "must be 1 or more"));
+        }
+        if !(1..=MISSED_MAX).contains(&config.health.missed_max) {
+            let reason = format!(
+                "must be 1 to {MISSED_MAX}, not {}",
+                config.health.missed_max
+            );
+            return Err(self.error("health.missed_max", reason));
         }
         if let Err(error) = model::Timestamp::parse(&config.intake.oldest) {
             return Err(self.error("intake.oldest", error.to_string()));

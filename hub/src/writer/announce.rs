@@ -36,6 +36,10 @@ impl Writer {
         staged: &mut Staged,
         change: &Change,
     ) -> Result<(), StoreError> {
+        // The hub's own rules say how devices are, and raise no alarms.
+        if self.note_health(group, staged, change) {
+            return Ok(());
+        }
         if self.book.lacks(change) {
             let id = alarm_id(change.alarm);
             let left = staged.rows.get(&id).cloned();

@@ -1,7 +1,7 @@
 //! Carries out what people and programs asked for.
 
 use super::announce::row_json;
-use super::{Recorded, Staged, Writer};
+use super::{Recorded, Staged, Writer, health};
 use model::{Device, DeviceId, DeviceKey, Timestamp};
 use rules::{ActError, DeviceView, Rule, Verb};
 use sdk::{
@@ -153,7 +153,8 @@ impl Writer {
             &detail.to_string(),
         );
         self.published.knocks.forget(&id);
-        staged.devices.insert(entry.key, Some(entry));
+        staged.devices.insert(entry.key, Some(entry.clone()));
+        self.register_health(group, staged, now, (&entry, known.is_none()));
     }
 
     fn delete_device(
@@ -176,6 +177,7 @@ impl Writer {
             "{}",
         );
         self.engine.remove_device(now, entry.key, &mut self.changes);
+        self.forget_health(group, staged, entry.key);
         staged.devices.insert(entry.key, None);
         Ok(Done {
             seq: 0,
@@ -190,6 +192,13 @@ impl Writer {
         now: Timestamp,
         (actor, id, spec): (&Actor, &str, &Value),
     ) -> Answer {
+        if health::is_own(id) {
+            let reason = format!(
+                "rule ids that begin with `{}` are the hub's own",
+                health::OWN
+            );
+            return Err(CommandError::Invalid(reason));
+        }
         let invalid = |error: rules::RuleError| CommandError::Invalid(error.to_string());
         let spec = rules::parse_json(id, spec).map_err(invalid)?;
         spec.validate(&self.catalogue).map_err(invalid)?;
@@ -230,7 +239,7 @@ impl Writer {
         now: Timestamp,
         (actor, id): (&Actor, &str),
     ) -> Answer {
-        if self.engine.rule(id).is_none() {
+        if health::is_own(id) || self.engine.rule(id).is_none() {
             return Err(CommandError::NotFound(format!("there is no rule `{id}`")));
         }
         group.delete_rule(id);
@@ -321,7 +330,7 @@ fn missing(id: &str, past: bool) -> CommandError {
 }
 
 /// Writes a change where the restart finds it, and where history keeps it.
-fn record(group: &mut Group, recorded: &Recorded) {
+pub(super) fn record(group: &mut Group, recorded: &Recorded) {
     let json = recorded.to_json();
     group.command(&json);
     group.change(&json);

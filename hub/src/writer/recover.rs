@@ -1,18 +1,19 @@
 //! Opens the data directory and brings the writer to where the last commit left it.
 
+use super::health::{Ward, is_own, own_rules};
 use super::refused::Book;
 use super::{Published, Recorded, Times, Writer};
 use crate::grid::Grids;
 use anyhow::{Context, Result};
 use model::{Catalogue, MetricDef};
-use rules::{AlarmBook, Change, Engine, Settings, What, alarm_id, change_crc};
+use rules::{AlarmBook, Change, Engine, Rule, RuleSpec, Settings, What, alarm_id, change_crc};
 use sdk::{Clock, DeviceEntry, Devices, DriverKey, Mark, Refusals, SecretHash, SecretSalt};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use store::{LogGroup, Reader, Recovered};
 use tokio::sync::watch;
-use web::{Health, Knocks, RuleEntry, RuleList};
+use web::{Health, Knocks, RuleEntry, RuleList, Statuses};
 
 /// What the writer needs beside the data directory.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Setup {
     pub times: Times,
     /// The city's time zone, in which schedules are read.
     pub zone: rules::Zone,
+    /// Reports that a device may miss before it is offline.
+    pub missed_max: u32,
     pub refusals: Refusals,
     /// Where refusals are counted for the metrics.
     pub health: Health,
@@ -75,6 +78,10 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let mut book = AlarmBook::restore(recovered.alarms.clone());
     let unwritten = replay(&reader, &recovered, &mut engine, &mut book)?;
     let published = publish(&recovered, &book);
+    let registered = recovered.devices.iter().map(|stored| stored.key);
+    let (ward, statuses) = Ward::restore(recovered.statuses.clone(), registered, &reader);
+    published.statuses.put(statuses);
+    let own_rules = outdated(&engine, own_rules(setup.missed_max)?);
     let first = Mark {
         commit: recovered.last_commit,
         event: recovered.last_event,
@@ -101,6 +108,8 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
             driver_names.clone(),
         ),
         changes: Vec::new(),
+        ward,
+        own_rules,
     };
     Ok(Opened {
         writer,
@@ -123,6 +132,21 @@ fn restore_engine(
             .context("restore the rule engine from its checkpoint"),
         None => Ok(Engine::new(settings, Arc::clone(catalogue))),
     }
+}
+
+/// Gives those of the hub's own rules that are not in force as they are wanted.
+fn outdated(engine: &Engine, wanted: Vec<(&'static str, RuleSpec)>) -> Vec<Rule> {
+    let news = wanted.into_iter().filter_map(|(id, spec)| {
+        let known = engine.rule(id);
+        let revision = known.map_or(1, |known| known.revision + 1);
+        let is_new = known.is_none_or(|known| known.spec != spec);
+        is_new.then(|| Rule {
+            id: id.to_owned(),
+            revision,
+            spec,
+        })
+    });
+    news.collect()
 }
 
 /// Runs the tail of the log through the engine. The alarms that come out are on disk already:
@@ -200,7 +224,7 @@ fn publish(recovered: &Recovered, book: &AlarmBook) -> Published {
         grid: stored.grid.clone(),
     }));
     let rules = RuleList::default();
-    for stored in &recovered.rules {
+    for stored in recovered.rules.iter().filter(|rule| !is_own(&rule.id)) {
         let (id, spec) = (stored.id.clone(), stored.spec.clone());
         rules.put(RuleEntry {
             id,
@@ -210,6 +234,7 @@ fn publish(recovered: &Recovered, book: &AlarmBook) -> Published {
     }
     Published {
         devices,
+        statuses: Statuses::default(),
         book: Arc::new(RwLock::new(book.clone())),
         rules,
         knocks: Knocks::default(),

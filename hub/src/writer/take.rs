@@ -1,6 +1,6 @@
 //! Takes one submission into the group: judges times, drops duplicates, runs the rules.
 
-use super::Writer;
+use super::{Staged, Writer};
 use model::{Cause, DeviceKey, Observation, Quality, Reading, Reason, Rejected, Series, Timestamp};
 use sdk::{Part, Pending, Receipt};
 use std::borrow::Cow;
@@ -17,6 +17,7 @@ impl Writer {
     pub(super) fn take(
         &mut self,
         group: &mut Group,
+        staged: &mut Staged,
         now: Timestamp,
         pending: &Pending,
     ) -> Result<Receipt, StoreError> {
@@ -34,7 +35,10 @@ impl Writer {
             }
             for observation in &part.observations {
                 let key = part.device;
-                self.observe(group, (now, key), observation, &mut receipt)?;
+                let heard = self.observe(group, (now, key), observation, &mut receipt)?;
+                if let Some(at) = heard {
+                    self.hear(group, staged, key, at);
+                }
             }
         }
         for frame in &pending.submission.quarantined {
@@ -49,13 +53,14 @@ impl Writer {
         Ok(receipt)
     }
 
+    /// Takes one value; gives the sign of life that it is, if it is new.
     fn observe(
         &mut self,
         group: &mut Group,
         (now, device): (Timestamp, DeviceKey),
         observation: &Observation,
         receipt: &mut Receipt,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Timestamp>, StoreError> {
         let series = Series {
             device,
             metric: observation.metric,
@@ -64,7 +69,7 @@ impl Writer {
             Some(at) if !self.is_plausible(at, now) => {
                 group.reject(&CLOCK_IMPLAUSIBLE, 1);
                 self.describe(receipt, observation, at, now);
-                return Ok(());
+                return Ok(None);
             }
             Some(at) => at,
             None => self.journal.free_instant(group, series, now)?,
@@ -84,13 +89,18 @@ impl Writer {
             received_at: now,
         };
         match group.observe(&mut self.journal, &reading, behind_ms > lateness_ms)? {
-            Admission::Duplicate => receipt.duplicate += 1,
+            Admission::Duplicate => {
+                receipt.duplicate += 1;
+                return Ok(None);
+            }
             Admission::New => {
                 receipt.stored += 1;
                 self.engine.apply(now, &reading, &mut self.changes);
             }
         }
-        Ok(())
+        // Its own time counts if it can be believed, as it does for the rules.
+        let is_believed = behind_ms.abs() <= lateness_ms;
+        Ok(Some(if is_believed { observed_at } else { now }))
     }
 
     fn is_plausible(&self, at: Timestamp, now: Timestamp) -> bool {

@@ -35,6 +35,9 @@ CREATE TABLE driver (key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE device (
   key INTEGER PRIMARY KEY, id TEXT NOT NULL, json TEXT NOT NULL, secret BLOB, grid TEXT,
   gone INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE device_status (
+  key INTEGER PRIMARY KEY, status TEXT NOT NULL, since INTEGER NOT NULL, cause TEXT,
+  memory TEXT NOT NULL);
 CREATE TABLE rule (id TEXT PRIMARY KEY, revision INTEGER NOT NULL, spec TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE alarm (
   id TEXT PRIMARY KEY, raised_at INTEGER NOT NULL, state TEXT NOT NULL, severity TEXT NOT NULL,
@@ -102,7 +105,25 @@ pub(crate) fn open_writer(dir: &Path) -> Result<Connection> {
     }
     check_format(&conn)?;
     add_event_sums(&mut conn).map_err(failed)?;
+    add_device_statuses(&conn).map_err(failed)?;
     Ok(conn)
+}
+
+/// Gives a database of an earlier version a place for what is known of the devices.
+fn add_device_statuses(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(
+        "CREATE TABLE IF NOT EXISTS device_status (
+           key INTEGER PRIMARY KEY, status TEXT NOT NULL, since INTEGER NOT NULL, cause TEXT,
+           memory TEXT NOT NULL)",
+    )
+}
+
+pub(crate) fn has_device_statuses(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.query_row(
+        "SELECT count(*) FROM sqlite_master WHERE name = 'device_status'",
+        [],
+        |row| Ok(row.get::<_, u32>(0)? > 0),
+    )
 }
 
 /// Gives a database of an earlier version what later ones check events with. Its own events have

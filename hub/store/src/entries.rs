@@ -1,6 +1,6 @@
 //! What goes into the journal and comes back out of it, row by row.
 
-use model::{Device, DeviceKey, Reading, Severity, Timestamp};
+use model::{Device, DeviceHealth, DeviceKey, Reading, Severity, Timestamp};
 
 /// Whether a reading is new or was stored before.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,15 @@ pub struct LogGroup {
     pub changes_crc: Option<u32>,
 }
 
+/// What the hub knows of a device's health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredStatus {
+    pub key: DeviceKey,
+    pub health: DeviceHealth,
+    /// What the writer must remember to go on, in its own JSON.
+    pub memory: String,
+}
+
 /// What was found when the directory was opened.
 #[derive(Clone, Debug)]
 pub struct Recovered {
@@ -69,6 +78,7 @@ pub struct Recovered {
     /// The commit up to which readings are in segments; `Reader::log` gives the groups after it.
     pub sealed: u64,
     pub devices: Vec<StoredDevice>,
+    pub statuses: Vec<StoredStatus>,
     pub rules: Vec<StoredRule>,
     /// Every alarm that is not `normal`, oldest first.
     pub alarms: Vec<model::AlarmRow>,

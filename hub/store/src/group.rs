@@ -7,7 +7,7 @@ use crate::ledger::Tally;
 use crate::record::{Encoder, Observed};
 use crate::statements::Op;
 use crate::view::PartCount;
-use crate::{Admission, Journal, NewEvent, StoredDevice};
+use crate::{Admission, Journal, NewEvent, StoredDevice, StoredStatus};
 use model::{AlarmRow, DeviceKey, Event, Reading, Reason, Timestamp};
 use std::sync::Arc;
 
@@ -179,6 +179,15 @@ impl Group {
     /// Takes a device out of the register; its key and name stay known to history.
     pub fn delete_device(&mut self, key: DeviceKey) {
         self.ops.push(Op::DeleteDevice(key));
+    }
+
+    /// Puts what is known of a device's health, replacing what was known before.
+    pub fn put_status(&mut self, status: StoredStatus) {
+        self.ops.push(Op::PutStatus(status));
+    }
+
+    pub fn delete_status(&mut self, key: DeviceKey) {
+        self.ops.push(Op::DeleteStatus(key));
     }
 
     pub fn put_rule(&mut self, id: &str, revision: u64, spec: &serde_json::Value) {

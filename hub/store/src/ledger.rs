@@ -158,6 +158,18 @@ impl Reader {
         named.collect()
     }
 
+    /// Sums what came in of one device since the beginning, over all drivers.
+    pub fn device_totals(&self, device: DeviceKey) -> Counts {
+        let view = self.shared.view();
+        let mut counts = Counts::default();
+        for driver in view.drivers.keys() {
+            if let Some(tally) = view.totals.get(&(*driver, device.0)) {
+                counts.add(&tally.counts());
+            }
+        }
+        counts
+    }
+
     fn sum_minutes(
         &self,
         from: Option<Timestamp>,

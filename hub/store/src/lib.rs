@@ -34,7 +34,7 @@ mod wire;
 
 pub use entries::{
     Admission, AuditRow, ChangeRow, LiveReadings, LogGroup, LogReading, NewEvent, QuarantineRow,
-    Recovered, Seen, StoredDevice, StoredRule,
+    Recovered, Seen, StoredDevice, StoredRule, StoredStatus,
 };
 pub use error::StoreError;
 pub use group::Group;

@@ -10,8 +10,8 @@ use crate::record::Record;
 use crate::segment::{Segment, io_error, segment_path};
 use crate::state_file::{self, state_path};
 use crate::view::{Segments, Shared, View};
-use crate::{Recovered, StoredDevice, StoredRule};
-use model::{DeviceKey, Timestamp};
+use crate::{Recovered, StoredDevice, StoredRule, StoredStatus};
+use model::{DeviceHealth, DeviceKey, DeviceStatus, SilenceCause, Timestamp};
 use rusqlite::Connection;
 use std::collections::HashSet;
 use std::path::Path;
@@ -52,6 +52,7 @@ pub(crate) fn read(conn: &mut Connection, dir: &Path) -> Result<Opened> {
         checkpoint,
         sealed,
         devices: read_devices(&tx)?,
+        statuses: read_statuses(&tx)?,
         rules: read_rules(&tx)?,
         alarms: crate::alarms::read_open(&tx)?,
         metrics: read_names(&tx, "metric")?,
@@ -165,6 +166,35 @@ fn read_devices(conn: &Connection) -> Result<Vec<StoredDevice>> {
         });
     }
     Ok(devices)
+}
+
+fn read_statuses(conn: &Connection) -> Result<Vec<StoredStatus>> {
+    let failed = sqlite_error("reading the statuses of devices");
+    if !db::has_device_statuses(conn).map_err(failed)? {
+        return Ok(Vec::new());
+    }
+    let mut query = conn
+        .prepare("SELECT key, status, since, cause, memory FROM device_status ORDER BY key")
+        .map_err(failed)?;
+    let mut rows = query.query([]).map_err(failed)?;
+    let mut statuses = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let key: u32 = row.get(0).map_err(failed)?;
+        let status: String = row.get(1).map_err(failed)?;
+        let cause: Option<String> = row.get(3).map_err(failed)?;
+        statuses.push(StoredStatus {
+            key: DeviceKey(key),
+            health: DeviceHealth {
+                status: DeviceStatus::parse(&status).ok_or_else(|| {
+                    StoreError::Damaged(format!("device {key} has the unknown status `{status}`"))
+                })?,
+                since: Timestamp::from_millis(row.get(2).map_err(failed)?),
+                cause: cause.as_deref().and_then(SilenceCause::parse),
+            },
+            memory: row.get(4).map_err(failed)?,
+        });
+    }
+    Ok(statuses)
 }
 
 fn read_rules(conn: &Connection) -> Result<Vec<StoredRule>> {

@@ -3,8 +3,8 @@
 use crate::audit;
 use crate::db::put_meta;
 use crate::db::sqlite_error;
-use crate::{StoredDevice, error::Result};
-use model::{AlarmRow, DeviceKey, Event, Reason, Timestamp};
+use crate::{StoredDevice, StoredStatus, error::Result};
+use model::{AlarmRow, DeviceKey, Event, Reason, SilenceCause, Timestamp};
 use rusqlite::{Connection, params};
 
 /// Frames kept in quarantine.
@@ -20,6 +20,8 @@ pub(crate) enum Op {
     Alarm(Box<AlarmRow>),
     PutDevice(Box<StoredDevice>),
     DeleteDevice(DeviceKey),
+    PutStatus(StoredStatus),
+    DeleteStatus(DeviceKey),
     PutRule {
         id: String,
         revision: u64,
@@ -80,6 +82,11 @@ impl Op {
             Self::PutDevice(device) => put_device(conn, device),
             Self::DeleteDevice(key) => conn
                 .prepare_cached("UPDATE device SET gone = 1 WHERE key = ?1")?
+                .execute([key.0])
+                .map(drop),
+            Self::PutStatus(status) => put_status(conn, status),
+            Self::DeleteStatus(key) => conn
+                .prepare_cached("DELETE FROM device_status WHERE key = ?1")?
                 .execute([key.0])
                 .map(drop),
             Self::PutRule { id, revision, spec } => conn
@@ -209,6 +216,18 @@ fn put_alarm(conn: &Connection, row: &AlarmRow) -> rusqlite::Result<()> {
         json_of(row)?
     ])
     .map(drop)
+}
+
+fn put_status(conn: &Connection, status: &StoredStatus) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT OR REPLACE INTO device_status VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            status.key.0,
+            status.health.status.name(),
+            status.health.since.millis(),
+            status.health.cause.map(SilenceCause::name),
+            status.memory
+        ])
+        .map(drop)
 }
 
 fn put_device(conn: &Connection, device: &StoredDevice) -> rusqlite::Result<()> {

@@ -1,16 +1,17 @@
 //! The register of devices: putting, finding, deleting, and what each of them says now.
 
 use crate::problem::Problem;
+use crate::quality;
 use crate::query::{Params, RawParams};
 use crate::roster::{Roster, RowNote};
 use crate::state::{Inner, Shared, work};
-use crate::status::{self, DeviceRow, Status};
+use crate::status::{self, DeviceRow, STATUS_WORDS};
 use crate::written::Written;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use model::DeviceId;
+use model::{DeviceId, DeviceStatus};
 use sdk::{Action, Actor, Command, DeviceEntry, SecretChange, SecretHash};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ pub(crate) async fn list(State(shared): State<Shared>, raw: RawParams) -> Result
 
 struct Filter {
     kind: Option<String>,
-    statuses: Vec<Status>,
+    statuses: Vec<DeviceStatus>,
     /// Lower case.
     q: Option<String>,
     site: Option<String>,
@@ -50,7 +51,7 @@ impl Filter {
         let text = |name: &str| params.text(name).map(str::to_owned);
         Ok(Self {
             kind: text("kind"),
-            statuses: params.words("status", &Status::WORDS)?,
+            statuses: params.words("status", &STATUS_WORDS)?,
             q: params.text("q").map(str::to_lowercase),
             site: text("site"),
             parent: text("parent"),
@@ -86,9 +87,7 @@ impl Filter {
 
 /// The counts are over all that match but for `status`, so that each status is a way to filter.
 fn page(hub: &Inner, filter: &Filter) -> Result<Written, Problem> {
-    let now = hub.clock.now();
-    let mut counts: BTreeMap<&str, u64> =
-        Status::WORDS.iter().map(|(word, _)| (*word, 0)).collect();
+    let mut counts: BTreeMap<&str, u64> = STATUS_WORDS.iter().map(|(word, _)| (*word, 0)).collect();
     let mut items: Vec<Value> = Vec::new();
     let mut total = 0u64;
     let mut next = None;
@@ -96,9 +95,9 @@ fn page(hub: &Inner, filter: &Filter) -> Result<Written, Problem> {
         if !filter.matches(&entry) {
             continue;
         }
-        let (standing, latest) = status::of(&hub.reader, &entry, now);
-        *counts.entry(standing.status.name()).or_default() += 1;
-        if !filter.statuses.is_empty() && !filter.statuses.contains(&standing.status) {
+        let health = hub.statuses.of(entry.key);
+        *counts.entry(health.status.name()).or_default() += 1;
+        if !filter.statuses.is_empty() && !filter.statuses.contains(&health.status) {
             continue;
         }
         total += 1;
@@ -112,11 +111,16 @@ fn page(hub: &Inner, filter: &Filter) -> Result<Written, Problem> {
             next = next.or(Some(Value::Null));
             continue;
         }
-        let latest = status::latest_by_metric(&hub.catalogue, &latest);
-        items.push(json!(DeviceRow::new(&entry, &standing, latest)));
+        items.push(json!(row(hub, &entry)));
     }
     let next = next.unwrap_or(Value::Null);
     Written::json(&json!({"items": items, "counts": counts, "total": total, "next": next}))
+}
+
+fn row<'a>(hub: &Inner, entry: &'a DeviceEntry) -> DeviceRow<'a> {
+    let latest = status::latest_by_metric(&hub.catalogue, &hub.reader.latest(entry.key));
+    let last_seen = hub.reader.seen(entry.key).map(|seen| seen.last_received);
+    DeviceRow::new(entry, hub.statuses.of(entry.key), last_seen, latest)
 }
 
 /// `GET /api/v1/devices/unclaimed`
@@ -137,9 +141,14 @@ pub(crate) async fn one(
     raw.only(&[])?;
     let entry = find(&shared, &id)?;
     work(&shared, "look a device up", move |hub| {
-        let (standing, latest) = status::of(&hub.reader, &entry, hub.clock.now());
-        let latest = status::latest_by_metric(&hub.catalogue, &latest);
-        Ok(Json(json!(DeviceRow::new(&entry, &standing, latest))))
+        let quality = quality::by_metric(hub, entry.key, &hub.reader.latest(entry.key))?;
+        let mut shown = json!(row(hub, &entry));
+        if let Some(fields) = shown.as_object_mut() {
+            let rejected = hub.reader.device_totals(entry.key).rejected;
+            fields.insert("quality".to_owned(), json!(quality));
+            fields.insert("rejected".to_owned(), json!(rejected));
+        }
+        Ok(Json(shown))
     })
     .await
 }

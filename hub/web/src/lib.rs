@@ -6,6 +6,7 @@
 mod actions;
 mod alarms;
 mod backtest;
+mod census;
 mod devices;
 mod events;
 mod guard;
@@ -15,6 +16,7 @@ mod ledger;
 mod metrics;
 mod past;
 mod problem;
+mod quality;
 mod query;
 mod readings;
 mod recent;
@@ -38,6 +40,7 @@ pub use roster::{ROSTER_ROWS_MAX, Roster, RosterRow, RowNote};
 pub use routes::router;
 pub use rule_list::{RuleEntry, RuleList};
 pub use state::{City, STREAM_CLIENTS_MAX, State};
+pub use status::{Statuses, device_row};
 
 /// The description of the API, as `GET /api/v1/openapi.json` gives it.
 pub const OPENAPI: &str = include_str!("../openapi.json");

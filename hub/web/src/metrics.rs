@@ -1,5 +1,6 @@
 //! Figures for Prometheus. A device's id is never a label: there may be a hundred thousand.
 
+use crate::census::Census;
 use crate::health::PartState;
 use crate::problem::Problem;
 use crate::query::RawParams;
@@ -25,6 +26,7 @@ pub(crate) async fn show(
         write_process(&mut page, hub);
         write_intake(&mut page, hub, &hub.reader.ledger(None, None)?);
         write_alarms(&mut page, hub);
+        write_devices(&mut page, &Census::take(hub));
         write_store(&mut page, &hub.reader.stats()?);
         Ok(page.text)
     })
@@ -223,6 +225,24 @@ fn write_alarms(page: &mut Page, hub: &Inner) {
             let count = counts.get(&(state, severity)).copied().unwrap_or(0);
             page.sample("cityhub_alarms", &labels, count);
         }
+    }
+}
+
+fn write_devices(page: &mut Page, census: &Census) {
+    const STATUS: &str = "cityhub_device_status";
+    page.family(STATUS, "gauge", "Devices in use by kind and status.");
+    for (kind, counts) in &census.by_kind {
+        for (status, count) in counts {
+            page.sample(STATUS, &[("kind", kind), ("status", status)], count);
+        }
+    }
+    if let Some(rate) = census.online_rate {
+        page.single(
+            "cityhub_device_online_ratio",
+            "gauge",
+            "The share of the devices in use that report.",
+            rate,
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whether the hub lives, takes telemetry, and how its parts do.
 
+use crate::census::Census;
 use crate::health::PartState;
 use crate::problem::Problem;
 use crate::query::RawParams;
@@ -57,7 +58,7 @@ pub(crate) async fn health(
                 "capacity": queue.capacity,
             },
             "journal": {"commit": mark.commit, "event": mark.event},
-            "devices": hub.devices.len(),
+            "devices": Census::take(hub),
             "streams": {"open": hub.streams_open(), "limit": hub.stream_clients_max},
             "canary": null,
         }))

@@ -2,7 +2,7 @@
 
 use crate::problem::Problem;
 use crate::recent::Recent;
-use crate::{Health, Knocks, RuleList};
+use crate::{Health, Knocks, RuleList, Statuses};
 use model::Catalogue;
 use rules::AlarmBook;
 use sdk::{Access, Clock, Devices, Operator, Tail};
@@ -30,6 +30,8 @@ pub struct State {
     pub reader: Reader,
     pub operator: Operator,
     pub devices: Devices,
+    /// How they are doing, as of the last commit.
+    pub statuses: Statuses,
     pub access: Access,
     pub catalogue: Arc<Catalogue>,
     /// Every alarm that is not `normal`, as of the last commit.

@@ -14,6 +14,11 @@ pub enum Patience {
     /// Times the cadence that the device declares; a device without one is not watched.
     Factor(f64),
     AfterS(u32),
+    /// The factor again, with a cadence for the devices that declare none.
+    FactorOr {
+        factor: f64,
+        cadence_s: u32,
+    },
 }
 
 /// What a `silence` rule watches.
@@ -26,21 +31,26 @@ pub struct Spec {
 impl Spec {
     /// Tells how long this device may be silent, if it is watched at all.
     pub(super) fn patience_ms(&self, params: &Params) -> Option<i64> {
+        // A cadence of nothing is no promise.
+        let declared = params.cadence_ms.filter(|cadence_ms| *cadence_ms > 0);
         match self.patience {
             Patience::AfterS(after_s) => Some(i64::from(after_s) * 1000),
-            Patience::Factor(factor) => {
-                // A cadence of nothing is no promise.
-                let cadence_ms = params.cadence_ms.filter(|cadence_ms| *cadence_ms > 0)?;
-                let patience_ms = factor * cadence_ms as f64;
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "a factor is at most 1000 and a cadence fits u32, so that this fits"
-                )]
-                let patience_ms = patience_ms.round() as i64;
-                Some(patience_ms.max(1))
+            Patience::Factor(factor) => times(factor, declared?),
+            Patience::FactorOr { factor, cadence_s } => {
+                times(factor, declared.unwrap_or(i64::from(cadence_s) * 1000))
             }
         }
     }
+}
+
+fn times(factor: f64, cadence_ms: i64) -> Option<i64> {
+    let patience_ms = factor * cadence_ms as f64;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a factor is at most 1000 and a cadence fits u32, so that this fits"
+    )]
+    let patience_ms = patience_ms.round() as i64;
+    Some(patience_ms.max(1))
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::kit::{Hub, START_MS};
 use crate::{Knock, STREAM_CLIENTS_MAX};
-use model::Timestamp;
+use model::{DeviceHealth, DeviceStatus, SilenceCause, Timestamp};
 use sdk::{Action, SecretHash};
 use serde_json::json;
 
@@ -225,8 +225,26 @@ async fn the_list_filters_counts_and_goes_on_by_cursor() {
         &[("smoke_obscuration_dbm", 0, 0.1), ("battery_pct", 1, 91.0)],
     );
     hub.store(b, &[("smoke_obscuration_dbm", 90, 0.2)]);
-    // The clock starts at the start; 100 s later a-1 has missed more than three reports.
-    tokio::time::advance(std::time::Duration::from_secs(100)).await;
+    let received_ms = START_MS + 1_001;
+    let health = |status, since_ms, cause| DeviceHealth {
+        status,
+        since: Timestamp::from_millis(since_ms),
+        cause,
+    };
+    hub.state.statuses.put([
+        (
+            a,
+            Some(health(
+                DeviceStatus::Offline,
+                received_ms + 30_000,
+                Some(SilenceCause::Link),
+            )),
+        ),
+        (
+            b,
+            Some(health(DeviceStatus::Online, START_MS + 90_000, None)),
+        ),
+    ]);
     let all = hub.get("/api/v1/devices").await.json();
     assert_eq!(all["total"], 3);
     assert_eq!(all["counts"]["online"], 1);
@@ -235,7 +253,7 @@ async fn the_list_filters_counts_and_goes_on_by_cursor() {
     let first = &all["items"][0];
     assert_eq!(first["status"], "offline");
     assert_eq!(first["grid"], "350203010203");
-    let received_ms = START_MS + 1_001;
+    assert_eq!(first["cause"], "link");
     assert_eq!(
         first["last_seen"],
         Timestamp::from_millis(received_ms).to_string()
@@ -279,6 +297,28 @@ async fn the_list_filters_counts_and_goes_on_by_cursor() {
         (ids(counts.clone()).len(), &counts["total"]),
         (0, &json!(3))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_device_is_shown_with_what_its_values_were_worth() {
+    let hub = Hub::start();
+    let key = hub.register(r#"{"id":"a-1","kind":"smoke","cadence_s":10}"#);
+    hub.store(
+        key,
+        &[("battery_pct", -7_200, 90.0), ("battery_pct", 1, 91.0)],
+    );
+    hub.store(key, &[("battery_pct", 2, 92.0), ("temperature_c", 3, 20.0)]);
+    let shown = hub.get("/api/v1/devices/a-1").await.json();
+    let battery = &shown["quality"]["battery_pct"];
+    assert_eq!(battery["readings"], 2);
+    assert_eq!(
+        (&battery["good"], &battery["bad"]),
+        (&json!(1.0), &json!(0.0))
+    );
+    let good_at = Timestamp::from_millis(START_MS + 2_000).to_string();
+    assert_eq!(battery["last_good_at"], good_at);
+    assert_eq!(battery["causes"], json!({}));
+    assert_eq!(shown["rejected"], json!({}));
 }
 
 #[tokio::test]

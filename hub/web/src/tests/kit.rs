@@ -1,7 +1,9 @@
 //! A hub for tests: the real store in a folder of its own, and a writer that does what the API
 //! asks of it.
 
-use crate::{City, Health, Knocks, RuleEntry, RuleList, STREAM_CLIENTS_MAX, State, router};
+use crate::{
+    City, Health, Knocks, RuleEntry, RuleList, STREAM_CLIENTS_MAX, State, Statuses, router,
+};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
@@ -109,6 +111,7 @@ impl Hub {
             reader,
             operator: Operator::new(requests),
             devices: Devices::new(SecretSalt(recovered.salt)),
+            statuses: Statuses::default(),
             access: Access::new(tokens, move || {
                 revoking.swap(false, Ordering::AcqRel).then(TokenTable::new)
             }),

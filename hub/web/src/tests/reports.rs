@@ -64,6 +64,12 @@ async fn health_tells_how_every_part_does() {
     assert_eq!(health["intake"]["rejected"], 5);
     assert_eq!(health["intake"]["capacity"], 256);
     assert_eq!(health["journal"]["event"], 1);
+    let devices = &health["devices"];
+    assert_eq!(
+        (&devices["total"], &devices["online_rate"]),
+        (&json!(1), &json!(0.0))
+    );
+    assert_eq!(devices["by_kind"]["gas_pressure"]["never_seen"], 1);
     assert_eq!(health["canary"], json!(null));
     let down = |driver: &mut DriverHealth| driver.state = PartState::Down;
     hub.state.health.change_driver("mqtt", down);

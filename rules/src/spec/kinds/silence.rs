@@ -20,7 +20,15 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<Spec, RuleError> {
             let reason = "is missing, and so is `after_s`".to_owned();
             return Err(fields.wrong("factor", reason));
         }
-        (Some(factor), None) if factor > 0.0 && factor <= FACTOR_MAX => Patience::Factor(factor),
+        (Some(factor), None) if factor > 0.0 && factor <= FACTOR_MAX => {
+            match fields
+                .seconds("cadence_s")?
+                .filter(|cadence_s| *cadence_s > 0)
+            {
+                Some(cadence_s) => Patience::FactorOr { factor, cadence_s },
+                None => Patience::Factor(factor),
+            }
+        }
         (Some(factor), None) => {
             let reason = format!("must be above 0 and at most {FACTOR_MAX}, not {factor}");
             return Err(fields.wrong("factor", reason));
@@ -35,8 +43,11 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<Spec, RuleError> {
 
 pub(super) fn write_json(spec: &Spec, fields: &mut Map<String, Value>) {
     fields.insert("severity".to_owned(), json!(spec.severity));
+    if let Patience::FactorOr { cadence_s, .. } = spec.patience {
+        fields.insert("cadence_s".to_owned(), json!(cadence_s));
+    }
     let (key, value) = match spec.patience {
-        Patience::Factor(factor) => ("factor", json!(factor)),
+        Patience::Factor(factor) | Patience::FactorOr { factor, .. } => ("factor", json!(factor)),
         Patience::AfterS(after_s) => ("after_s", json!(after_s)),
     };
     fields.insert(key.to_owned(), value);
