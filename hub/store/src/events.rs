@@ -4,8 +4,8 @@ use crate::NewEvent;
 use crate::db::sqlite_error;
 use crate::error::{Result, StoreError};
 use crate::reader::{EventFilter, Reader};
-use model::{Event, Severity};
-use rusqlite::{Connection, OptionalExtension};
+use model::{Event, Severity, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -17,7 +17,7 @@ struct CloudEvent<'a> {
     source: &'a str,
     r#type: &'a str,
     subject: &'a str,
-    time: model::Timestamp,
+    time: Timestamp,
     datacontenttype: &'static str,
     sequence: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +42,9 @@ pub(crate) fn cloud_event(seq: u64, source: &str, event: &NewEvent<'_>) -> Strin
 
 /// Rows looked at for one page, so that a filter that fits nothing still ends.
 const ROWS_AT_ONCE: usize = 1_000;
+
+/// Events that are searched for one subject: they are kept by number, not by subject.
+const ROWS_SEARCHED: u64 = 100_000;
 
 impl Reader {
     /// Gives events after `after`, in order, without a hole but for what the filter leaves out.
@@ -86,6 +89,23 @@ impl Reader {
         range(&conn)
     }
 
+    /// Gives the last event about a subject that happened up to `until`, of the newest
+    /// [`ROWS_SEARCHED`].
+    pub fn last_event_about(&self, subject: &str, until: Timestamp) -> Result<Option<Event>> {
+        let conn = self.shared.pool.take()?;
+        let last_event = self.shared.view().last_event;
+        conn.prepare_cached(
+            "SELECT seq, kind, subject, severity, grid, json FROM event
+             WHERE seq > ?1 AND subject = ?2 AND at <= ?3 ORDER BY seq DESC LIMIT 1",
+        )
+        .and_then(|mut query| {
+            let first = last_event.saturating_sub(ROWS_SEARCHED);
+            let params = (first, subject, until.millis());
+            query.query_row(params, event_of).optional()
+        })
+        .map_err(sqlite_error("reading the last event about a subject"))
+    }
+
     /// Tells how far a subscriber has come.
     pub fn cursor(&self, name: &str) -> Result<Option<u64>> {
         let conn = self.shared.pool.take()?;
@@ -127,18 +147,18 @@ fn read_events(conn: &Connection, after: u64, limit: usize) -> Result<Vec<Event>
              WHERE seq > ?1 ORDER BY seq LIMIT ?2",
         )
         .map_err(failed)?;
-    let rows = query
-        .query_map((after, limit), |row| {
-            let severity: Option<String> = row.get(3)?;
-            Ok(Event {
-                seq: row.get(0)?,
-                kind: row.get(1)?,
-                subject: row.get(2)?,
-                severity: severity.as_deref().and_then(Severity::parse),
-                grid: row.get(4)?,
-                json: row.get(5)?,
-            })
-        })
-        .map_err(failed)?;
+    let rows = query.query_map((after, limit), event_of).map_err(failed)?;
     rows.collect::<rusqlite::Result<_>>().map_err(failed)
+}
+
+fn event_of(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let severity: Option<String> = row.get(3)?;
+    Ok(Event {
+        seq: row.get(0)?,
+        kind: row.get(1)?,
+        subject: row.get(2)?,
+        severity: severity.as_deref().and_then(Severity::parse),
+        grid: row.get(4)?,
+        json: row.get(5)?,
+    })
 }

@@ -6,7 +6,7 @@ use model::{Device, DeviceKey, Timestamp};
 use rules::{DeviceView, Rule, RuleError};
 use sdk::DeviceEntry;
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use store::{ChangeRow, StoreError};
 
@@ -166,6 +166,15 @@ impl Past {
                 Step::PutRule(put) if put.id == id => Some((*stamp, &**put)),
                 _ => None,
             })
+    }
+
+    /// Names every rule that ever was.
+    pub(crate) fn rules_ever(&self) -> BTreeSet<&str> {
+        let ids = self.steps.iter().filter_map(|(_, step)| match step {
+            Step::PutRule(put) => Some(put.id.as_str()),
+            _ => None,
+        });
+        ids.collect()
     }
 
     /// Gives the changes after `from`, up to and including `until`.

@@ -5,8 +5,8 @@ use crate::guard::{self, BACKTEST_DEADLINE, Need, Post, REQUEST_DEADLINE, Reques
 use crate::problem::Problem;
 use crate::state::{Inner, Shared, State};
 use crate::{
-    actions, alarms, backtest, devices, events, ledger, metrics, readings, records, report,
-    rulebook, stream,
+    actions, alarms, backtest, devices, events, evidence, explain, ledger, metrics, readings,
+    records, report, rulebook, stream,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -120,6 +120,8 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/alarms", EVENTS, alarms::list),
         Route::of("post", "/api/v1/alarms/bulk", ACT, post(actions::bulk)).body(BULK_BYTES_MAX),
         Route::get("/api/v1/alarms/{id}", EVENTS, alarms::one),
+        Route::get("/api/v1/alarms/{id}/evidence", EVENTS, evidence::show),
+        Route::get("/api/v1/explain", READ, explain::show),
         Route::of(
             "post",
             "/api/v1/alarms/{id}/{action}",

@@ -9,3 +9,4 @@ mod kit;
 mod openapi;
 mod reports;
 mod rules;
+mod why;

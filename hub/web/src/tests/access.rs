@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 /// Who may do what, by the contract: v(iewer) o(fficer) s(upervisor) e(ngineer) a(dmin)
 /// u (auditor) p(latform). A dash needs no token.
-const WHO: [(&str, &str, &str); 28] = [
+const WHO: [(&str, &str, &str); 30] = [
     ("get", "/healthz", "-"),
     ("get", "/readyz", "-"),
     ("get", "/metrics", "voseau"),
@@ -36,6 +36,8 @@ const WHO: [(&str, &str, &str); 28] = [
     ("get", "/api/v1/alarms", "voseaup"),
     ("post", "/api/v1/alarms/bulk", "osa"),
     ("get", "/api/v1/alarms/{id}", "voseaup"),
+    ("get", "/api/v1/alarms/{id}/evidence", "voseaup"),
+    ("get", "/api/v1/explain", "voseau"),
     ("post", "/api/v1/alarms/{id}/{action}", "osa"),
     ("get", "/api/v1/events", "voseaup"),
     ("get", "/api/v1/stream", "voseaup"),

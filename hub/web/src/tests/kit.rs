@@ -131,7 +131,10 @@ impl Hub {
                 time_zone: "Asia/Shanghai".to_owned(),
             },
             driver_names: ["mqtt".to_owned()].into(),
-            rule_settings: ::rules::Settings::default(),
+            rule_settings: ::rules::Settings {
+                zone: ::rules::Zone::named("Asia/Shanghai").unwrap(),
+                ..::rules::Settings::default()
+            },
             stream_clients_max,
             stop: CancellationToken::new(),
         };
