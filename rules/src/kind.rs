@@ -5,6 +5,7 @@
 //! same instant. While the rule's schedule is closed, `hold` takes the inputs; `open` lets what
 //! holds then count from that instant, and `close` ends an active alarm.
 
+pub mod latch;
 pub mod silence;
 pub mod threshold;
 
@@ -171,7 +172,7 @@ impl Condition {
     /// Gives the worst severity that the condition can raise.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::Threshold(spec) => spec.severity(),
+            Self::Threshold(spec) => spec.limits.severity(),
             Self::Silence(spec) => spec.severity,
         }
     }

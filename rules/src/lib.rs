@@ -20,6 +20,6 @@ pub use change::{Change, ClearReason, Figures, Outcome, What, alarm_id, change_c
 pub use device::DeviceView;
 pub use engine::{Engine, RestoreError, Rule, Settings};
 pub use history::{AlarmSpan, History};
-pub use kind::{Condition, Look, silence, threshold};
+pub use kind::{Condition, Look, latch, silence, threshold};
 pub use schedule::{Schedule, Zone};
 pub use spec::{RuleError, RuleSpec, Select, Targets, Uncertain, parse_json, parse_toml};

@@ -2,6 +2,7 @@
 
 mod fields;
 mod kinds;
+mod limits;
 mod node;
 mod read;
 mod schedule;

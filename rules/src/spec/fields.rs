@@ -48,6 +48,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Gives a text that must be there.
+    pub(super) fn needed(&mut self, key: &str) -> Result<String, RuleError> {
+        self.text(key)?.ok_or_else(|| self.missing(key))
+    }
+
     pub(super) fn yes(&mut self, key: &str) -> Result<Option<bool>, RuleError> {
         match self.take(key).map(|node| (&node.form, node)) {
             None => Ok(None),

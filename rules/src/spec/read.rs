@@ -53,7 +53,7 @@ fn read_rule(id: &str, node: &Node) -> Result<RuleSpec, RuleError> {
         });
     }
     let mut fields = Fields::open(node, "")?;
-    let kind = fields.text("kind")?.ok_or_else(|| fields.missing("kind"))?;
+    let kind = fields.needed("kind")?;
     let title = fields.text("title")?.unwrap_or_else(|| id.to_owned());
     let category = fields.text("category")?;
     let enabled = fields.yes("enabled")?.unwrap_or(true);

@@ -1,6 +1,7 @@
 //! Tests of reading and writing rules.
 
 use super::{RuleSpec, Select, Targets, Uncertain, parse_json, parse_toml};
+use crate::kind::latch::{Level, Limits};
 use crate::kind::{silence, threshold};
 use crate::{Condition, Schedule};
 use model::{Catalogue, DeviceId, Severity};
@@ -30,14 +31,16 @@ fn overpressure() -> RuleSpec {
         }),
         condition: Condition::Threshold(threshold::Spec {
             metric: "pressure_kpa".to_owned(),
-            levels: vec![threshold::Level {
-                severity: Severity::Critical,
-                above: Some(400.0),
-                below: None,
-            }],
-            deadband: 10.0,
-            on_delay_s: 10,
-            off_delay_s: 30,
+            limits: Limits {
+                levels: vec![Level {
+                    severity: Severity::Critical,
+                    above: Some(400.0),
+                    below: None,
+                }],
+                deadband: 10.0,
+                on_delay_s: 10,
+                off_delay_s: 30,
+            },
         }),
         category: Some("0403".to_owned()),
         enabled: true,
@@ -72,6 +75,7 @@ fn levels_are_sorted_and_the_main_limit_is_one_of_them() {
         panic!("{spec:?}");
     };
     let limits: Vec<_> = threshold
+        .limits
         .levels
         .iter()
         .map(|l| (l.severity, l.above))
