@@ -5,9 +5,14 @@
 //! same instant. While the rule's schedule is closed, `hold` takes the inputs; `open` lets what
 //! holds then count from that instant, and `close` ends an active alarm.
 
+pub mod clock;
+pub mod frozen;
 pub mod latch;
+pub mod occupancy;
+pub mod rate;
 pub mod silence;
 pub mod threshold;
+pub mod window;
 
 use crate::{ClearReason, Figures};
 use model::{Position, Severity, Timestamp};
@@ -19,6 +24,11 @@ use std::collections::BTreeMap;
 pub enum Condition {
     Threshold(threshold::Spec),
     Silence(silence::Spec),
+    Window(window::Spec),
+    Rate(rate::Spec),
+    Frozen(frozen::Spec),
+    Occupancy(occupancy::Spec),
+    Clock(clock::Spec),
 }
 
 /// What one lane remembers for its rule's kind.
@@ -26,6 +36,11 @@ pub enum Condition {
 pub(crate) enum State {
     Threshold(threshold::State),
     Silence(silence::State),
+    Window(Box<window::State>),
+    Rate(Box<rate::State>),
+    Frozen(Box<frozen::State>),
+    Occupancy(occupancy::State),
+    Clock(Box<clock::State>),
 }
 
 /// What a rule is fed with.
@@ -166,6 +181,11 @@ impl Condition {
         match self {
             Self::Threshold(_) => "threshold",
             Self::Silence(_) => "silence",
+            Self::Window(_) => "window",
+            Self::Rate(_) => "rate",
+            Self::Frozen(_) => "frozen",
+            Self::Occupancy(_) => "occupancy",
+            Self::Clock(_) => "clock",
         }
     }
 
@@ -174,6 +194,11 @@ impl Condition {
         match self {
             Self::Threshold(spec) => spec.limits.severity(),
             Self::Silence(spec) => spec.severity,
+            Self::Window(spec) => spec.limits.severity(),
+            Self::Rate(spec) => spec.limits.severity(),
+            Self::Frozen(spec) => spec.severity,
+            Self::Occupancy(spec) => spec.limits.severity(),
+            Self::Clock(spec) => spec.severity,
         }
     }
 
@@ -181,30 +206,46 @@ impl Condition {
     pub fn metric(&self) -> Option<&str> {
         match self {
             Self::Threshold(spec) => Some(&spec.metric),
-            Self::Silence(_) => None,
+            Self::Window(spec) => Some(&spec.metric),
+            Self::Rate(spec) => Some(&spec.metric),
+            Self::Frozen(spec) => Some(&spec.metric),
+            Self::Occupancy(spec) => Some(&spec.metric),
+            Self::Silence(_) | Self::Clock(_) => None,
         }
     }
 
     pub(crate) fn feed(&self) -> Feed {
         match self {
-            Self::Threshold(_) => Feed::Series,
+            Self::Threshold(_)
+            | Self::Window(_)
+            | Self::Rate(_)
+            | Self::Frozen(_)
+            | Self::Occupancy(_) => Feed::Series,
             Self::Silence(_) => Feed::Life,
+            Self::Clock(_) => Feed::Skew,
         }
     }
 
     /// Tells whether a device with these parameters can be watched at all.
     pub(crate) fn can_watch(&self, params: &Params) -> bool {
         match self {
-            Self::Threshold(_) => true,
             Self::Silence(spec) => spec.patience_ms(params).is_some(),
+            Self::Occupancy(spec) => spec.capacity(params).is_some(),
+            Self::Threshold(_)
+            | Self::Window(_)
+            | Self::Rate(_)
+            | Self::Frozen(_)
+            | Self::Clock(_) => true,
         }
     }
 
     /// Tells whether a device's new parameters make its lane begin afresh.
     pub(crate) fn params_matter(&self, old: &Params, new: &Params) -> bool {
         match self {
-            Self::Threshold(_) => false,
             Self::Silence(spec) => spec.patience_ms(old) != spec.patience_ms(new),
+            Self::Window(_) | Self::Rate(_) => old.cadence_ms != new.cadence_ms,
+            Self::Occupancy(spec) => spec.capacity(old) != spec.capacity(new),
+            Self::Threshold(_) | Self::Frozen(_) | Self::Clock(_) => false,
         }
     }
 
@@ -213,6 +254,11 @@ impl Condition {
         match self {
             Self::Threshold(spec) => State::Threshold(threshold::start(spec, params)),
             Self::Silence(spec) => State::Silence(silence::start(spec, params)),
+            Self::Window(spec) => State::Window(Box::new(window::start(spec, params))),
+            Self::Rate(spec) => State::Rate(Box::new(rate::start(spec, params))),
+            Self::Frozen(spec) => State::Frozen(Box::new(frozen::start(spec, params))),
+            Self::Occupancy(spec) => State::Occupancy(occupancy::start(spec, params)),
+            Self::Clock(spec) => State::Clock(Box::new(clock::start(spec, params))),
         }
     }
 
@@ -223,6 +269,11 @@ impl Condition {
             (Self::Threshold(spec), Sample::Number(value)) => {
                 threshold::could_begin_with(spec, params, *value)
             }
+            (Self::Occupancy(spec), Sample::Number(value)) => {
+                occupancy::could_begin_with(spec, params, *value)
+            }
+            // What is in a window, or stands still, began with a normal value.
+            (Self::Window(_) | Self::Rate(_) | Self::Frozen(_), Sample::Number(_)) => true,
             _ => false,
         }
     }
@@ -234,6 +285,21 @@ impl Condition {
                 threshold::step(spec, state, at_ms, *value)
             }
             (Self::Silence(spec), State::Silence(state), _) => silence::step(spec, state, at_ms),
+            (Self::Window(spec), State::Window(state), Sample::Number(value)) => {
+                window::step(spec, state, at_ms, *value)
+            }
+            (Self::Rate(spec), State::Rate(state), Sample::Number(value)) => {
+                rate::step(spec, state, at_ms, *value)
+            }
+            (Self::Frozen(spec), State::Frozen(state), Sample::Number(value)) => {
+                frozen::step(spec, state, at_ms, *value)
+            }
+            (Self::Occupancy(spec), State::Occupancy(state), Sample::Number(value)) => {
+                occupancy::step(spec, state, at_ms, *value)
+            }
+            (Self::Clock(spec), State::Clock(state), Sample::Number(value)) => {
+                clock::step(spec, state, at_ms, *value)
+            }
             _ => Step::Quiet,
         }
     }
@@ -243,6 +309,10 @@ impl Condition {
         match (self, state) {
             (Self::Threshold(spec), State::Threshold(state)) => threshold::deadline(spec, state),
             (Self::Silence(spec), State::Silence(state)) => silence::deadline(spec, state),
+            (Self::Window(spec), State::Window(state)) => window::deadline(spec, state),
+            (Self::Rate(spec), State::Rate(state)) => rate::deadline(spec, state),
+            (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::deadline(spec, state),
+            (Self::Clock(spec), State::Clock(state)) => clock::deadline(spec, state),
             _ => None,
         }
     }
@@ -251,6 +321,10 @@ impl Condition {
         match (self, state) {
             (Self::Threshold(spec), State::Threshold(state)) => threshold::fire(spec, state, at_ms),
             (Self::Silence(spec), State::Silence(state)) => silence::fire(spec, state, at_ms),
+            (Self::Window(spec), State::Window(state)) => window::fire(spec, state, at_ms),
+            (Self::Rate(spec), State::Rate(state)) => rate::fire(spec, state, at_ms),
+            (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::fire(spec, state, at_ms),
+            (Self::Clock(spec), State::Clock(state)) => clock::fire(spec, state, at_ms),
             _ => Step::Quiet,
         }
     }
@@ -262,6 +336,21 @@ impl Condition {
                 threshold::hold(spec, state, at_ms, *value);
             }
             (Self::Silence(spec), State::Silence(state), _) => silence::hold(spec, state, at_ms),
+            (Self::Window(spec), State::Window(state), Sample::Number(value)) => {
+                window::hold(spec, state, at_ms, *value);
+            }
+            (Self::Rate(spec), State::Rate(state), Sample::Number(value)) => {
+                rate::hold(spec, state, at_ms, *value);
+            }
+            (Self::Frozen(spec), State::Frozen(state), Sample::Number(value)) => {
+                frozen::hold(spec, state, at_ms, *value);
+            }
+            (Self::Occupancy(spec), State::Occupancy(state), Sample::Number(value)) => {
+                occupancy::hold(spec, state, at_ms, *value);
+            }
+            (Self::Clock(spec), State::Clock(state), Sample::Number(value)) => {
+                clock::hold(spec, state, at_ms, *value);
+            }
             _ => {}
         }
     }
@@ -271,6 +360,11 @@ impl Condition {
         match (self, state) {
             (Self::Threshold(spec), State::Threshold(state)) => threshold::open(spec, state, at_ms),
             (Self::Silence(spec), State::Silence(state)) => silence::open(spec, state, at_ms),
+            (Self::Window(spec), State::Window(state)) => window::open(spec, state, at_ms),
+            (Self::Rate(spec), State::Rate(state)) => rate::open(spec, state, at_ms),
+            (Self::Frozen(spec), State::Frozen(state)) => frozen::open(spec, state, at_ms),
+            (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::open(spec, state, at_ms),
+            (Self::Clock(spec), State::Clock(state)) => clock::open(spec, state, at_ms),
             _ => Step::Quiet,
         }
     }
@@ -282,6 +376,13 @@ impl Condition {
                 threshold::close(spec, state, at_ms)
             }
             (Self::Silence(spec), State::Silence(state)) => silence::close(spec, state, at_ms),
+            (Self::Window(spec), State::Window(state)) => window::close(spec, state, at_ms),
+            (Self::Rate(spec), State::Rate(state)) => rate::close(spec, state, at_ms),
+            (Self::Frozen(spec), State::Frozen(state)) => frozen::close(spec, state, at_ms),
+            (Self::Occupancy(spec), State::Occupancy(state)) => {
+                occupancy::close(spec, state, at_ms)
+            }
+            (Self::Clock(spec), State::Clock(state)) => clock::close(spec, state, at_ms),
             _ => Step::Quiet,
         }
     }
@@ -291,6 +392,11 @@ impl Condition {
         match (self, state) {
             (Self::Threshold(spec), State::Threshold(state)) => threshold::figures(spec, state),
             (Self::Silence(spec), State::Silence(state)) => silence::figures(spec, state),
+            (Self::Window(spec), State::Window(state)) => window::figures(spec, state),
+            (Self::Rate(spec), State::Rate(state)) => rate::figures(spec, state),
+            (Self::Frozen(spec), State::Frozen(state)) => frozen::figures(spec, state),
+            (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::figures(spec, state),
+            (Self::Clock(spec), State::Clock(state)) => clock::figures(spec, state),
             _ => None,
         }
     }
@@ -299,6 +405,11 @@ impl Condition {
         match (self, state) {
             (Self::Threshold(spec), State::Threshold(state)) => threshold::look(spec, state),
             (Self::Silence(spec), State::Silence(state)) => silence::look(spec, state),
+            (Self::Window(spec), State::Window(state)) => window::look(spec, state),
+            (Self::Rate(spec), State::Rate(state)) => rate::look(spec, state),
+            (Self::Frozen(spec), State::Frozen(state)) => frozen::look(spec, state),
+            (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::look(spec, state),
+            (Self::Clock(spec), State::Clock(state)) => clock::look(spec, state),
             _ => Look::default(),
         }
     }
@@ -310,6 +421,11 @@ impl State {
         match self {
             Self::Threshold(state) => state.is_plain(),
             Self::Silence(_) => false,
+            Self::Window(state) => state.is_plain(),
+            Self::Rate(state) => state.is_plain(),
+            Self::Frozen(state) => state.is_plain(),
+            Self::Occupancy(state) => state.is_plain(),
+            Self::Clock(state) => state.is_plain(),
         }
     }
 

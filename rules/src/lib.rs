@@ -20,6 +20,8 @@ pub use change::{Change, ClearReason, Figures, Outcome, What, alarm_id, change_c
 pub use device::DeviceView;
 pub use engine::{Engine, RestoreError, Rule, Settings};
 pub use history::{AlarmSpan, History};
-pub use kind::{Condition, Look, latch, silence, threshold};
+pub use kind::{
+    Condition, Look, clock, frozen, latch, occupancy, rate, silence, threshold, window,
+};
 pub use schedule::{Schedule, Zone};
 pub use spec::{RuleError, RuleSpec, Select, Targets, Uncertain, parse_json, parse_toml};

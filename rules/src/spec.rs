@@ -147,10 +147,9 @@ impl RuleSpec {
         let def = catalogue.find(metric).and_then(|key| catalogue.def(key));
         match def.map(|def| def.shape) {
             None => wrong("metric", format!("there is no metric `{metric}`")),
-            Some(MetricShape::Position) => wrong(
-                "metric",
-                format!("`{metric}` is a place, which has no threshold"),
-            ),
+            Some(MetricShape::Position) => {
+                wrong("metric", format!("`{metric}` is a place, not a number"))
+            }
             Some(MetricShape::Number) => Ok(()),
         }
     }
@@ -163,11 +162,17 @@ impl RuleSpec {
     /// Gives the unit of the alarm's value and limit.
     pub fn unit<'a>(&self, catalogue: &'a Catalogue) -> Option<&'a str> {
         match &self.condition {
-            Condition::Threshold(spec) => {
-                let def = catalogue.def(catalogue.find(&spec.metric)?)?;
+            Condition::Silence(_) | Condition::Frozen(_) | Condition::Clock(_) => Some("s"),
+            Condition::Rate(spec) if spec.is_percent => Some("%"),
+            // It counts readings, whatever they measure.
+            Condition::Window(spec) if spec.counts() => None,
+            Condition::Threshold(_)
+            | Condition::Window(_)
+            | Condition::Rate(_)
+            | Condition::Occupancy(_) => {
+                let def = catalogue.def(catalogue.find(self.metric()?)?)?;
                 Some(&def.unit)
             }
-            Condition::Silence(_) => Some("s"),
         }
     }
 

@@ -6,9 +6,9 @@
 //! deadband, for the off-delay. The alarm's severity is that of the worst closed latch, so that it
 //! steps up and down by the same two delays by which it is raised and cleared.
 
-use super::Step;
+use super::{Look, Step};
 use crate::Figures;
-use model::Severity;
+use model::{Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One level for each severity is the most there can be.
@@ -16,6 +16,18 @@ const LEVELS_MAX: usize = Severity::ALL.len();
 
 /// A timer that does not run.
 const NEVER: i64 = i64::MAX;
+
+/// Takes away what binary fractions leave of decimals (0.3 - 0.1 is not quite 0.2), so that a derived
+/// signal can reach a limit exactly. Nine decimals are more than any sensor measures.
+pub(crate) fn tidy(signal: f64) -> f64 {
+    const SCALE: f64 = 1e9;
+    let scaled = signal * SCALE;
+    if scaled.is_finite() {
+        scaled.round() / SCALE
+    } else {
+        signal
+    }
+}
 
 /// One limit (or a limit on either side) with the severity that it means.
 #[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -168,7 +180,7 @@ impl Gauge<'_> {
     }
 
     /// Gives the mildest limit, which a signal meets first.
-    pub(crate) fn first_limit(self) -> Option<f64> {
+    fn first_limit(self) -> Option<f64> {
         let level = self.limits.levels.first()?;
         self.limit(level, true)
     }
@@ -382,14 +394,27 @@ impl Latch {
         (excursion.closed > 0).then(|| excursion.figures(gauge))
     }
 
-    /// Gives the figures so far, of an active alarm or of one that may come.
-    pub(crate) fn outlook(&self, gauge: Gauge<'_>) -> Option<Figures> {
-        Some(self.0.as_ref()?.figures(gauge))
-    }
-
-    /// Tells since when the signal has been beyond the mildest limit.
-    pub(crate) fn since_ms(&self) -> Option<i64> {
-        Some(self.0.as_ref()?.began_ms)
+    /// Tells how the signal stands to its limits; a plainly normal one has no memory of its value.
+    pub(crate) fn look(&self, gauge: Gauge<'_>) -> Look {
+        let Some(excursion) = &self.0 else {
+            return Look {
+                limit: gauge.first_limit(),
+                ..Look::default()
+            };
+        };
+        let figures = excursion.figures(gauge);
+        let active = excursion.closed > 0;
+        Look {
+            active,
+            severity: active.then_some(figures.severity),
+            value: figures.value,
+            limit: figures.limit,
+            peak: figures.peak,
+            count: figures.count,
+            since: Some(Timestamp::from_millis(excursion.began_ms)),
+            due_at: self.deadline(gauge.limits).map(Timestamp::from_millis),
+            ..Look::default()
+        }
     }
 
     /// Keeps a value of a time that does not count, for [`Latch::open`].

@@ -35,6 +35,16 @@ impl<'a> Fields<'a> {
         self.table.contains_key(key)
     }
 
+    /// Tells whether any table of a list has this key.
+    pub(super) fn has_in_list(&self, list: &str, key: &str) -> bool {
+        match self.table.get(list).map(|node| &node.form) {
+            Some(Form::List(items)) => items
+                .iter()
+                .any(|item| matches!(&item.form, Form::Table(table) if table.contains_key(key))),
+            _ => false,
+        }
+    }
+
     pub(super) fn take(&mut self, key: &str) -> Option<&'a Node> {
         self.read.insert(key.to_owned());
         self.table.get(key)
@@ -78,20 +88,27 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn seconds(&mut self, key: &str) -> Result<Option<u32>, RuleError> {
+        self.whole(key, "a whole number of seconds")
+    }
+
+    pub(super) fn count(&mut self, key: &str) -> Result<Option<u32>, RuleError> {
+        self.whole(key, "a whole number")
+    }
+
+    fn whole(&mut self, key: &str, what: &str) -> Result<Option<u32>, RuleError> {
         let Some(number) = self.number(key)? else {
             return Ok(None);
         };
         if number < 0.0 || number > f64::from(u32::MAX) || number.fract() != 0.0 {
-            let reason = format!("must be a whole number of seconds, not {number}");
-            return Err(self.wrong(key, reason));
+            return Err(self.wrong(key, format!("must be {what}, not {number}")));
         }
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "the number is whole and in the range of u32"
         )]
-        let seconds = number as u32;
-        Ok(Some(seconds))
+        let whole = number as u32;
+        Ok(Some(whole))
     }
 
     pub(super) fn severity(&mut self) -> Result<Option<Severity>, RuleError> {

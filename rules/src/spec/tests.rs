@@ -209,9 +209,9 @@ fn a_file_that_is_no_rule_file_is_refused() {
         ("[rules.r]\nkind = \"threshold\n", 2, "invalid basic string"),
         ("[rules.r]\n[rules.r]\n", 2, "duplicate key"),
         (
-            "[rules.r]\nkind = \"window\"\nselect = {}",
+            "[rules.r]\nkind = \"all\"\nselect = {}",
             2,
-            "kind `window` is not supported",
+            "kind `all` is not supported",
         ),
         (
             "[rules.r]\nkind = \"wibble\"\nselect = {}",

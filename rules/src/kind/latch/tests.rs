@@ -2,7 +2,7 @@
 
 use super::{Latch, Level, Limits};
 use crate::kind::Step;
-use model::Severity;
+use model::{Severity, Timestamp};
 
 fn limits(levels: &[(Severity, f64)]) -> Limits {
     Limits {
@@ -27,7 +27,7 @@ fn name(step: Step) -> &'static str {
         Step::Raised(_) => "raised",
         Step::Escalated(_) => "escalated",
         Step::Deescalated(_) => "deescalated",
-        Step::Cleared(_) => "cleared",
+        Step::Cleared(_) | Step::Closed(_) => "cleared",
     }
 }
 
@@ -124,7 +124,8 @@ fn what_holds_at_the_opening_counts_from_there() {
     );
     assert_eq!(name(latch.open(gauge, 60_000)), "quiet");
     assert_eq!(latch.deadline(&limits), Some(70_000));
-    assert_eq!(latch.since_ms(), Some(60_000));
+    let since = latch.look(gauge).since.map(Timestamp::millis);
+    assert_eq!(since, Some(60_000));
     let Step::Raised(figures) = latch.fire(gauge, 70_000) else {
         panic!("after the on-delay");
     };

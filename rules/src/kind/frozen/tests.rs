@@ -1,0 +1,1 @@
+//! Tests of `frozen` on its own.

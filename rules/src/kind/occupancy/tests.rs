@@ -1,0 +1,1 @@
+//! Tests of `occupancy` on its own.

@@ -1,0 +1,1 @@
+//! Tests of `rate` on its own.
