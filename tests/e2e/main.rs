@@ -23,4 +23,6 @@ mod resume;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod store;

@@ -13,4 +13,5 @@ pub mod fleet;
 pub mod http;
 pub mod hub;
 pub mod mqtt;
+pub mod scenarios;
 pub mod time;
