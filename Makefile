@@ -12,7 +12,7 @@ MINUTES ?= 10
 RELEASE := cargo build --release --locked -p hub
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
-.PHONY: help run test console bench crash soak
+.PHONY: help run test console bench crash soak scenarios
 
 help: ## lists these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 - \2/p' Makefile
@@ -68,3 +68,8 @@ soak: ## registers DEVICES, connects CONNECTED for MINUTES, prints the memory ea
 	@$(RELEASE)
 	cargo build --release --locked -p tests --bin bench
 	CITYHUB_BIN=$(TARGET)/cityhub $(TARGET)/bench soak $(DEVICES) $(CONNECTED) $(MINUTES)
+
+scenarios: ## judges every labelled scenario with the release build and prints the table
+	@$(RELEASE)
+	CITYHUB_BIN=$(TARGET)/cityhub \
+	  cargo test --locked -p tests --test e2e -- --nocapture scenarios::

@@ -85,6 +85,7 @@ impl Trial {
                 "rule": span.rule,
                 "device": names.get(&span.device).map(|device| &device.id),
                 "severity": span.severity,
+                "worst": span.severity,
                 "raised_at": span.raised_at,
                 "cleared_at": span.cleared_at,
                 "announced": !span.shadow && !span.late,

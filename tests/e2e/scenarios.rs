@@ -6,8 +6,13 @@ use tests::scenarios::{Score, compare, labels, names, rehearse};
 
 fn judged(name: &str) -> Score {
     let work = tempfile::tempdir().unwrap();
-    let (start_ms, rows) = rehearse(name, work.path());
-    compare(&labels(name), start_ms, &rows)
+    match rehearse(name, work.path()) {
+        Ok((start_ms, rows)) => compare(&labels(name), start_ms, &rows),
+        Err(reason) => Score {
+            faults: vec![format!("cannot be played: {reason}")],
+            ..Score::default()
+        },
+    }
 }
 
 /// Judges every scenario, two at a time.

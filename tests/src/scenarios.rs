@@ -101,16 +101,16 @@ pub fn packs(name: &str) -> Vec<String> {
 
 /// Plays a scenario into a file and gives what the live engine and the alarm book made of it, with
 /// the instant at which it began.
-pub fn rehearse(name: &str, work: &Path) -> (i64, Vec<Value>) {
+pub fn rehearse(name: &str, work: &Path) -> Result<(i64, Vec<Value>), String> {
     let stream = work.join("stream.jsonl");
     let devices = work.join("devices.json");
     let file = |path: &Path| Stdio::from(std::fs::File::create(path).expect("a file of the test"));
     run(Command::new(program())
         .args(["simulate", "--scenario", name, "--print"])
-        .stdout(file(&stream)));
+        .stdout(file(&stream)))?;
     run(Command::new(program())
         .args(["simulate", "--scenario", name, "--print-devices", "json"])
-        .stdout(file(&devices)));
+        .stdout(file(&devices)))?;
     let mut command = Command::new(program());
     command
         .current_dir(work)
@@ -121,11 +121,11 @@ pub fn rehearse(name: &str, work: &Path) -> (i64, Vec<Value>) {
     if !packs.is_empty() {
         command.arg("--packs").arg(packs.join(","));
     }
-    let printed = run(command.stdout(Stdio::piped()));
+    let printed = run(command.stdout(Stdio::piped()))?;
     let rows = printed.lines().map(|line| {
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {line}"))
     });
-    (begin(&stream), rows.collect())
+    Ok((begin(&stream), rows.collect()))
 }
 
 fn begin(stream: &Path) -> i64 {
@@ -137,19 +137,17 @@ fn begin(stream: &Path) -> i64 {
     line["received_at"].as_i64().expect("milliseconds")
 }
 
-fn run(command: &mut Command) -> String {
+fn run(command: &mut Command) -> Result<String, String> {
     let output = command
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .and_then(|child| child.wait_with_output())
-        .expect("the program runs");
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).expect("text")
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    String::from_utf8(output.stdout).map_err(|error| error.to_string())
 }
 
 /// Reads `1h30m` as milliseconds.
