@@ -3,6 +3,7 @@
 //! The alarm is raised by a reading, never by time alone: a sensor that says nothing is silent, not
 //! frozen. A gap in which the whole time could pass begins it anew, because nobody was looking.
 
+use super::latch::tidy;
 use super::{Look, Params, Step};
 use crate::Figures;
 use model::{Severity, Timestamp};
@@ -74,7 +75,7 @@ pub(crate) fn step(spec: &Spec, state: &mut State, at_ms: i64, value: f64) -> St
         state.0 = Some(Stillness::new(at_ms, value));
         return Step::Quiet;
     };
-    if (value - still.value).abs() > spec.epsilon {
+    if tidy(value - still.value).abs() > spec.epsilon {
         let before = *still;
         *still = Stillness::new(at_ms, value);
         return if before.is_frozen {
