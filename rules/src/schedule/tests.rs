@@ -482,6 +482,9 @@ const ZONES: [(&str, &[(&str, i64)]); 5] = [
     ),
 ];
 
+/// A range of months and days of every year.
+type Season = ((i64, i64), (i64, i64));
+
 /// A schedule as the test sees it.
 #[derive(Clone, Debug)]
 struct Plain {
@@ -490,14 +493,14 @@ struct Plain {
     /// 1 is Monday.
     weekdays: Vec<i64>,
     /// Month and day of every year.
-    dates: Vec<((i64, i64), (i64, i64))>,
-    except: Vec<((i64, i64), (i64, i64))>,
+    dates: Vec<Season>,
+    except: Vec<Season>,
 }
 
 impl Plain {
     fn json(&self) -> Value {
         let clock = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
-        let dates = |list: &[((i64, i64), (i64, i64))]| -> Vec<String> {
+        let dates = |list: &[Season]| -> Vec<String> {
             list.iter()
                 .map(|(a, b)| format!("{:02}-{:02}/{:02}-{:02}", a.0, a.1, b.0, b.1))
                 .collect()
@@ -526,7 +529,7 @@ impl Plain {
         // 1970-01-01 was a Thursday.
         let weekday = (day + 3).rem_euclid(7) + 1;
         let date = month_and_day(day);
-        let holds = |((from, to),): (&((i64, i64), (i64, i64)),)| {
+        let holds = |(from, to): &Season| {
             if from <= to {
                 *from <= date && date <= *to
             } else {
@@ -534,8 +537,8 @@ impl Plain {
             }
         };
         (self.weekdays.is_empty() || self.weekdays.contains(&weekday))
-            && (self.dates.is_empty() || self.dates.iter().any(|d| holds((d,))))
-            && !self.except.iter().any(|d| holds((d,)))
+            && (self.dates.is_empty() || self.dates.iter().any(holds))
+            && !self.except.iter().any(holds)
     }
 
     /// Lays the windows of the day and of the day before on the wall clock's own line of minutes.
