@@ -27,6 +27,9 @@ pub struct Config {
     pub devices: Option<PathBuf>,
     /// Folder of rule files (`*.toml`).
     pub rules: Option<PathBuf>,
+    /// Built-in rule packs by name, such as `gas = true`. A rule of the folder that has the id of
+    /// a pack's rule replaces it.
+    pub packs: BTreeMap<String, bool>,
     /// A metric table of the city (`name,unit,shape,min,max,source`) beside the built-in one.
     pub metrics: Option<PathBuf>,
     pub city: City,
@@ -50,6 +53,7 @@ impl Default for Config {
             data_dir: PathBuf::from("data"),
             devices: None,
             rules: None,
+            packs: BTreeMap::new(),
             metrics: None,
             city: City::default(),
             http: HttpConfig::default(),
@@ -325,6 +329,11 @@ pub fn load(file: Option<&Path>, data_dir: Option<&Path>) -> Result<Loaded, Conf
 }
 
 impl Loaded {
+    /// Reads the layers once more, as they are now.
+    pub fn again(&self) -> Result<Self, ConfigError> {
+        load(self.file.as_deref(), Some(&self.config.data_dir))
+    }
+
     /// Makes an error that names the file and the line of `key` (`drivers.mqtt.listen`), or the
     /// variable that the value came from.
     pub fn error(&self, key: &str, reason: impl Into<String>) -> ConfigError {

@@ -9,6 +9,7 @@ pub mod feed;
 pub mod grid;
 pub mod inventory;
 pub mod judge;
+mod reload;
 pub mod rulebook;
 pub mod schema;
 pub mod stages;

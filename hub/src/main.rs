@@ -223,10 +223,11 @@ fn check(loaded: &Loaded) -> Result<ExitCode> {
             }
         }
     }
-    let rules = standing.rules.map_or(0, |rules| rules.len());
+    let rules = standing.rules.rules.len();
     let drivers = loaded.config.drivers.len();
     say(&format!(
-        "fine: {drivers} drivers, {count} devices, {rules} rules"
+        "fine: {drivers} drivers, {count} devices, {rules} rules{}",
+        standing.rules.summary()
     ))
 }
 

@@ -1,9 +1,77 @@
-//! Rules of the configuration: TOML files of one folder.
+//! Rules of the configuration: built-in packs, and the TOML files of one folder.
 
+use crate::config::Loaded;
 use model::Catalogue;
 use rules::{RuleError, RuleSpec};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// The rules that a configuration names.
+#[derive(Clone, Debug, Default)]
+pub struct Rulebook {
+    pub rules: BTreeMap<String, RuleSpec>,
+    /// The packs with the number of their rules.
+    pub packs: BTreeMap<String, usize>,
+    /// Rules of packs that the folder replaces.
+    pub replaced: Vec<String>,
+}
+
+impl Rulebook {
+    /// Says which packs are on and what replaces their rules, to stand behind the number of rules.
+    pub fn summary(&self) -> String {
+        if self.packs.is_empty() {
+            return String::new();
+        }
+        let packs: Vec<String> = self
+            .packs
+            .iter()
+            .map(|(name, rules)| format!("{name} {rules}"))
+            .collect();
+        let mut text = format!("; packs: {}", packs.join(", "));
+        if !self.replaced.is_empty() {
+            text.push_str(&format!(
+                "; replaced by the folder: {}",
+                self.replaced.join(", ")
+            ));
+        }
+        text
+    }
+}
+
+/// Reads the packs and the folder; a rule of the folder replaces one of a pack. Nothing is taken
+/// where one rule is wrong.
+pub fn of(loaded: &Loaded, catalogue: &Catalogue) -> anyhow::Result<Rulebook> {
+    let mut book = Rulebook::default();
+    let packs = loaded.config.packs.iter();
+    for (name, _) in packs.filter(|(_, is_on)| **is_on) {
+        let Some(rules) = rules::read_pack(name) else {
+            continue;
+        };
+        let rules = rules?;
+        book.packs.insert(name.clone(), rules.len());
+        for (id, spec) in rules {
+            spec.validate(catalogue).map_err(|error| RuleError {
+                file: Some(format!("packs/{name}.toml")),
+                rule: Some(id.clone()),
+                ..error
+            })?;
+            book.rules.insert(id, spec);
+        }
+    }
+    let Some(folder) = &loaded.config.rules else {
+        return Ok(book);
+    };
+    if !folder.is_dir() {
+        let reason = format!("{} is no folder that can be read", folder.display());
+        return Err(loaded.error("rules", reason).into());
+    }
+    for (id, spec) in read(folder, catalogue)? {
+        if book.rules.insert(id.clone(), spec).is_some() {
+            book.replaced.push(id);
+        }
+    }
+    Ok(book)
+}
 
 /// Reads every `*.toml` of the folder, in the order of the names. Nothing is taken from a folder
 /// in which one rule is wrong; the error names file, line and key.

@@ -4,8 +4,10 @@ mod supervise;
 
 use crate::config::{Config, Loaded};
 use crate::feed::JournalFeed;
+use crate::reload::{self, Reloader};
+use crate::rulebook::{self, Rulebook};
 use crate::writer::{self, Setup, Times, Writer};
-use crate::{access, grid::Grids, inventory, rulebook, standing};
+use crate::{access, grid::Grids, inventory, standing};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
 use rules::RuleSpec;
@@ -24,7 +26,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use web::{City, Health};
+use web::{City, Health, Reloads};
 
 /// Connections of people and platforms at once.
 const PEERS_MAX: usize = 1_024;
@@ -50,7 +52,7 @@ pub enum End {
 pub struct Standing {
     pub catalogue: Catalogue,
     pub grids: Grids,
-    pub rules: Option<BTreeMap<String, RuleSpec>>,
+    pub rules: Rulebook,
 }
 
 /// Reads every file that the configuration names, but for the devices.
@@ -70,14 +72,7 @@ pub fn read_standing(loaded: &Loaded) -> Result<Standing> {
         }
         None => Grids::default(),
     };
-    let rules = match &config.rules {
-        Some(folder) if !folder.is_dir() => {
-            let reason = format!("{} is no folder that can be read", folder.display());
-            return Err(loaded.error("rules", reason).into());
-        }
-        Some(folder) => Some(rulebook::read(folder, &catalogue)?),
-        None => None,
-    };
+    let rules = rulebook::of(loaded, &catalogue)?;
     Ok(Standing {
         catalogue,
         grids,
@@ -105,7 +100,9 @@ struct Parts {
 /// Runs the hub until `asked_to_stop` resolves or the journal fails.
 pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Result<End> {
     let standing = read_standing(&loaded)?;
-    let rules = standing.rules.clone().unwrap_or_default();
+    let rules = standing.rules.rules.clone();
+    // From here on, so that a SIGHUP during the start does not end the process.
+    let hangups = reload::hangups()?;
     let (parts, mut writer) = open(&loaded, standing)?;
     let listener = bind(&loaded).await?;
     let address = listener.local_addr().context("console address")?;
@@ -125,7 +122,11 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
         drivers.spawn(unit.run(open));
     }
     drivers.close();
-    let router = web::router(parts.into_web(&loaded.config));
+    let (reloads, asked) = Reloads::open();
+    let tasks = TaskTracker::new();
+    tasks.spawn(parts.reloader(&loaded).serve(asked, hangups, stop.clone()));
+    tasks.close();
+    let router = web::router(parts.into_web(&loaded.config, reloads));
     let serving = TaskTracker::new().spawn(door::serve(listener, router, PEERS_MAX, stop.clone()));
     health.set_ready(true);
     tokio::select! {
@@ -139,6 +140,7 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     supervise::drain("drivers", &drivers, DRIVERS_STOP).await;
     stop.cancel();
     stop_web(serving).await;
+    supervise::drain("the reload of rules", &tasks, WEB_STOP).await;
     writer.stop().await
 }
 
@@ -197,20 +199,25 @@ impl Parts {
                 standing::put_devices(&operator, devices.salt(), rows).await?;
             }
         }
-        // The configuration itself is no driver; it only moves marks, so any key will do.
-        let marks = self.ingest(DriverKey(0));
-        let in_force = self
-            .published
-            .rules
-            .all()
-            .into_iter()
-            .map(|rule| rule.id)
-            .collect();
-        standing::put_rules(&operator, &marks, &self.reader, (rules, in_force)).await
+        let rules = (rules, &self.published.rules);
+        standing::put_rules(&operator, &self.reader, standing::actor(), rules)
+            .await
+            .map_err(|error| anyhow::anyhow!("bring the rules into force: {error}"))?;
+        Ok(())
+    }
+
+    fn reloader(&self, loaded: &Loaded) -> Reloader {
+        Reloader {
+            loaded: loaded.clone(),
+            catalogue: Arc::clone(&self.catalogue),
+            operator: Operator::new(self.requests.clone()),
+            reader: self.reader.clone(),
+            in_force: self.published.rules.clone(),
+        }
     }
 
     /// Hands everything over to the web; the queue's last sender of ours goes with it.
-    fn into_web(self, config: &Config) -> web::State {
+    fn into_web(self, config: &Config, reloads: Reloads) -> web::State {
         web::State {
             reader: self.reader,
             operator: Operator::new(self.requests),
@@ -220,6 +227,7 @@ impl Parts {
             catalogue: self.catalogue,
             book: self.published.book,
             rules: self.published.rules,
+            reloads,
             tail: self.tail,
             clock: self.clock,
             health: self.health,

@@ -7,12 +7,14 @@
 
 mod announce;
 mod carry_out;
+mod configured;
 mod health;
 mod recorded;
 mod recover;
 mod refused;
 mod take;
 
+pub(crate) use configured::file_mark;
 pub(crate) use health::OWN as OWN_RULES;
 pub use recorded::Recorded;
 pub use recover::{Opened, Setup, open};

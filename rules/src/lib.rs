@@ -11,6 +11,7 @@ mod device;
 mod engine;
 mod history;
 mod kind;
+mod pack;
 mod schedule;
 mod spec;
 
@@ -23,5 +24,6 @@ pub use history::{AlarmSpan, History};
 pub use kind::{
     Condition, Look, clock, frozen, latch, occupancy, rate, silence, threshold, window,
 };
+pub use pack::{pack_names, read_pack};
 pub use schedule::{Schedule, Zone};
 pub use spec::{RuleError, RuleSpec, Select, Targets, Uncertain, parse_json, parse_toml};

@@ -39,6 +39,12 @@ pub enum Action {
     DeleteRule {
         id: String,
     },
+    /// Rules of the configuration, in the order in which they are to be carried out; the puts come
+    /// first. All of them, or none.
+    ChangeRules {
+        put: Vec<(String, serde_json::Value)>,
+        delete: Vec<String>,
+    },
     Alarm {
         id: String,
         verb: AlarmVerb,

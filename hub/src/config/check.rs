@@ -13,6 +13,7 @@ impl Loaded {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let config = &self.config;
         self.check_city()?;
+        self.check_packs()?;
         if config.http.streams_max == 0 {
             return Err(self.error("http.streams_max", "must be 1 or more"));
         }
@@ -62,6 +63,16 @@ impl Loaded {
             })?;
         }
         Ok(())
+    }
+
+    fn check_packs(&self) -> Result<(), ConfigError> {
+        let is_unknown = |name: &&String| !rules::pack_names().any(|known| known == **name);
+        let Some(name) = self.config.packs.keys().find(is_unknown) else {
+            return Ok(());
+        };
+        let known: Vec<&str> = rules::pack_names().collect();
+        let reason = format!("there is no such pack; known: {}", known.join(", "));
+        Err(self.error(&format!("packs.{name}"), reason))
     }
 
     fn check_city(&self) -> Result<(), ConfigError> {

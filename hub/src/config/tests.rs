@@ -35,6 +35,13 @@ fn a_mistake_is_named_with_file_line_and_key() {
     );
     check("[city]\ncode = \"12\"\n", 2, "city.code", "6-digit");
     check(
+        "[packs]\ngas = true\ngaz = true\n",
+        3,
+        "packs.gaz",
+        "known: ",
+    );
+    check("packs.gas = 3\n", 1, "packs.gas", "expected a boolean");
+    check(
         "[city]\n\ntime_zone = \"Mars/Base\"\n",
         3,
         "city.time_zone",

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use store::{Group, StoreError, StoredDevice};
 
-type Answer = Result<Done, CommandError>;
+pub(super) type Answer = Result<Done, CommandError>;
 
 /// An officer's action on one alarm, as the command carries it.
 struct Act<'a> {
@@ -36,6 +36,9 @@ impl Writer {
             Action::DeleteDevice(id) => self.delete_device(group, staged, now, (actor, id)),
             Action::PutRule { id, spec } => self.put_rule(group, staged, now, (actor, id, spec)),
             Action::DeleteRule { id } => self.delete_rule(group, staged, now, (actor, id)),
+            Action::ChangeRules { put, delete } => {
+                self.change_rules(group, staged, now, (actor, put, delete))
+            }
             Action::Alarm {
                 id,
                 verb,
@@ -185,7 +188,7 @@ impl Writer {
         })
     }
 
-    fn put_rule(
+    pub(super) fn put_rule(
         &mut self,
         group: &mut Group,
         staged: &mut Staged,
@@ -232,7 +235,7 @@ impl Writer {
         Ok(Done { seq: 0, body })
     }
 
-    fn delete_rule(
+    pub(super) fn delete_rule(
         &mut self,
         group: &mut Group,
         staged: &mut Staged,

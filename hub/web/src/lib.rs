@@ -23,6 +23,7 @@ mod query;
 mod readings;
 mod recent;
 mod records;
+mod reload;
 mod report;
 mod rerun;
 mod roster;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use health::{DriverHealth, Health, PartState};
 pub use knocks::{Knock, Knocks};
+pub use reload::{Reload, ReloadError, Reloaded, Reloads};
 pub use roster::{ROSTER_ROWS_MAX, Roster, RosterRow, RowNote};
 pub use routes::router;
 pub use rule_list::{RuleEntry, RuleList};

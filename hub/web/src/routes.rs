@@ -6,7 +6,7 @@ use crate::problem::Problem;
 use crate::state::{Inner, Shared, State};
 use crate::{
     actions, alarms, backtest, devices, events, evidence, explain, ledger, metrics, readings,
-    records, report, rulebook, stream,
+    records, reload, report, rulebook, stream,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -109,6 +109,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route::of("post", "/api/v1/rules/backtest", TEST, post(backtest::run))
             .body(RULES_BYTES_MAX)
             .deadline(BACKTEST_DEADLINE),
+        Route::of("post", "/api/v1/rules/reload", EDIT, post(reload::run)),
         Route::get("/api/v1/rules/{id}", READ, rulebook::one),
         Route::of("put", "/api/v1/rules/{id}", EDIT, put(rulebook::put)),
         Route::of(

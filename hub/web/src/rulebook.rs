@@ -104,9 +104,19 @@ pub(crate) fn check_id(id: &str) -> Result<(), Problem> {
 }
 
 pub(crate) fn rule_problem(error: &RuleError) -> Problem {
-    let problem = Problem::invalid(error.to_string()).with("reason", error.reason.as_str());
-    match &error.key {
-        Some(key) => problem.with("key", key.as_str()),
+    let mut problem = Problem::invalid(error.to_string()).with("reason", error.reason.as_str());
+    let texts = [
+        ("file", &error.file),
+        ("rule", &error.rule),
+        ("key", &error.key),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            problem = problem.with(name, text.as_str());
+        }
+    }
+    match error.line {
+        Some(line) => problem.with("line", line),
         None => problem,
     }
 }

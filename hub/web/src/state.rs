@@ -2,6 +2,7 @@
 
 use crate::problem::Problem;
 use crate::recent::Recent;
+use crate::reload::Reloads;
 use crate::{Health, Knocks, RuleList, Statuses};
 use model::Catalogue;
 use rules::AlarmBook;
@@ -38,6 +39,8 @@ pub struct State {
     pub book: Arc<RwLock<AlarmBook>>,
     /// The rules in force, as of the last commit.
     pub rules: RuleList,
+    /// Reads the rules of the configuration again.
+    pub reloads: Reloads,
     pub tail: Tail,
     pub clock: Clock,
     pub health: Health,

@@ -30,6 +30,7 @@ const WHO: [(&str, &str, &str); 30] = [
     ("get", "/api/v1/latest", "voseau"),
     ("get", "/api/v1/rules", "voseau"),
     ("post", "/api/v1/rules/backtest", "sea"),
+    ("post", "/api/v1/rules/reload", "ea"),
     ("get", "/api/v1/rules/{id}", "voseau"),
     ("put", "/api/v1/rules/{id}", "ea"),
     ("delete", "/api/v1/rules/{id}", "ea"),

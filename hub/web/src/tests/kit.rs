@@ -118,6 +118,7 @@ impl Hub {
             catalogue: Arc::new(catalogue),
             book: Arc::new(RwLock::new(AlarmBook::restore(Vec::new()))),
             rules: RuleList::default(),
+            reloads: crate::Reloads::open().0,
             tail: Tail {
                 feed: Arc::new(NoFeed),
                 mark: receiver,
@@ -432,6 +433,9 @@ impl Writer {
             Action::DeleteRule { id } => {
                 self.rules.remove(&id);
                 Ok(serde_json::Value::Null)
+            }
+            Action::ChangeRules { .. } => {
+                panic!("only the configuration changes many rules at once")
             }
             Action::Alarm {
                 id,

@@ -1,0 +1,95 @@
+//! Reads the rules of the configuration again while the hub runs, when somebody asks or by SIGHUP.
+
+use crate::config::Loaded;
+use crate::{rulebook, standing};
+use anyhow::{Context as _, Result};
+use model::Catalogue;
+use sdk::{Actor, Operator};
+use std::sync::Arc;
+use store::Reader;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use web::{Reload, ReloadError, Reloaded, RuleList};
+
+/// What reads the configuration's rules and brings them into force.
+#[derive(Debug)]
+pub(crate) struct Reloader {
+    pub(crate) loaded: Loaded,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) operator: Operator,
+    pub(crate) reader: Reader,
+    pub(crate) in_force: RuleList,
+}
+
+/// Begins to listen for SIGHUP, which would end the process otherwise.
+pub(crate) fn hangups() -> Result<Signal> {
+    signal(SignalKind::hangup()).context("listen for SIGHUP")
+}
+
+impl Reloader {
+    /// Reloads whenever asked, one at a time, until told to stop.
+    pub(crate) async fn serve(
+        self,
+        mut asked: mpsc::Receiver<Reload>,
+        mut hangups: Signal,
+        stop: CancellationToken,
+    ) {
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                request = asked.recv() => request,
+                _ = hangups.recv() => None,
+            };
+            let actor = match &next {
+                Some(request) => request.actor.clone(),
+                None => standing::actor(),
+            };
+            let reloaded = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                reloaded = self.reload(actor) => reloaded,
+            };
+            tell(&reloaded);
+            if let Some(request) = next {
+                request.answer(reloaded);
+            }
+        }
+    }
+
+    /// Reads everything before anything is changed: a mistake leaves all as it was.
+    async fn reload(&self, actor: Actor) -> Result<Reloaded, ReloadError> {
+        let (loaded, catalogue) = (self.loaded.clone(), Arc::clone(&self.catalogue));
+        let read = move || {
+            let now = loaded
+                .again()
+                .map_err(|error| ReloadError::Config(error.to_string()))?;
+            rulebook::of(&now, &catalogue).map_err(|error| match error.downcast() {
+                Ok(error) => ReloadError::Rule(error),
+                Err(error) => ReloadError::Config(format!("{error:#}")),
+            })
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        let book = read.map_err(|panic| ReloadError::Internal(panic.to_string()))??;
+        standing::put_rules(
+            &self.operator,
+            &self.reader,
+            actor,
+            (book.rules, &self.in_force),
+        )
+        .await
+    }
+}
+
+fn tell(reloaded: &Result<Reloaded, ReloadError>) {
+    match reloaded {
+        Ok(done) => tracing::info!(
+            put = done.put,
+            removed = done.removed,
+            unchanged = done.unchanged,
+            "rules reloaded"
+        ),
+        Err(error) => tracing::error!(%error, "rules not reloaded; those in force stay"),
+    }
+}
