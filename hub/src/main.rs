@@ -288,7 +288,7 @@ fn rehearse(
     let standing = stages::read_standing(loaded)?;
     let rules = match &args.rules {
         Some(path) => trial::read_rules(path, &standing.catalogue)?,
-        None => standing.rules.unwrap_or_default(),
+        None => standing.rules.rules,
     };
     let trial = Trial {
         settings: loaded.config.rule_settings(),
