@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 /// Who may do what, by the contract: v(iewer) o(fficer) s(upervisor) e(ngineer) a(dmin)
 /// u (auditor) p(latform). A dash needs no token.
-const WHO: [(&str, &str, &str); 30] = [
+const WHO: [(&str, &str, &str); 31] = [
     ("get", "/healthz", "-"),
     ("get", "/readyz", "-"),
     ("get", "/metrics", "voseau"),
