@@ -2,7 +2,9 @@
 
 use crate::{RuleError, RuleSpec, parse_toml};
 
-const PACKS: [(&str, &str); 4] = [
+const PACKS: [(&str, &str); 6] = [
+    ("bikes", include_str!("../packs/bikes.toml")),
+    ("dust", include_str!("../packs/dust.toml")),
     ("fire", include_str!("../packs/fire.toml")),
     ("gas", include_str!("../packs/gas.toml")),
     ("health", include_str!("../packs/health.toml")),

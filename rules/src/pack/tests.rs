@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 const MARKS: [&str; 4] = ["V", "V2", "M", "D"];
 
 /// Keys whose figures decide when an alarm is raised or cleared.
-const LIMITS: [&str; 20] = [
+const LIMITS: [&str; 22] = [
     "above",
+    "cadence_s",
+    "confirm",
     "below",
     "deadband",
     "on_delay_s",
@@ -52,7 +54,7 @@ fn every_pack_is_a_good_rule_file_whose_ids_begin_with_its_name() {
         assert!(ids.insert(id.clone()), "{id} is there twice");
     }
     let names: Vec<&str> = pack_names().collect();
-    assert_eq!(names, ["fire", "gas", "health", "noise"]);
+    assert_eq!(names, ["bikes", "dust", "fire", "gas", "health", "noise"]);
     assert!(read_pack("gaz").is_none());
 }
 
