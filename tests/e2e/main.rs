@@ -19,6 +19,8 @@ mod identity;
 #[cfg(test)]
 mod path;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod rules;
