@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use model::Location;
-use model::geo::{Feature, Form, Point, Shape, Shapes};
+use model::geo::{Feature, Form, Shape, Shapes};
 use serde_json::Value;
 use std::path::Path;
 
@@ -39,13 +39,9 @@ impl Grids {
         })
     }
 
-    /// Finds the code of the grid in which a place lies. Only WGS84 and CGCS2000 (which differ by
-    /// centimetres) are looked up; a GCJ-02 place is up to 700 m off and would name a wrong grid.
+    /// Finds the code of the grid in which a place lies; none if its datum is not that of the grids.
     pub fn find(&self, location: &Location) -> Option<&str> {
-        if !matches!(location.datum.as_str(), "WGS84" | "CGCS2000") {
-            return None;
-        }
-        let point = Point::from_degrees(location.lon, location.lat)?;
+        let point = location.point()?;
         Some(self.grids.find(point)?.name.as_str())
     }
 }

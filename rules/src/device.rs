@@ -1,7 +1,8 @@
 //! What the rules need to know about a device.
 
 use crate::kind::Params;
-use model::{Device, DeviceId, DeviceKey};
+use model::geo::Point;
+use model::{Device, DeviceId, DeviceKey, Location};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ pub struct DeviceView {
     pub site: Option<String>,
     /// Unit grid code (单元网格), where the city has a grid and the device a place in it.
     pub grid: Option<String>,
+    /// Where it stands, in WGS84 or CGCS2000; a device with a place of another datum has none.
+    pub place: Option<Point>,
     pub tags: BTreeMap<String, String>,
     pub cadence_s: Option<u32>,
     pub parent: Option<DeviceId>,
@@ -29,6 +32,7 @@ impl DeviceView {
             kind: device.kind.clone(),
             site: device.site.clone(),
             grid: grid.map(str::to_owned),
+            place: device.location.as_ref().and_then(Location::point),
             tags: device.tags.clone(),
             cadence_s: device.cadence_s,
             parent: device.parent.clone(),

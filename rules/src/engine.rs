@@ -112,6 +112,18 @@ impl Entry {
     fn condition(&self) -> &Condition {
         &self.rule.spec.condition
     }
+
+    fn condition_mut(&mut self) -> &mut Condition {
+        &mut self.rule.spec.condition
+    }
+
+    fn note_devices(&mut self, pulse: &Pulse, devices: &FxHashMap<DeviceKey, Watched>) {
+        let times = (pulse.now_ms, pulse.settled_before_ms());
+        for (key, device) in devices {
+            let condition = self.condition_mut();
+            condition.note_device(times, *key, Some(&device.view));
+        }
+    }
 }
 
 /// Turns readings and time into changes of alarms.
@@ -157,7 +169,7 @@ impl Engine {
     pub fn put_rule(&mut self, at: Timestamp, rule: Rule, out: &mut Vec<Change>) {
         self.advance(at, out);
         let slot = self.slot_of(&rule.id);
-        let entry = Entry::new(rule, &self.catalogue, &self.zone);
+        let mut entry = Entry::new(rule, &self.catalogue, &self.zone);
         self.slots.insert(Arc::clone(&entry.id), slot);
         let Some(place) = self.rules.get_mut(slot as usize) else {
             return;
@@ -165,6 +177,12 @@ impl Engine {
         let keeps_state = place
             .as_ref()
             .is_some_and(|old| old.is_the_same_watch_as(&entry));
+        match place {
+            Some(old) if keeps_state => {
+                entry.condition_mut().take_notes_of(old.condition_mut());
+            }
+            _ => entry.note_devices(&self.pulse, &self.devices),
+        }
         if keeps_state && place.as_ref().is_some_and(|old| old.selects_like(&entry)) {
             *place = Some(entry);
             return;
@@ -245,6 +263,7 @@ impl Engine {
             }
         }
         self.find_gateways(key);
+        self.note_device(key);
         let edit = Edit {
             keeps_state: true,
             old_params,
@@ -270,6 +289,16 @@ impl Engine {
             for child in self.register.children(&gone.view.id) {
                 self.find_gateway(child);
             }
+        }
+        self.note_device(device);
+    }
+
+    /// Tells the rules to which other devices matter what this one is from now on.
+    fn note_device(&mut self, key: DeviceKey) {
+        let times = (self.pulse.now_ms, self.pulse.settled_before_ms());
+        let device = self.devices.get(&key).map(|device| &device.view);
+        for entry in self.rules.iter_mut().flatten() {
+            entry.condition_mut().note_device(times, key, device);
         }
     }
 

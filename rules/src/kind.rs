@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod frozen;
+pub mod geofence;
 pub mod latch;
 pub mod occupancy;
 pub mod rate;
@@ -29,6 +30,7 @@ pub enum Condition {
     Frozen(frozen::Spec),
     Occupancy(occupancy::Spec),
     Clock(clock::Spec),
+    Geofence(geofence::Spec),
 }
 
 /// What one lane remembers for its rule's kind.
@@ -41,6 +43,7 @@ pub(crate) enum State {
     Frozen(Box<frozen::State>),
     Occupancy(occupancy::State),
     Clock(Box<clock::State>),
+    Geofence(geofence::State),
 }
 
 /// What a rule is fed with.
@@ -186,6 +189,7 @@ impl Condition {
             Self::Frozen(_) => "frozen",
             Self::Occupancy(_) => "occupancy",
             Self::Clock(_) => "clock",
+            Self::Geofence(_) => "geofence",
         }
     }
 
@@ -199,6 +203,7 @@ impl Condition {
             Self::Frozen(spec) => spec.severity,
             Self::Occupancy(spec) => spec.limits.severity(),
             Self::Clock(spec) => spec.severity,
+            Self::Geofence(spec) => spec.severity,
         }
     }
 
@@ -210,6 +215,7 @@ impl Condition {
             Self::Rate(spec) => Some(&spec.metric),
             Self::Frozen(spec) => Some(&spec.metric),
             Self::Occupancy(spec) => Some(&spec.metric),
+            Self::Geofence(spec) => Some(&spec.metric),
             Self::Silence(_) | Self::Clock(_) => None,
         }
     }
@@ -220,7 +226,8 @@ impl Condition {
             | Self::Window(_)
             | Self::Rate(_)
             | Self::Frozen(_)
-            | Self::Occupancy(_) => Feed::Series,
+            | Self::Occupancy(_)
+            | Self::Geofence(_) => Feed::Series,
             Self::Silence(_) => Feed::Life,
             Self::Clock(_) => Feed::Skew,
         }
@@ -235,7 +242,8 @@ impl Condition {
             | Self::Window(_)
             | Self::Rate(_)
             | Self::Frozen(_)
-            | Self::Clock(_) => true,
+            | Self::Clock(_)
+            | Self::Geofence(_) => true,
         }
     }
 
@@ -245,7 +253,7 @@ impl Condition {
             Self::Silence(spec) => spec.patience_ms(old) != spec.patience_ms(new),
             Self::Window(_) | Self::Rate(_) => old.cadence_ms != new.cadence_ms,
             Self::Occupancy(spec) => spec.capacity(old) != spec.capacity(new),
-            Self::Threshold(_) | Self::Frozen(_) | Self::Clock(_) => false,
+            Self::Threshold(_) | Self::Frozen(_) | Self::Clock(_) | Self::Geofence(_) => false,
         }
     }
 
@@ -259,6 +267,7 @@ impl Condition {
             Self::Frozen(spec) => State::Frozen(Box::new(frozen::start(spec, params))),
             Self::Occupancy(spec) => State::Occupancy(occupancy::start(spec, params)),
             Self::Clock(spec) => State::Clock(Box::new(clock::start(spec, params))),
+            Self::Geofence(spec) => State::Geofence(geofence::start(spec, params)),
         }
     }
 
@@ -271,6 +280,9 @@ impl Condition {
             }
             (Self::Occupancy(spec), Sample::Number(value)) => {
                 occupancy::could_begin_with(spec, params, *value)
+            }
+            (Self::Geofence(spec), Sample::Place(fix)) => {
+                geofence::could_begin_with(spec, params, fix)
             }
             // What is in a window, or stands still, began with a normal value.
             (Self::Window(_) | Self::Rate(_) | Self::Frozen(_), Sample::Number(_)) => true,
@@ -300,6 +312,9 @@ impl Condition {
             (Self::Clock(spec), State::Clock(state), Sample::Number(value)) => {
                 clock::step(spec, state, at_ms, *value)
             }
+            (Self::Geofence(spec), State::Geofence(state), Sample::Place(fix)) => {
+                geofence::step(spec, state, at_ms, fix)
+            }
             _ => Step::Quiet,
         }
     }
@@ -313,6 +328,7 @@ impl Condition {
             (Self::Rate(spec), State::Rate(state)) => rate::deadline(spec, state),
             (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::deadline(spec, state),
             (Self::Clock(spec), State::Clock(state)) => clock::deadline(spec, state),
+            (Self::Geofence(spec), State::Geofence(state)) => geofence::deadline(spec, state),
             _ => None,
         }
     }
@@ -325,6 +341,7 @@ impl Condition {
             (Self::Rate(spec), State::Rate(state)) => rate::fire(spec, state, at_ms),
             (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::fire(spec, state, at_ms),
             (Self::Clock(spec), State::Clock(state)) => clock::fire(spec, state, at_ms),
+            (Self::Geofence(spec), State::Geofence(state)) => geofence::fire(spec, state, at_ms),
             _ => Step::Quiet,
         }
     }
@@ -351,6 +368,9 @@ impl Condition {
             (Self::Clock(spec), State::Clock(state), Sample::Number(value)) => {
                 clock::hold(spec, state, at_ms, *value);
             }
+            (Self::Geofence(spec), State::Geofence(state), Sample::Place(fix)) => {
+                geofence::hold(spec, state, at_ms, fix);
+            }
             _ => {}
         }
     }
@@ -365,6 +385,7 @@ impl Condition {
             (Self::Frozen(spec), State::Frozen(state)) => frozen::open(spec, state, at_ms),
             (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::open(spec, state, at_ms),
             (Self::Clock(spec), State::Clock(state)) => clock::open(spec, state, at_ms),
+            (Self::Geofence(spec), State::Geofence(state)) => geofence::open(spec, state, at_ms),
             _ => Step::Quiet,
         }
     }
@@ -383,6 +404,7 @@ impl Condition {
                 occupancy::close(spec, state, at_ms)
             }
             (Self::Clock(spec), State::Clock(state)) => clock::close(spec, state, at_ms),
+            (Self::Geofence(spec), State::Geofence(state)) => geofence::close(spec, state, at_ms),
             _ => Step::Quiet,
         }
     }
@@ -397,6 +419,7 @@ impl Condition {
             (Self::Frozen(spec), State::Frozen(state)) => frozen::figures(spec, state),
             (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::figures(spec, state),
             (Self::Clock(spec), State::Clock(state)) => clock::figures(spec, state),
+            (Self::Geofence(spec), State::Geofence(state)) => geofence::figures(spec, state),
             _ => None,
         }
     }
@@ -410,6 +433,7 @@ impl Condition {
             (Self::Frozen(spec), State::Frozen(state)) => frozen::look(spec, state),
             (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::look(spec, state),
             (Self::Clock(spec), State::Clock(state)) => clock::look(spec, state),
+            (Self::Geofence(spec), State::Geofence(state)) => geofence::look(spec, state),
             _ => Look::default(),
         }
     }
@@ -425,6 +449,7 @@ impl State {
             Self::Rate(state) => state.is_plain(),
             Self::Frozen(state) => state.is_plain(),
             Self::Occupancy(state) => state.is_plain(),
+            Self::Geofence(state) => state.is_plain(),
             Self::Clock(state) => state.is_plain(),
         }
     }

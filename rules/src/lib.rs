@@ -22,8 +22,11 @@ pub use device::DeviceView;
 pub use engine::{Engine, RestoreError, Rule, Settings};
 pub use history::{AlarmSpan, History};
 pub use kind::{
-    Condition, Look, clock, frozen, latch, occupancy, rate, silence, threshold, window,
+    Condition, Look, clock, frozen, geofence, latch, occupancy, rate, silence, threshold, window,
 };
 pub use pack::{pack_names, read_pack};
 pub use schedule::{Schedule, Zone};
-pub use spec::{RuleError, RuleSpec, Select, Targets, Uncertain, parse_json, parse_toml};
+pub use spec::{
+    Beside, RuleError, RuleSpec, Select, Targets, Uncertain, parse_json, parse_toml,
+    parse_toml_beside,
+};

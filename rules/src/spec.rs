@@ -8,7 +8,7 @@ mod read;
 mod schedule;
 mod targets;
 
-pub use read::{parse_json, parse_toml};
+pub use read::{Beside, parse_json, parse_toml, parse_toml_beside};
 
 use crate::{Condition, Schedule};
 use model::{Catalogue, DeviceId, MetricShape, Severity};
@@ -145,12 +145,16 @@ impl RuleSpec {
             return Ok(());
         };
         let def = catalogue.find(metric).and_then(|key| catalogue.def(key));
+        let is_of_places = matches!(self.condition, Condition::Geofence(_));
         match def.map(|def| def.shape) {
             None => wrong("metric", format!("there is no metric `{metric}`")),
-            Some(MetricShape::Position) => {
+            Some(MetricShape::Position) if !is_of_places => {
                 wrong("metric", format!("`{metric}` is a place, not a number"))
             }
-            Some(MetricShape::Number) => Ok(()),
+            Some(MetricShape::Number) if is_of_places => {
+                wrong("metric", format!("`{metric}` is a number, not a place"))
+            }
+            Some(MetricShape::Position | MetricShape::Number) => Ok(()),
         }
     }
 
@@ -163,6 +167,7 @@ impl RuleSpec {
     pub fn unit<'a>(&self, catalogue: &'a Catalogue) -> Option<&'a str> {
         match &self.condition {
             Condition::Silence(_) | Condition::Frozen(_) | Condition::Clock(_) => Some("s"),
+            Condition::Geofence(_) => Some("m"),
             Condition::Rate(spec) if spec.is_percent => Some("%"),
             // It counts readings, whatever they measure.
             Condition::Window(spec) if spec.counts() => None,

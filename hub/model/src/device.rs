@@ -1,5 +1,6 @@
 //! A thing in the field with an identity and a place.
 
+use crate::geo::Point;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -85,6 +86,17 @@ pub struct Location {
     /// `WGS84`, `CGCS2000` or `GCJ02`; never mixed silently.
     #[serde(default = "wgs84")]
     pub datum: String,
+}
+
+impl Location {
+    /// Gives the place in WGS84. CGCS2000 differs by centimetres and is taken as it is; a GCJ-02
+    /// place is up to 700 m off and gives none.
+    pub fn point(&self) -> Option<Point> {
+        match self.datum.as_str() {
+            "WGS84" | "CGCS2000" => Point::from_degrees(self.lon, self.lat),
+            _ => None,
+        }
+    }
 }
 
 fn wgs84() -> String {

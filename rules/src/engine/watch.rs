@@ -174,7 +174,7 @@ pub(super) struct Edit {
 }
 
 impl Targets {
-    fn include(&self, device: &DeviceView) -> bool {
+    pub(crate) fn include(&self, device: &DeviceView) -> bool {
         match self {
             Self::Devices(ids) => ids.contains(&device.id),
             Self::Select(select) => {

@@ -2,6 +2,7 @@
 
 mod clock;
 mod frozen;
+mod geofence;
 mod occupancy;
 mod rate;
 mod silence;
@@ -14,10 +15,11 @@ use crate::Condition;
 use serde_json::{Map, Value};
 
 /// Kinds of the contract that a later version brings.
-const KINDS_TO_COME: [&str; 3] = ["geofence", "any", "all"];
+const KINDS_TO_COME: [&str; 2] = ["any", "all"];
 
 /// The kinds that there are, for an error.
-const KINDS: &str = "`threshold`, `window`, `rate`, `silence`, `frozen`, `occupancy` and `clock`";
+const KINDS: &str =
+    "`threshold`, `window`, `rate`, `silence`, `frozen`, `geofence`, `occupancy` and `clock`";
 
 /// A week: what is asked of a longer while is a report, not an alarm, and every reading of the window
 /// is kept in memory.
@@ -33,6 +35,7 @@ pub(super) fn read(kind: &str, fields: &mut Fields<'_>) -> Result<Condition, Rul
         "frozen" => frozen::read(fields).map(Condition::Frozen),
         "occupancy" => occupancy::read(fields).map(Condition::Occupancy),
         "clock" => clock::read(fields).map(Condition::Clock),
+        "geofence" => geofence::read(fields).map(Condition::Geofence),
         kind if KINDS_TO_COME.contains(&kind) => {
             let reason = format!("kind `{kind}` is not supported by this version");
             Err(fields.wrong("kind", reason))
@@ -54,6 +57,7 @@ pub(super) fn write_json(condition: &Condition, fields: &mut Map<String, Value>)
         Condition::Frozen(spec) => frozen::write_json(spec, fields),
         Condition::Occupancy(spec) => occupancy::write_json(spec, fields),
         Condition::Clock(spec) => clock::write_json(spec, fields),
+        Condition::Geofence(spec) => geofence::write_json(spec, fields),
     }
 }
 

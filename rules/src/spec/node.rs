@@ -43,6 +43,21 @@ impl Node {
         Self { line: None, form }
     }
 
+    /// Gives the value as JSON, for what is read as a whole.
+    pub(super) fn to_json(&self) -> Json {
+        match &self.form {
+            Form::Text(text) => Json::from(text.as_str()),
+            Form::Number(number) => Json::from(*number),
+            Form::Yes(yes) => Json::from(*yes),
+            Form::List(items) => items.iter().map(Self::to_json).collect(),
+            Form::Table(fields) => fields
+                .iter()
+                .map(|(key, value)| (key.clone(), value.to_json()))
+                .collect(),
+            Form::Other(_) => Json::Null,
+        }
+    }
+
     /// Reads a TOML document; the error has the line.
     pub(super) fn from_toml(text: &str) -> Result<Self, RuleError> {
         let lines = Lines::new(text);

@@ -3,10 +3,25 @@
 use super::fields::{Fields, wrong};
 use super::node::{Form, Node};
 use super::{RuleError, RuleSpec, Uncertain, kinds, schedule, targets};
+use std::borrow::Cow;
+
+/// Gives the text of a file that a rule file names, by a path relative to the rule file.
+pub type Beside<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
 /// Reads every `[rules.NAME]` table of a file; an error names file, line, rule and key.
 pub fn parse_toml(file_name: &str, text: &str) -> Result<Vec<(String, RuleSpec)>, RuleError> {
-    read_file(text).map_err(|error| RuleError {
+    parse_toml_beside(file_name, text, &|_| {
+        Err("other files cannot be read here; put the GeoJSON into the rule".to_owned())
+    })
+}
+
+/// Reads a file like [`parse_toml`], and the GeoJSON files that its rules name.
+pub fn parse_toml_beside(
+    file_name: &str,
+    text: &str,
+    beside: Beside<'_>,
+) -> Result<Vec<(String, RuleSpec)>, RuleError> {
+    read_file(text, beside).map_err(|error| RuleError {
         file: Some(file_name.to_owned()),
         ..error
     })
@@ -20,7 +35,7 @@ pub fn parse_json(id: &str, spec: &serde_json::Value) -> Result<RuleSpec, RuleEr
     })
 }
 
-fn read_file(text: &str) -> Result<Vec<(String, RuleSpec)>, RuleError> {
+fn read_file(text: &str, beside: Beside<'_>) -> Result<Vec<(String, RuleSpec)>, RuleError> {
     let document = Node::from_toml(text)?;
     let mut top = Fields::open(&document, "")?;
     let rules = top.take("rules");
@@ -37,10 +52,47 @@ fn read_file(text: &str) -> Result<Vec<(String, RuleSpec)>, RuleError> {
             line: error.line.or(node.line),
             ..error
         };
-        let spec = read_rule(id, node).map_err(in_rule)?;
+        let node = inline_files(node, beside).map_err(in_rule)?;
+        let spec = read_rule(id, &node).map_err(in_rule)?;
         Ok((id.clone(), spec))
     };
     rules.iter().map(read).collect()
+}
+
+/// Puts the GeoJSON of a file in the place of the path that names it: `fences` or `fences.drawn`.
+fn inline_files<'a>(rule: &'a Node, beside: Beside<'_>) -> Result<Cow<'a, Node>, RuleError> {
+    let fences = |rule: &Node| match &rule.form {
+        Form::Table(fields) => fields.get("fences").cloned(),
+        _ => None,
+    };
+    let Some(mut node) = fences(rule) else {
+        return Ok(Cow::Borrowed(rule));
+    };
+    let (place, key) = match &mut node.form {
+        Form::Text(_) => (Some(&mut node), "fences"),
+        Form::Table(parts) => (parts.get_mut("drawn"), "fences.drawn"),
+        _ => (None, ""),
+    };
+    let Some((place, path)) = place.and_then(|place| match &place.form {
+        Form::Text(path) => {
+            let path = path.clone();
+            Some((place, path))
+        }
+        _ => None,
+    }) else {
+        return Ok(Cow::Borrowed(rule));
+    };
+    let json = beside(&path).and_then(|text| {
+        serde_json::from_str(&text).map_err(|error| format!("is no JSON: {error}"))
+    });
+    let json: serde_json::Value =
+        json.map_err(|reason| wrong(place, key, format!("`{path}`: {reason}")))?;
+    place.form = Node::from_json(&json).form;
+    let mut rule = rule.clone();
+    if let Form::Table(fields) = &mut rule.form {
+        fields.insert("fences".to_owned(), node);
+    }
+    Ok(Cow::Owned(rule))
 }
 
 fn read_rule(id: &str, node: &Node) -> Result<RuleSpec, RuleError> {
