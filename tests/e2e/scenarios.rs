@@ -1,8 +1,11 @@
 //! The labelled corpus: every alarm that must ring rings, and no other.
 
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::sync::Mutex;
+use tests::hub::{Place, token, words};
 use tests::scenarios::{Score, compare, labels, names, rehearse};
+use tests::time::now_ms;
 
 fn judged(name: &str) -> Score {
     let work = tempfile::tempdir().unwrap();
@@ -62,4 +65,49 @@ fn every_scenario_rings_what_it_must_and_nothing_else() {
         sum.found, sum.expected, sum.false_alarms, sum.announced
     );
     assert!(faults.is_empty(), "\n{faults}");
+}
+
+#[test]
+fn a_scenario_played_against_a_hub_rings_the_same() {
+    let name = "chatter";
+    let place = Place::default();
+    let hub = place.start();
+    let (mqtt, api) = (
+        hub.mqtt().to_string(),
+        format!("http://{}", hub.addr("http")),
+    );
+    let (token, start_ms) = (token("admin"), now_ms());
+    let start = start_ms.to_string();
+    let output = place.run(&[
+        "simulate",
+        "--scenario",
+        name,
+        "--mqtt",
+        &mqtt,
+        "--api",
+        &api,
+        "--token",
+        &token,
+        "--start-ms",
+        &start,
+    ]);
+    assert!(output.status.success(), "{}", words(&output));
+    let events = hub.api().get("/api/v1/events?after=0&limit=1000");
+    let rang: Vec<&Value> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["type"] == "cityhub.alarm.raised")
+        .map(|event| &event["subject"])
+        .collect();
+    let page = hub.api().get("/api/v1/alarms?state=all&limit=1000");
+    let mut rows = page["items"].as_array().unwrap().clone();
+    for row in &mut rows {
+        row["announced"] = rang.contains(&&row["id"]).into();
+        row["worst"] = row["severity"].clone();
+    }
+    rows.sort_by_key(|row| row["raised_at"].as_str().unwrap().to_owned());
+    let score = compare(&labels(name), start_ms, &rows);
+    assert_eq!(score.faults, Vec::<String>::new());
+    assert_eq!(score.found, score.expected);
 }
