@@ -261,3 +261,6 @@ impl<R: BufRead> Iterator for Stream<'_, R> {
         (!chunk.is_empty()).then_some(Ok(chunk))
     }
 }
+
+#[cfg(test)]
+mod tests;
