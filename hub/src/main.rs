@@ -73,6 +73,9 @@ struct BacktestArgs {
     /// The device file of the stream: CSV or JSON.
     #[arg(long, value_name = "FILE", requires = "input")]
     devices: Option<PathBuf>,
+    /// Built-in rule packs beside the rules given, such as `gas,fire`.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "input")]
+    packs: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -287,8 +290,8 @@ fn rehearse(
 ) -> Result<ExitCode> {
     let standing = stages::read_standing(loaded)?;
     let rules = match &args.rules {
-        Some(path) => trial::read_rules(path, &standing.catalogue)?,
-        None => standing.rules.rules,
+        None if args.packs.is_empty() => standing.rules.rules,
+        path => trial::read_rules(&args.packs, path.as_deref(), &standing.catalogue)?,
     };
     let trial = Trial {
         settings: loaded.config.rule_settings(),

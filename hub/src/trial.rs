@@ -4,7 +4,7 @@ use crate::{inventory, rulebook};
 use anyhow::{Context, Result, bail, ensure};
 use codecs::Decoded;
 use model::{Catalogue, Cause, Device, DeviceKey, MetricKey, Quality, Reading, Series, Timestamp};
-use rules::{DeviceView, Plan, Rule, RuleSpec, Settings};
+use rules::{DeviceView, Plan, Rule, RuleError, RuleSpec, Settings};
 use sdk::{DeviceEntry, Devices, SecretSalt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -36,13 +36,29 @@ pub struct Verdict {
     pub readings: u64,
 }
 
-/// Reads the rules of a file or a folder.
-pub fn read_rules(path: &Path, catalogue: &Catalogue) -> Result<BTreeMap<String, RuleSpec>> {
-    Ok(if path.is_dir() {
-        rulebook::read(path, catalogue)?
-    } else {
-        rulebook::read_file(path, catalogue)?
-    })
+/// Reads rule packs, and a file or a folder whose rules replace those of the packs.
+pub fn read_rules(
+    packs: &[String],
+    path: Option<&Path>,
+    catalogue: &Catalogue,
+) -> Result<BTreeMap<String, RuleSpec>> {
+    let mut rules = BTreeMap::new();
+    for name in packs {
+        let pack = rules::read_pack(name).ok_or_else(|| {
+            let known: Vec<&str> = rules::pack_names().collect();
+            RuleError {
+                reason: format!("there is no pack `{name}`; known: {}", known.join(", ")),
+                ..RuleError::default()
+            }
+        })?;
+        rules.extend(pack?);
+    }
+    match path {
+        Some(folder) if folder.is_dir() => rules.extend(rulebook::read(folder, catalogue)?),
+        Some(file) => rules.extend(rulebook::read_file(file, catalogue)?),
+        None => {}
+    }
+    Ok(rules)
 }
 
 /// A device of the trial.

@@ -98,4 +98,14 @@ pub(crate) const LIBRARY: &[Entry] = &[
 ];
 
 /// The rule packs that come with the hub, by name.
-pub(crate) const PACKS: &[(&str, &str)] = &[];
+pub(crate) const PACKS: &[(&str, &str)] = &[
+    ("bikes", include_str!("../../../../rules/packs/bikes.toml")),
+    ("dust", include_str!("../../../../rules/packs/dust.toml")),
+    ("fire", include_str!("../../../../rules/packs/fire.toml")),
+    ("gas", include_str!("../../../../rules/packs/gas.toml")),
+    (
+        "health",
+        include_str!("../../../../rules/packs/health.toml"),
+    ),
+    ("noise", include_str!("../../../../rules/packs/noise.toml")),
+];
