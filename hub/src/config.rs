@@ -30,7 +30,8 @@ pub struct Config {
     /// Built-in rule packs by name, such as `gas = true`. A rule of the folder that has the id of
     /// a pack's rule replaces it.
     pub packs: BTreeMap<String, bool>,
-    /// A metric table of the city (`name,unit,shape,min,max,source`) beside the built-in one.
+    /// A metric table of the city beside the built-in one: metrics of its own, and other limits for
+    /// those that are known (`name,unit,shape,min,max,rate_max_per_s,stuck_after_s,kind,source`).
     pub metrics: Option<PathBuf>,
     pub city: City,
     pub http: HttpConfig,

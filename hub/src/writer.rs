@@ -9,6 +9,7 @@ mod announce;
 mod carry_out;
 mod configured;
 mod health;
+mod quality;
 mod recorded;
 mod recover;
 mod refused;
@@ -79,6 +80,7 @@ pub struct Writer {
     unwritten: HashSet<u64>,
     refused: refused::Book,
     ward: health::Ward,
+    trails: quality::Trails,
     /// The hub's own rules, where those in force are others.
     own_rules: Vec<Rule>,
     changes: Vec<Change>,
@@ -96,6 +98,8 @@ struct Staged {
     moved: HashSet<u64>,
     answers: Vec<(PendingCommand, Result<Done, CommandError>)>,
     receipts: Vec<(Pending, Receipt)>,
+    /// How many values were put in quarantine.
+    quarantined: u32,
     idempotent: HashMap<String, serde_json::Value>,
 }
 

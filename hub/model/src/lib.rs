@@ -18,6 +18,6 @@ pub use device::{Device, DeviceId, DeviceKey, InvalidDeviceId, Location};
 pub use event::{Event, MinSeverity};
 pub use health::{DeviceHealth, DeviceStatus, SilenceCause};
 pub use ledger::{Counts, Reason, Rejected};
-pub use metric::{Catalogue, CatalogueError, MetricDef, MetricKey, MetricShape};
+pub use metric::{Catalogue, CatalogueError, MetricDef, MetricKey, MetricShape, Pace};
 pub use reading::{Cause, Observation, Position, Quality, Reading, Series, Value};
 pub use time::{InvalidTimestamp, Timestamp};

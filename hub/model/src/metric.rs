@@ -1,5 +1,7 @@
 //! What is measured, with its unit and plausible range: one table that a city can extend.
 
+mod table;
+
 use crate::{Quality, Value, reading::Cause};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -28,6 +30,23 @@ pub struct MetricDef {
     pub min: Option<f64>,
     /// Greatest plausible value, in `unit`.
     pub max: Option<f64>,
+    /// The fastest that it can plausibly change, in `unit` per second.
+    pub rate_max_per_s: Option<f64>,
+    /// The longest that it can plausibly stay exactly the same while reports keep coming.
+    pub stuck_after_s: Option<u32>,
+}
+
+/// How values of one metric can plausibly follow one another.
+#[derive(Copy, Clone, Debug, Default, PartialEq)]
+pub struct Pace {
+    pub rate_max_per_s: Option<f64>,
+    pub stuck_after_s: Option<u32>,
+}
+
+impl Pace {
+    pub fn is_free(&self) -> bool {
+        self.rate_max_per_s.is_none() && self.stuck_after_s.is_none()
+    }
 }
 
 /// A metric table that cannot be used, with the line that is wrong.
@@ -45,12 +64,23 @@ impl fmt::Display for CatalogueError {
 
 impl std::error::Error for CatalogueError {}
 
+impl MetricDef {
+    pub fn pace(&self) -> Pace {
+        Pace {
+            rate_max_per_s: self.rate_max_per_s,
+            stuck_after_s: self.stuck_after_s,
+        }
+    }
+}
+
 /// The metrics and device kinds that this hub knows.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     defs: Vec<MetricDef>,
     keys: HashMap<Arc<str>, MetricKey>,
     kinds: BTreeSet<String>,
+    /// Where devices of one kind have a pace of their own.
+    paces: HashMap<Arc<str>, HashMap<Arc<str>, Pace>>,
 }
 
 const BUILT_IN_METRICS: &str = include_str!("../data/metrics.csv");
@@ -63,24 +93,74 @@ impl Catalogue {
         catalogue
             .extend(BUILT_IN_METRICS)
             .expect("the built-in metric table is tested");
-        catalogue.kinds = data_lines(BUILT_IN_KINDS)
+        catalogue.kinds = table::lines(BUILT_IN_KINDS)
+            .skip(1)
             .filter_map(|(_, line)| line.split(',').next().map(str::to_owned))
             .collect();
         catalogue
     }
 
-    /// Adds the rows of a CSV table `name,unit,shape,min,max,source`; a known name is refused.
+    /// Takes the rows of a CSV table in. The columns are named by its header: `name`, `unit`,
+    /// `shape`, `min`, `max`, `rate_max_per_s`, `stuck_after_s`, `kind`, and `source` at the end.
+    ///
+    /// A row of a known name sets limits of that metric, all of them or, with a `kind`, those in
+    /// time for devices of that kind; an empty cell leaves what was set, `none` takes it away.
     pub fn extend(&mut self, csv: &str) -> Result<(), CatalogueError> {
-        for (line, text) in data_lines(csv) {
-            let def = parse_row(text).map_err(|reason| CatalogueError { line, reason })?;
-            if self.keys.contains_key(def.name.as_str()) {
-                let reason = format!("metric `{}` is already defined", def.name);
-                return Err(CatalogueError { line, reason });
+        let mut columns = table::Columns::default();
+        for (line, text) in table::lines(csv) {
+            let failed = |reason| CatalogueError { line, reason };
+            if columns.is_empty() {
+                columns = table::Columns::read(text).map_err(failed)?;
+                continue;
             }
-            self.push(def)
-                .map_err(|reason| CatalogueError { line, reason })?;
+            let row = columns.row(text).map_err(failed)?;
+            self.take(row).map_err(failed)?;
         }
         Ok(())
+    }
+
+    fn take(&mut self, row: table::Row) -> Result<(), String> {
+        let known = self.find(&row.name).and_then(|key| self.def(key));
+        let Some(known) = known else {
+            if row.kind.is_some() {
+                return Err(format!("metric `{}` is not known yet", row.name));
+            }
+            return self.push(row.define()?).map(drop);
+        };
+        row.agrees_with(known)?;
+        let mut def = known.clone();
+        let Some(kind) = &row.kind else {
+            row.narrow(&mut def)?;
+            let key = self.find(&row.name).ok_or("a known metric has a key")?;
+            if let Some(place) = self.defs.get_mut(usize::from(key.0)) {
+                *place = def;
+            }
+            return Ok(());
+        };
+        if row.min.is_some() || row.max.is_some() {
+            return Err("`min` and `max` hold for every kind".to_owned());
+        }
+        if !self.has_kind(kind) {
+            return Err(format!("unknown kind `{kind}`"));
+        }
+        let paces = self.paces.entry(kind.as_str().into()).or_default();
+        if let Some(pace) = paces.get(row.name.as_str()) {
+            (def.rate_max_per_s, def.stuck_after_s) = (pace.rate_max_per_s, pace.stuck_after_s);
+        }
+        row.narrow(&mut def)?;
+        paces.insert(row.name.as_str().into(), def.pace());
+        Ok(())
+    }
+
+    /// Tells how values of this metric can follow one another at a device of this kind.
+    #[inline]
+    pub fn pace(&self, kind: &str, key: MetricKey) -> Pace {
+        let Some(def) = self.def(key) else {
+            return Pace::default();
+        };
+        let own = self.paces.get(kind);
+        let own = own.and_then(|paces| paces.get(def.name.as_str()));
+        own.copied().unwrap_or_else(|| def.pace())
     }
 
     /// Adds one metric and tells its key.
@@ -99,6 +179,7 @@ impl Catalogue {
     pub fn numbered_like(self, known: &[String]) -> Self {
         let mut ordered = Self {
             kinds: self.kinds.clone(),
+            paces: self.paces.clone(),
             ..Self::default()
         };
         for name in known {
@@ -112,6 +193,8 @@ impl Catalogue {
                     shape: MetricShape::Number,
                     min: None,
                     max: None,
+                    rate_max_per_s: None,
+                    stuck_after_s: None,
                 });
             ordered
                 .push(def)
@@ -169,122 +252,5 @@ impl Catalogue {
     }
 }
 
-/// Skips the header, blank lines and `#` comments; numbers lines from 1.
-fn data_lines(csv: &str) -> impl Iterator<Item = (usize, &str)> {
-    csv.lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line.trim()))
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .skip(1)
-}
-
-fn parse_row(line: &str) -> Result<MetricDef, String> {
-    let mut fields = line.split(',').map(str::trim);
-    let mut field = || fields.next().unwrap_or_default();
-    let (name, unit, shape, min, max) = (field(), field(), field(), field(), field());
-    if name.is_empty()
-        || !name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-    {
-        return Err(format!(
-            "metric name `{name}` must be lower-case letters, digits and _"
-        ));
-    }
-    let shape = match shape {
-        "number" => MetricShape::Number,
-        "position" => MetricShape::Position,
-        other => {
-            return Err(format!(
-                "shape `{other}` is neither `number` nor `position`"
-            ));
-        }
-    };
-    let bound = |text: &str| match text {
-        "" => Ok(None),
-        text => text
-            .parse::<f64>()
-            .map(Some)
-            .map_err(|_| format!("`{text}` is no number")),
-    };
-    Ok(MetricDef {
-        name: name.to_owned(),
-        unit: unit.to_owned(),
-        shape,
-        min: bound(min)?,
-        max: bound(max)?,
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{Catalogue, MetricKey};
-    use crate::{Quality, Value, reading::Cause};
-
-    #[test]
-    fn the_built_in_table_has_every_metric_and_kind_of_the_contract() {
-        let catalogue = Catalogue::built_in();
-        for name in [
-            "pressure_kpa",
-            "temperature_c",
-            "humidity_pct",
-            "battery_pct",
-            "smoke_obscuration_dbm",
-            "smoke_alarm",
-            "fault",
-            "laeq_dba",
-            "lamax_dba",
-            "pm10_ugm3",
-            "pm25_ugm3",
-            "tsp_ugm3",
-            "wind_speed_ms",
-            "wind_direction_deg",
-            "air_pressure_kpa",
-            "parked_count",
-            "position",
-        ] {
-            assert!(catalogue.find(name).is_some(), "{name}");
-        }
-        for kind in [
-            "gas_pressure",
-            "smoke",
-            "noise",
-            "dust",
-            "bike_fence",
-            "bike",
-            "gateway",
-        ] {
-            assert!(catalogue.has_kind(kind), "{kind}");
-        }
-    }
-
-    #[test]
-    fn a_value_outside_the_plausible_range_is_bad() {
-        let catalogue = Catalogue::built_in();
-        let humidity = catalogue.find("humidity_pct").unwrap();
-        assert_eq!(
-            catalogue.judge(humidity, &Value::Number(55.0)),
-            Quality::GOOD
-        );
-        assert_eq!(
-            catalogue.judge(humidity, &Value::Number(155.0)),
-            Quality::bad(Cause::Range)
-        );
-    }
-
-    #[test]
-    fn numbers_given_by_the_store_are_kept() {
-        let known = ["battery_pct".to_owned(), "gone_metric".to_owned()];
-        let catalogue = Catalogue::built_in().numbered_like(&known);
-        assert_eq!(catalogue.find("battery_pct"), Some(MetricKey(0)));
-        assert_eq!(catalogue.find("gone_metric"), Some(MetricKey(1)));
-        assert_eq!(catalogue.find("pressure_kpa"), Some(MetricKey(2)));
-    }
-
-    #[test]
-    fn a_bad_row_is_named_with_its_line() {
-        let error = Catalogue::built_in().extend("name,unit,shape,min,max\nco_ppm,ppm,number,x,\n");
-        let error = error.unwrap_err();
-        assert_eq!((error.line, error.reason.as_str()), (2, "`x` is no number"));
-    }
-}
+mod tests;

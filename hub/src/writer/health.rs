@@ -20,7 +20,7 @@ const OFFLINE: &str = "~offline";
 const CLOCK: &str = "~clock";
 
 /// A device that promises no cadence is expected once a minute.
-const CADENCE_ASSUMED_S: u32 = 60;
+pub(super) const CADENCE_ASSUMED_S: u32 = 60;
 
 /// What is wrong with a device, and since when.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -109,6 +109,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         ),
         changes: Vec::new(),
         ward,
+        trails: super::quality::Trails::default(),
         own_rules,
     };
     Ok(Opened {

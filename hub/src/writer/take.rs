@@ -1,14 +1,17 @@
 //! Takes one submission into the group: judges times, drops duplicates, runs the rules.
 
 use super::{Staged, Writer};
-use model::{Cause, DeviceKey, Observation, Quality, Reading, Reason, Rejected, Series, Timestamp};
-use sdk::{Part, Pending, Receipt};
+use model::{Cause, Observation, Quality, Reading, Reason, Rejected, Series, Timestamp};
+use sdk::{DeviceEntry, Part, Pending, Receipt};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use store::{Admission, Group, StoreError};
 
 /// Rejections that are described to the device; more are counted only.
 const DETAILED_MAX: usize = 64;
+
+/// Values that one commit puts in quarantine; a flood of wrong ones must not slow the good ones.
+const QUARANTINED_MAX: u32 = 16;
 
 const CLOCK_IMPLAUSIBLE: Reason = Cow::Borrowed("clock_implausible");
 const UNKNOWN_DEVICE: Reason = Cow::Borrowed("unknown_device");
@@ -24,20 +27,20 @@ impl Writer {
         let mut receipt = Receipt::default();
         let driver = pending.driver.0;
         for part in &pending.submission.parts {
-            if self.published.devices.get(part.device).is_none() {
+            let Some(entry) = self.published.devices.get(part.device) else {
                 // It was deleted while the message was on its way.
                 group.refuse(driver, &UNKNOWN_DEVICE, u64::from(part.received));
                 continue;
-            }
+            };
             group.part(driver, part.device, part.received);
             for (reason, count) in by_reason(part) {
                 group.reject(reason, count);
             }
+            quarantine(group, staged, driver, part);
             for observation in &part.observations {
-                let key = part.device;
-                let heard = self.observe(group, (now, key), observation, &mut receipt)?;
+                let heard = self.observe(group, (now, &entry), observation, &mut receipt)?;
                 if let Some(at) = heard {
-                    self.hear(group, staged, key, at);
+                    self.hear(group, staged, entry.key, at);
                 }
             }
         }
@@ -57,12 +60,12 @@ impl Writer {
     fn observe(
         &mut self,
         group: &mut Group,
-        (now, device): (Timestamp, DeviceKey),
+        (now, entry): (Timestamp, &DeviceEntry),
         observation: &Observation,
         receipt: &mut Receipt,
     ) -> Result<Option<Timestamp>, StoreError> {
         let series = Series {
-            device,
+            device: entry.key,
             metric: observation.metric,
         };
         let observed_at = match observation.observed_at {
@@ -81,10 +84,17 @@ impl Writer {
         } else {
             Quality::GOOD
         };
+        let mut quality = observation.quality.worst(clock);
+        if let Some(number) = observation.value.as_number()
+            && clock.is_good()
+            && !quality.is_bad()
+        {
+            quality = quality.worst(self.judge_pace(entry, series, (number, observed_at)));
+        }
         let reading = Reading {
             series,
             value: observation.value,
-            quality: observation.quality.worst(clock),
+            quality,
             observed_at,
             received_at: now,
         };
@@ -136,6 +146,23 @@ impl Writer {
             reason: CLOCK_IMPLAUSIBLE,
             detail: described.then(detail),
         });
+    }
+}
+
+/// Keeps some of the values that could not be taken where an engineer can look at them; all are
+/// counted. (A message that could not be read at all is kept whole by its driver.)
+fn quarantine(group: &mut Group, staged: &mut Staged, driver: u16, part: &Part) {
+    for rejected in &part.rejected {
+        let Some(metric) = &rejected.metric else {
+            continue;
+        };
+        if staged.quarantined >= QUARANTINED_MAX {
+            return;
+        }
+        staged.quarantined += 1;
+        let detail = rejected.detail.as_deref().unwrap_or_default();
+        let detail = format!("{metric}: {detail}");
+        group.quarantine(driver, Some(part.device), &rejected.reason, &detail, &[]);
     }
 }
 

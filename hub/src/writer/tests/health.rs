@@ -266,6 +266,75 @@ async fn a_device_that_is_taken_out_of_use_or_deleted_is_not_online_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn values_that_move_too_fast_or_never_are_stored_as_uncertain_and_a_restart_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rig = start(folder.path(), Clock::starting_at(at(0)));
+    rig.put(&[meter("gas-1", 86_400)]).await;
+    // Pressure may move by 1000 kPa a second and rest for a day.
+    rig.report("gas-1", 300.0, at(0)).await;
+    rig.report("gas-1", 9_000.0, at(1_000)).await;
+    rig.report("gas-1", 300.0, at(2_000)).await;
+    tokio::time::sleep(Duration::from_secs(86_410)).await;
+    rig.report("gas-1", 300.0, at(86_401_000)).await;
+    for _ in 0..2 {
+        let clock = rig.clock.clone();
+        rig.stop().await;
+        rig = start(folder.path(), clock);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        rig.report("gas-1", 300.0, rig.clock.now()).await;
+    }
+    rig.report("gas-1", 301.0, rig.clock.now().plus_ms(1)).await;
+    let qualities: Vec<String> = rig.points().into_iter().map(|point| point.2).collect();
+    let stuck = "uncertain:stuck";
+    assert_eq!(
+        qualities,
+        [
+            "good",
+            "uncertain:rate",
+            "good",
+            stuck,
+            stuck,
+            stuck,
+            "good"
+        ]
+    );
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_of_the_wrong_form_is_counted_kept_aside_and_told_of_its_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = start(folder.path(), Clock::starting_at(at(0)));
+    rig.put(&[meter("gas-1", 60)]).await;
+    let device = rig.published.devices.find("gas-1").unwrap().key;
+    let rejected = model::Rejected {
+        metric: Some("pressure_kpa".to_owned()),
+        reason: "not_a_number".into(),
+        detail: Some("a text".to_owned()),
+    };
+    let part = Part {
+        device,
+        received: 20,
+        observations: vec![],
+        rejected: vec![rejected; 20],
+    };
+    let submission = Submission {
+        parts: vec![part],
+        quarantined: vec![],
+    };
+    drop(rig.ingest.commit(submission).await.unwrap());
+    assert_eq!(
+        rig.reader.device_totals(device).rejected["not_a_number"],
+        20
+    );
+    let kept = rig.reader.quarantine(100).unwrap();
+    assert_eq!(kept.len(), 16);
+    assert_eq!(kept[0].detail, "pressure_kpa: a text");
+    assert_eq!(kept[0].device, Some(device));
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_rules_of_the_hub_are_nobody_elses_and_are_not_shown() {
     let folder = tempfile::tempdir().unwrap();
     let rig = start(folder.path(), Clock::starting_at(at(0)));
