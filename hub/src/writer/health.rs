@@ -55,15 +55,21 @@ pub(crate) fn is_own(rule: &str) -> bool {
     rule.starts_with(OWN)
 }
 
-/// Gives the hub's own rules; `missed_max` reports may be missed before a device is offline.
+/// Gives the hub's own rules: `missed_max` reports may be missed before a device is offline, and a
+/// clock is wrong from where readings count as late or are from the future.
 pub(super) fn own_rules(
     missed_max: u32,
+    lateness_s: u32,
 ) -> Result<Vec<(&'static str, RuleSpec)>, rules::RuleError> {
     let offline = json!({
         "title": "设备离线", "kind": "silence", "select": {}, "severity": "warning",
         "factor": missed_max, "cadence_s": CADENCE_ASSUMED_S,
     });
-    [(OFFLINE, offline)]
+    let clock = json!({
+        "title": "设备时钟错误", "kind": "clock", "select": {}, "severity": "warning",
+        "skew_s": lateness_s.max(1),
+    });
+    [(OFFLINE, offline), (CLOCK, clock)]
         .into_iter()
         .map(|(id, spec)| Ok((id, rules::parse_json(id, &spec)?)))
         .collect()
@@ -411,7 +417,7 @@ impl Writer {
             return SilenceCause::Gateway;
         }
         let cadence_s = entry.device.cadence_s.unwrap_or(CADENCE_ASSUMED_S);
-        let heard = |key| self.reader.seen(key).map(|seen| seen.last_received);
+        let heard = |key| self.engine.heard(key);
         let missing_since = heard(entry.key).map(|at| at.plus_s(i64::from(cadence_s)));
         if heard(parent.key) >= missing_since {
             SilenceCause::Sensor

@@ -81,7 +81,10 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let registered = recovered.devices.iter().map(|stored| stored.key);
     let (ward, statuses) = Ward::restore(recovered.statuses.clone(), registered, &reader);
     published.statuses.put(statuses);
-    let own_rules = outdated(&engine, own_rules(setup.missed_max)?);
+    let own_rules = outdated(
+        &engine,
+        own_rules(setup.missed_max, setup.times.lateness_s)?,
+    );
     let first = Mark {
         commit: recovered.last_commit,
         event: recovered.last_event,

@@ -12,12 +12,14 @@
 mod broker;
 mod city;
 mod figures;
+mod health;
 mod machine;
 mod soak;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench figures | bench soak DEVICES CONNECTED MINUTES
+const USAGE: &str =
+    "usage: bench figures | bench soak DEVICES CONNECTED MINUTES | bench health DEVICES
 The hub is CITYHUB_BIN, or built in the profile CITYHUB_PROFILE. SECONDS is the length of a run.";
 
 fn main() -> ExitCode {
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
             let number = |text: &str| text.parse().expect("DEVICES CONNECTED MINUTES are numbers");
             soak::run(number(devices), number(connected), number(minutes));
         }
+        ["health", devices] => health::run(devices.parse().expect("DEVICES is a number")),
         ["bare-broker", addr] => broker::serve(addr.parse().expect("an address")),
         _ => {
             println!("{USAGE}");
