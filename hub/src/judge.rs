@@ -2,22 +2,14 @@
 
 use crate::writer::Recorded;
 use anyhow::{Context, Result};
-use model::{AlarmRow, Catalogue, Device, DeviceId, DeviceKey, Reading, Timestamp};
-use rules::{AlarmSpan, Change, DeviceView, Engine, History, Rule, RuleSpec, Settings};
-use serde_json::{Value, json};
+use model::{AlarmRow, Catalogue, DeviceId, DeviceKey, Reading, Timestamp};
+use rules::{AlarmSpan, Change, Engine, History, Rule, RuleSpec, Settings};
+use sdk::DeviceEntry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use store::{ChangeRow, Reader, Recovered};
-
-/// What a backtest gave, and out of how much.
-#[derive(Clone, Debug)]
-pub struct Backtested {
-    pub spans: Vec<AlarmSpan>,
-    pub readings: u64,
-    /// The devices of the period as they were at its end, or when they went.
-    pub devices: BTreeMap<DeviceKey, Device>,
-}
+use web::{Progress, Review, Reviewed};
 
 /// A data directory that is open for reading.
 #[derive(Debug)]
@@ -42,59 +34,38 @@ impl Archive {
         })
     }
 
-    /// Runs rules over what was received from `from` to `to`, with the devices as they were at
-    /// each moment of it: only the rules are the caller's.
+    /// Runs rules over what was received in a period, with the devices as they were at each moment
+    /// of it: only the rules are the caller's. `tell` answers false to give it up.
     pub fn backtest(
         &self,
-        rules: BTreeMap<String, RuleSpec>,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Backtested> {
-        let changes = self
-            .reader
-            .changes()
-            .context("read the changes of devices")?;
-        let mut devices = BTreeMap::new();
-        let mut begun = BTreeMap::new();
-        let mut within = Vec::new();
-        for row in changes.into_iter().filter(|row| row.stamp < to) {
-            let recorded = read_change(&row)?;
-            match &recorded {
-                Recorded::PutDevice { key, device, grid } => {
-                    devices.insert(*key, device.clone());
-                    if row.stamp <= from {
-                        let view = DeviceView::new(*key, device, grid.as_deref());
-                        begun.insert(*key, view);
-                    }
-                }
-                Recorded::DeleteDevice { key } if row.stamp <= from => {
-                    devices.remove(key);
-                    begun.remove(key);
-                }
-                Recorded::DeleteDevice { .. } => {}
-                Recorded::PutRule { .. } | Recorded::DeleteRule { .. } => continue,
-            }
-            if row.stamp > from {
-                within.push(row);
-            }
-        }
-        let mut replay = Replayer::new(self, &within);
-        replay.begin(from, begun, rules);
-        let mut readings = 0;
-        for chunk in self.reader.replay(from, to)? {
-            let chunk = chunk?;
-            readings += chunk.len() as u64;
-            for reading in &chunk {
-                replay.take(reading)?;
-            }
-        }
-        // What has not been yet cannot be silent.
-        let until = to.min(self.recovered.last_stamp);
-        Ok(Backtested {
-            spans: replay.finish(until)?,
-            readings,
-            devices,
-        })
+        trial: Backtest,
+        tell: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<Reviewed> {
+        let devices = self.recovered.devices.iter();
+        let entry = |stored: &store::StoredDevice| {
+            Arc::new(DeviceEntry {
+                key: stored.key,
+                device: stored.device.clone(),
+                secret: None,
+                grid: stored.grid.clone(),
+            })
+        };
+        let review = Review {
+            reader: &self.reader,
+            catalogue: &self.catalogue,
+            settings: &self.settings,
+            devices: devices.map(entry).collect(),
+            rules: numbered(trial.rules),
+            in_force: match trial.compared {
+                true => Some(numbered(self.rules_in_force()?)),
+                false => None,
+            },
+            whole: trial.whole,
+            span: trial.span,
+            // What has not been yet cannot be silent.
+            now: self.recovered.last_stamp,
+        };
+        Ok(review.run(tell)?)
     }
 
     /// Gives the rules that the hub runs with.
@@ -106,31 +77,27 @@ impl Archive {
         let rules = self.recovered.rules.iter();
         rules.filter(|rule| !own(rule)).map(parse).collect()
     }
+}
 
-    /// Shows a span as the alarm rows of the API do.
-    pub fn show(&self, outcome: &Backtested, span: &AlarmSpan) -> Value {
-        let device = outcome.devices.get(&span.device);
-        let known = self.recovered.devices.iter().find(|d| d.key == span.device);
-        let metric = span.metric.and_then(|key| self.catalogue.def(key));
-        json!({
-            "rule": span.rule,
-            "device": device.map(|device| device.id.as_str()),
-            "kind": device.map(|device| device.kind.as_str()),
-            "site": device.and_then(|device| device.site.as_deref()),
-            "grid": known.and_then(|known| known.grid.as_deref()),
-            "metric": metric.map(|def| def.name.as_str()),
-            "unit": metric.map(|def| def.unit.as_str()),
-            "severity": span.severity,
-            "raised_at": span.raised_at,
-            "cleared_at": span.cleared_at,
-            "value": span.value,
-            "limit": span.limit,
-            "peak": span.peak,
-            "count": span.count,
-            "late": span.late,
-            "shadow": span.shadow,
-        })
-    }
+/// What a backtest is asked.
+#[derive(Clone, Debug)]
+pub struct Backtest {
+    pub rules: BTreeMap<String, RuleSpec>,
+    /// Of received time: the first is included, the second is not.
+    pub span: (Timestamp, Timestamp),
+    /// Beside the rules in force.
+    pub compared: bool,
+    /// `rules` would be all there are.
+    pub whole: bool,
+}
+
+fn numbered(rules: BTreeMap<String, RuleSpec>) -> Vec<Rule> {
+    let rules = rules.into_iter().map(|(id, spec)| Rule {
+        id,
+        revision: 1,
+        spec,
+    });
+    rules.collect()
 }
 
 /// What `cityhub verify` found.
@@ -195,27 +162,6 @@ impl<'a> Replayer<'a> {
             next,
             out: Vec::new(),
         }
-    }
-
-    /// Puts in what is there from the beginning.
-    fn begin(
-        &mut self,
-        from: Timestamp,
-        devices: BTreeMap<DeviceKey, DeviceView>,
-        rules: BTreeMap<String, RuleSpec>,
-    ) {
-        for view in devices.into_values() {
-            self.engine.put_device(from, view, &mut self.out);
-        }
-        for (id, spec) in rules {
-            let rule = Rule {
-                id,
-                revision: 1,
-                spec,
-            };
-            self.engine.put_rule(from, rule, &mut self.out);
-        }
-        self.keep();
     }
 
     #[inline]

@@ -6,6 +6,7 @@ pub mod access;
 pub mod config;
 pub mod drivers;
 pub mod feed;
+pub mod gauge;
 pub mod grid;
 pub mod inventory;
 pub mod judge;

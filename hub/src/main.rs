@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use hub::config::{Config, ConfigError, Loaded, LogConfig};
-use hub::judge::{self, Archive};
+use hub::gauge::{Gauge, summary};
+use hub::judge::{self, Archive, Backtest};
 use hub::stages::{self, End};
 use hub::trial::{self, Trial};
 use hub::{access, inventory, rulebook, schema};
@@ -67,6 +68,13 @@ struct BacktestArgs {
     /// A folder of rule files, or one file; without it the rules in force.
     #[arg(long, value_name = "PATH")]
     rules: Option<PathBuf>,
+    /// Compare with the rules in force; the last line is the summary. A folder is compared with
+    /// all of them, a file with those of the same ids.
+    #[arg(long, conflicts_with = "input")]
+    diff: bool,
+    /// Show how far it is, on stderr, even where that is no terminal.
+    #[arg(long)]
+    progress: bool,
     /// A stream of JSON lines instead of stored history, as `simulate --print` writes one.
     #[arg(long, value_name = "FILE", requires = "devices", conflicts_with_all = ["from", "to"])]
     input: Option<PathBuf>,
@@ -267,16 +275,27 @@ fn backtest(loaded: &Loaded, args: &BacktestArgs) -> Result<ExitCode> {
         Some(file) => rulebook::read_file(file, &archive.catalogue)?,
         None => archive.rules_in_force()?,
     };
+    let trial = Backtest {
+        rules,
+        span: (from, to),
+        compared: args.diff,
+        whole: args.rules.as_ref().is_some_and(|path| path.is_dir()),
+    };
+    let mut gauge = Gauge::new(args.progress);
     let started = tokio::time::Instant::now();
-    let outcome = archive.backtest(rules, from, to)?;
-    for span in &outcome.spans {
-        say(&archive.show(&outcome, span).to_string())?;
-    }
+    let outcome = archive.backtest(trial, &mut |progress| gauge.show(progress))?;
     let seconds = started.elapsed().as_secs_f64();
+    gauge.end();
+    for alarm in &outcome.alarms {
+        say(&serde_json::to_string(alarm)?)?;
+    }
+    if let Some(diff) = &outcome.diff {
+        say(&summary(&outcome, diff))?;
+    }
     complain(&format!(
         "{} alarms from {} readings in {seconds:.2} s",
-        outcome.spans.len(),
-        outcome.readings
+        outcome.alarms.len(),
+        outcome.coverage.readings
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ mod health;
 
 use super::{Published, Setup, Times, open};
 use crate::grid::Grids;
-use crate::judge::Archive;
+use crate::judge::{Archive, Backtest};
 use model::{
     AlarmState, Catalogue, Device, MetricKey, Observation, Quality, Series, Timestamp, Value,
 };
@@ -452,16 +452,18 @@ async fn a_backtest_knows_when_devices_came_and_went() {
         rules::Settings::default(),
     )
     .unwrap();
-    let rules = archive.rules_in_force().unwrap();
-    let outcome = archive.backtest(rules, at(0), at(400_000)).unwrap();
-    let mut again: Vec<_> = outcome
-        .spans
-        .iter()
-        .map(|span| {
-            let device = archive.show(&outcome, span)["device"].clone();
-            let device = device.as_str().unwrap().to_owned();
-            (device, span.raised_at, span.cleared_at)
-        })
+    let backtest = |from: Timestamp| {
+        let trial = Backtest {
+            rules: archive.rules_in_force().unwrap(),
+            span: (from, at(400_000)),
+            compared: false,
+            whole: false,
+        };
+        let outcome = archive.backtest(trial, &mut |_| true).unwrap();
+        outcome.alarms.into_iter().map(|alarm| alarm.row)
+    };
+    let mut again: Vec<_> = backtest(at(0))
+        .map(|row| (row.device.to_string(), row.raised_at, row.cleared_at))
         .collect();
     again.sort();
     assert_eq!(
@@ -473,8 +475,6 @@ async fn a_backtest_knows_when_devices_came_and_went() {
     );
     assert_eq!(again, live);
     // From the middle on, what was there then is silent, and what went before is not.
-    let rules = archive.rules_in_force().unwrap();
-    let outcome = archive.backtest(rules, at(310_000), at(400_000)).unwrap();
-    let raised: Vec<_> = outcome.spans.iter().map(|span| span.raised_at).collect();
+    let raised: Vec<_> = backtest(at(310_000)).map(|row| row.raised_at).collect();
     assert_eq!(raised, [at(370_000)]);
 }

@@ -1,25 +1,34 @@
-//! What rules would have done over recorded history, and how that differs from what was recorded.
+//! Backtests over the API: what rules would have done, beside what the rules in force would have.
 
+mod compare;
+mod coverage;
+mod rate;
 mod replay;
+mod review;
 
-use self::replay::Replay;
+pub use self::compare::{Diff, Tally};
+pub use self::coverage::Coverage;
+pub use self::rate::Rate;
+pub use self::review::{Progress, Review, ReviewError, Reviewed, TestedAlarm};
+
 use crate::guard::BACKTEST_DEADLINE;
-use crate::past::{Past, PutDevice};
 use crate::problem::Problem;
 use crate::query::{RawParams, json_body};
 use crate::rulebook::{check_id, rule_problem};
 use crate::state::{Inner, Shared, store_problem, work};
 use crate::written::Written;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
-use model::{AlarmRow, AlarmState, Device, DeviceKey, Reading, Timestamp};
-use rules::{AlarmSpan, Rule};
-use sdk::DeviceEntry;
-use serde::Deserialize;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use model::Timestamp;
+use rules::Rule;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
-use store::StoreError;
+use std::collections::HashSet;
+use std::convert::Infallible;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Rules of one backtest.
@@ -28,6 +37,11 @@ const RULES_MAX: usize = 1_000;
 /// Alarm rows of one answer; all of them are counted.
 const ALARMS_SHOWN_MAX: usize = 10_000;
 
+/// Lines on their way to a listener; a slow one misses progress, never the result.
+const LINES_MAX: usize = 16;
+
+const NDJSON: &str = "application/x-ndjson";
+
 /// A request whose rules could not all be read has nobody to answer to.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,24 +49,31 @@ struct Request {
     rules: Vec<Map<String, Value>>,
     from: Timestamp,
     to: Timestamp,
+    /// These rules would be all there are: what others raise is lost.
+    #[serde(default)]
+    whole: bool,
 }
 
-/// What was looked at.
-#[derive(Debug, Default)]
-struct Coverage {
-    readings: u64,
-    devices: HashSet<DeviceKey>,
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
+/// What a backtest found; what it rests on comes first.
+#[derive(Serialize)]
+struct Found<'a> {
+    coverage: &'a Coverage,
+    alarms: &'a [TestedAlarm],
+    alarms_total: usize,
+    rate_per_10_min: Value,
+    diff: Value,
 }
 
 /// `POST /api/v1/rules/backtest`
 pub(crate) async fn run(
     State(shared): State<Shared>,
+    headers: HeaderMap,
     raw: RawParams,
     body: Bytes,
-) -> Result<Written, Problem> {
-    raw.only(&[])?;
+) -> Result<Response, Problem> {
+    let params = raw.only(&["stream"])?;
+    let accepts = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains(NDJSON));
+    let is_streamed = params.flag("stream")? || headers.get(header::ACCEPT).is_some_and(accepts);
     let request: Request = json_body(&body)?;
     if request.from >= request.to {
         return Err(Problem::invalid(format!(
@@ -61,17 +82,118 @@ pub(crate) async fn run(
         )));
     }
     let rules = read_rules(&shared, request.rules)?;
+    let task = Task {
+        rules,
+        span: (request.from, request.to),
+        whole: request.whole,
+        give_up_at: Instant::now() + BACKTEST_DEADLINE,
+        cancel: shared.stop.child_token(),
+    };
     // One at a time: a backtest takes a whole core.
-    let Ok(_turn) = shared.backtests.try_acquire() else {
+    let Ok(turn) = std::sync::Arc::clone(&shared.backtests).try_acquire_owned() else {
         return Err(Problem::busy("another backtest is under way"));
     };
-    let cancel = CancellationToken::new();
-    let _cancelled_with_the_request = cancel.clone().drop_guard();
-    let span = (request.from, request.to);
-    work(&shared, "run the backtest", move |hub| {
-        Written::json(&backtest(hub, rules, span, &cancel)?)
+    if is_streamed {
+        return Ok(stream(shared, task, turn));
+    }
+    let _cancelled_with_the_request = task.cancel.clone().drop_guard();
+    let written = work(&shared, "run the backtest", move |hub| {
+        let _turn = turn;
+        task.run(hub, &mut |_| {})
     })
-    .await
+    .await?;
+    Ok(written.into_response())
+}
+
+/// Answers line by line: progress while it runs, then the result.
+fn stream(shared: Shared, task: Task, turn: OwnedSemaphorePermit) -> Response {
+    let (lines, receiver) = mpsc::channel::<Bytes>(LINES_MAX);
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let written = task.run(&shared, &mut |progress| {
+            if lines.is_closed() {
+                task.cancel.cancel();
+            }
+            let line = json!({"progress": progress}).to_string() + "\n";
+            // A line that finds no room is no loss: the next one says more.
+            drop(lines.try_send(line.into()));
+        });
+        let line = match written {
+            Ok(written) => written.into_text(),
+            Err(problem) => problem.line(),
+        };
+        drop(lines.blocking_send((line + "\n").into()));
+    });
+    let lines = futures_util::stream::unfold(receiver, async |mut receiver| {
+        let line = receiver.recv().await?;
+        Some((Ok::<_, Infallible>(line), receiver))
+    });
+    let ndjson = HeaderValue::from_static(NDJSON);
+    ([(header::CONTENT_TYPE, ndjson)], Body::from_stream(lines)).into_response()
+}
+
+/// One backtest.
+struct Task {
+    rules: Vec<Rule>,
+    span: (Timestamp, Timestamp),
+    whole: bool,
+    give_up_at: Instant,
+    cancel: CancellationToken,
+}
+
+impl Task {
+    fn run(&self, hub: &Inner, tell: &mut dyn FnMut(Progress)) -> Result<Written, Problem> {
+        let (from, to) = self.span;
+        let review = Review {
+            reader: &hub.reader,
+            catalogue: &hub.catalogue,
+            settings: &hub.rule_settings,
+            devices: hub.devices.all(),
+            rules: self.rules.clone(),
+            in_force: Some(in_force(hub)?),
+            whole: self.whole,
+            span: (from, to),
+            now: hub.clock.now(),
+        };
+        let reviewed = review.run(&mut |progress| {
+            tell(progress);
+            !self.cancel.is_cancelled() && Instant::now() < self.give_up_at
+        });
+        let reviewed = reviewed.map_err(|error| match error {
+            ReviewError::Cancelled => Problem::busy(format!(
+                "the backtest was given up after {} s",
+                BACKTEST_DEADLINE.as_secs()
+            )),
+            ReviewError::Store(error) => store_problem("run the backtest", &error),
+        })?;
+        Written::json(&Found {
+            coverage: &reviewed.coverage,
+            alarms: reviewed.shown(ALARMS_SHOWN_MAX),
+            alarms_total: reviewed.alarms.len(),
+            rate_per_10_min: reviewed.rates(),
+            diff: reviewed
+                .diff
+                .as_ref()
+                .map_or(Value::Null, |diff| diff.to_json(ALARMS_SHOWN_MAX)),
+        })
+    }
+}
+
+/// Gives the rules that the hub runs with, without its own.
+fn in_force(hub: &Inner) -> Result<Vec<Rule>, Problem> {
+    let entries = hub.rules.all().into_iter();
+    entries
+        .filter(|entry| !entry.id.starts_with('~'))
+        .map(|entry| {
+            let spec = rules::parse_json(&entry.id, &entry.spec)
+                .map_err(|error| Problem::internal("read the rules in force", &error))?;
+            Ok(Rule {
+                id: entry.id,
+                revision: entry.revision,
+                spec,
+            })
+        })
+        .collect()
 }
 
 fn read_rules(shared: &Shared, specs: Vec<Map<String, Value>>) -> Result<Vec<Rule>, Problem> {
@@ -105,197 +227,4 @@ fn read_rules(shared: &Shared, specs: Vec<Map<String, Value>>) -> Result<Vec<Rul
         });
     }
     Ok(rules)
-}
-
-fn backtest(
-    hub: &Inner,
-    rules: Vec<Rule>,
-    (from, to): (Timestamp, Timestamp),
-    cancel: &CancellationToken,
-) -> Result<Value, Problem> {
-    const WHAT: &str = "run the backtest";
-    let wrong = |error: StoreError| store_problem(WHAT, &error);
-    let entries = hub.devices.all();
-    let mut coverage = Coverage::default();
-    let chunks = hub.reader.replay(from, to).map_err(wrong)?;
-    // Read after the readings were taken hold of: each of them finds its device.
-    let past = Past::of(hub, WHAT)?;
-    let gone = past.last_known();
-    let engine = (hub.rule_settings.clone(), Arc::clone(&hub.catalogue));
-    let mut replay = Replay::start(engine, from, &past, &entries, rules.clone());
-    for chunk in chunks {
-        // Whoever asked has gone, or the deadline has passed.
-        if cancel.is_cancelled() {
-            return Err(Problem::busy(format!(
-                "the backtest was given up after {} s",
-                BACKTEST_DEADLINE.as_secs()
-            )));
-        }
-        let chunk = chunk.map_err(wrong)?;
-        coverage.add(&chunk);
-        for reading in &chunk {
-            replay.take(reading);
-        }
-    }
-    // What has not been yet cannot be silent.
-    let spans = replay.finish(to.min(hub.clock.now()));
-    let by_key = known_devices(&gone, &entries);
-    let by_rule: BTreeMap<&str, &Rule> =
-        rules.iter().map(|rule| (rule.id.as_str(), rule)).collect();
-    let rows: Vec<AlarmRow> = spans
-        .iter()
-        .zip(1u64..)
-        .filter_map(|(span, number)| row(hub, span, number, &by_key, &by_rule))
-        .collect();
-    let recorded: Vec<AlarmRow> = hub
-        .reader
-        .alarms_between(from, to)
-        .map_err(wrong)?
-        .into_iter()
-        .filter(|row| by_rule.contains_key(row.rule.as_str()) && !is_withdrawn(row))
-        .collect();
-    Ok(json!({
-        "alarms": rows.iter().take(ALARMS_SHOWN_MAX).collect::<Vec<_>>(),
-        "alarms_total": rows.len(),
-        "coverage": {
-            "from": from,
-            "to": to,
-            "readings": coverage.readings,
-            "devices": coverage.devices.len(),
-            "first_received": coverage.first,
-            "last_received": coverage.last,
-        },
-        "diff": diff(&recorded, &rows),
-    }))
-}
-
-/// Gives each device as it is now, or as it was last if it is gone, with its grid if it has one.
-fn known_devices<'a>(
-    recorded: &'a BTreeMap<DeviceKey, PutDevice>,
-    entries: &'a [Arc<DeviceEntry>],
-) -> HashMap<DeviceKey, (&'a Device, Option<&'a str>)> {
-    let gone = recorded
-        .iter()
-        .map(|(key, put)| (*key, (&put.device, None)));
-    let present = entries
-        .iter()
-        .map(|entry| (entry.key, (&entry.device, entry.grid.as_deref())));
-    gone.chain(present).collect()
-}
-
-impl Coverage {
-    fn add(&mut self, chunk: &[Reading]) {
-        self.readings += chunk.len() as u64;
-        let mut before = None;
-        for reading in chunk {
-            // Readings of one message stand together: most need no look-up.
-            if before != Some(reading.series.device) {
-                self.devices.insert(reading.series.device);
-                before = Some(reading.series.device);
-            }
-        }
-        self.first = self.first.or(chunk.first().map(|r| r.received_at));
-        self.last = chunk.last().map(|r| r.received_at).or(self.last);
-    }
-}
-
-fn row(
-    hub: &Inner,
-    span: &AlarmSpan,
-    number: u64,
-    devices: &HashMap<DeviceKey, (&Device, Option<&str>)>,
-    rules: &BTreeMap<&str, &Rule>,
-) -> Option<AlarmRow> {
-    let (device, grid) = *devices.get(&span.device)?;
-    let rule = rules.get(&*span.rule)?;
-    let metric = span.metric.and_then(|key| hub.catalogue.def(key));
-    let active = span.cleared_at.is_none();
-    Some(AlarmRow {
-        id: format!("b{number}"),
-        rule: rule.id.clone(),
-        rule_revision: span.rule_revision,
-        title: rule.spec.title.clone(),
-        device: device.id.clone(),
-        kind: device.kind.clone(),
-        site: device.site.clone(),
-        grid: grid.map(str::to_owned),
-        severity: span.severity,
-        state: if active {
-            AlarmState::ActiveUnacked
-        } else {
-            AlarmState::Normal
-        },
-        active,
-        acked: false,
-        raised_at: span.raised_at,
-        cleared_at: span.cleared_at,
-        metric: metric.map(|def| def.name.clone()),
-        value: span.value,
-        limit: span.limit,
-        unit: rule.spec.unit(&hub.catalogue).map(str::to_owned),
-        peak: span.peak,
-        count: span.count,
-        owner: None,
-        shelved_until: None,
-        suppressed_by: None,
-        case: None,
-        note: span.late.then(|| "from late data".to_owned()),
-        category: rule.spec.category.clone(),
-        version: 1,
-    })
-}
-
-/// Tells whether live took the alarm back: it was raised on incomplete data, which a backtest,
-/// seeing the same readings in the same order, takes back, too.
-fn is_withdrawn(row: &AlarmRow) -> bool {
-    row.note.as_deref() == Some("withdrawn")
-}
-
-/// What makes two alarms the same one.
-type Identity<'a> = (&'a str, &'a str, Option<&'a str>, Timestamp);
-
-fn identity(row: &AlarmRow) -> Identity<'_> {
-    (
-        &row.rule,
-        row.device.as_str(),
-        row.metric.as_deref(),
-        row.raised_at,
-    )
-}
-
-/// Compares what was recorded with what the backtest gave.
-fn diff(recorded: &[AlarmRow], tested: &[AlarmRow]) -> Value {
-    let before: HashMap<Identity<'_>, &AlarmRow> =
-        recorded.iter().map(|row| (identity(row), row)).collect();
-    let after: HashSet<Identity<'_>> = tested.iter().map(identity).collect();
-    let mut same = 0u64;
-    let mut changed = Vec::new();
-    let mut gained = Vec::new();
-    for row in tested {
-        match before.get(&identity(row)) {
-            None => gained.push(json!(row)),
-            Some(old) if old.cleared_at == row.cleared_at && old.severity == row.severity => {
-                same += 1;
-            }
-            Some(old) => changed.push(json!({"recorded": old, "tested": row})),
-        }
-    }
-    let lost: Vec<Value> = recorded
-        .iter()
-        .filter(|row| !after.contains(&identity(row)))
-        .map(|row| json!(row))
-        .collect();
-    let cut = |mut rows: Vec<Value>| {
-        rows.truncate(ALARMS_SHOWN_MAX);
-        rows
-    };
-    json!({
-        "same": same,
-        "gained_total": gained.len(),
-        "lost_total": lost.len(),
-        "changed_total": changed.len(),
-        "gained": cut(gained),
-        "lost": cut(lost),
-        "changed": cut(changed),
-    })
 }

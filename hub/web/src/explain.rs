@@ -96,8 +96,12 @@ fn explain(hub: &Inner, question: &Question) -> Result<Explanation, Problem> {
             .into_iter()
             .filter(|id| !then.contains_key(id)),
     );
+    match &question.rule {
+        Some(rule) => asked.retain(|id| id == rule),
+        // The hub's own rules tell the status of devices; they raise no alarms.
+        None => asked.retain(|id| !id.starts_with('~')),
+    }
     if let Some(rule) = &question.rule {
-        asked.retain(|id| id == rule);
         if asked.is_empty() {
             let detail = format!("there is no rule `{rule}`, and there never was");
             return Err(Problem::not_found(detail));

@@ -38,6 +38,9 @@ mod written;
 #[cfg(test)]
 mod tests;
 
+pub use backtest::{
+    Coverage, Diff, Progress, Rate, Review, ReviewError, Reviewed, Tally, TestedAlarm,
+};
 pub use health::{DriverHealth, Health, PartState};
 pub use knocks::{Knock, Knocks};
 pub use reload::{Reload, ReloadError, Reloaded, Reloads};

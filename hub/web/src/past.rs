@@ -8,7 +8,7 @@ use sdk::DeviceEntry;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use store::{ChangeRow, StoreError};
+use store::{ChangeRow, Reader, StoreError};
 
 /// What is recorded of a change; one of these is there.
 #[derive(Deserialize)]
@@ -87,7 +87,7 @@ impl PutRule {
 
 impl Past {
     /// Reads the changes; the error names the commit of one that cannot be read.
-    pub(crate) fn read(rows: &[ChangeRow]) -> Result<Self, String> {
+    fn read(rows: &[ChangeRow]) -> Result<Self, String> {
         let mut steps = Vec::with_capacity(rows.len());
         for row in rows {
             let recorded: Recorded = serde_json::from_str(&row.json)
@@ -103,12 +103,12 @@ impl Past {
     }
 
     /// Reads all that is recorded.
+    pub(crate) fn of_store(reader: &Reader) -> Result<Self, StoreError> {
+        Self::read(&reader.changes()?).map_err(StoreError::Damaged)
+    }
+
     pub(crate) fn of(hub: &Inner, what: &'static str) -> Result<Self, Problem> {
-        let rows = hub
-            .reader
-            .changes()
-            .map_err(|error| store_problem(what, &error))?;
-        Self::read(&rows).map_err(|reason| store_problem(what, &StoreError::Damaged(reason)))
+        Self::of_store(&hub.reader).map_err(|error| store_problem(what, &error))
     }
 
     /// Gives the devices as they were registered at `at`. A device of which no change is recorded
@@ -199,7 +199,7 @@ impl Past {
 }
 
 impl Step {
-    fn device(&self) -> Option<DeviceKey> {
+    pub(crate) fn device(&self) -> Option<DeviceKey> {
         match self {
             Self::PutDevice(put) => Some(put.key),
             Self::DeleteDevice(key) => Some(*key),

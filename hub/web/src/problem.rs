@@ -91,6 +91,17 @@ impl Problem {
         self.slug
     }
 
+    /// Writes the problem as a line of an answer that has begun.
+    pub(crate) fn line(&self) -> String {
+        let fields = json!({
+            "type": format!("urn:cityhub:problem:{}", self.slug),
+            "title": title(self.status),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        json!({ "problem": fields }).to_string()
+    }
+
     /// Writes the body, now that the request's path and id are known.
     pub(crate) fn render(&self, instance: &str, request_id: &str) -> Response {
         let mut body = self.more.clone();

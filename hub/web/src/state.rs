@@ -65,7 +65,7 @@ pub(crate) struct Inner {
     /// What the streams share.
     pub(crate) recent: Recent,
     /// The turn to run a backtest.
-    pub(crate) backtests: Semaphore,
+    pub(crate) backtests: Arc<Semaphore>,
 }
 
 pub(crate) type Shared = Arc<Inner>;
@@ -73,7 +73,7 @@ pub(crate) type Shared = Arc<Inner>;
 impl Inner {
     pub(crate) fn new(state: State) -> Shared {
         let streams = Arc::new(Semaphore::new(state.stream_clients_max));
-        let backtests = Semaphore::new(1);
+        let backtests = Arc::new(Semaphore::new(1));
         Arc::new(Self {
             state,
             streams,

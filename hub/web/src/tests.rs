@@ -2,6 +2,7 @@
 
 mod access;
 mod alarms;
+mod backtest;
 mod devices;
 mod events;
 mod history;

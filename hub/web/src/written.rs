@@ -16,6 +16,10 @@ impl Written {
             .map_err(|error| Problem::internal("write the answer", &error))
     }
 
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
+
     /// Writes `{"items": [...]}` row by row, so that a long list is never in memory twice.
     pub(crate) fn items(
         rows: impl Iterator<Item = Result<impl Serialize, Problem>>,

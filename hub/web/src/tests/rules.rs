@@ -1,7 +1,6 @@
 //! Rules: putting, reading, deleting, and trying them on history.
 
-use super::kit::{Hub, alarm};
-use model::{AlarmState, Severity, Timestamp};
+use super::kit::Hub;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -103,41 +102,6 @@ async fn a_backtest_gives_the_alarms_that_live_would_have_given() {
     assert_eq!(answer["diff"]["gained_total"], 1);
     assert_eq!(answer["diff"]["lost_total"], 0);
     assert!(hub.commands.lock().unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn the_difference_to_what_was_recorded_is_shown() {
-    let hub = burst();
-    let mut live = alarm(1, Severity::Critical, 20);
-    live.cleared_at = Some(Timestamp::parse("2026-03-01T00:00:30Z").unwrap());
-    live.state = AlarmState::Normal;
-    hub.raise(&live, "cleared");
-    let mut false_one = alarm(2, Severity::Critical, 25);
-    false_one.state = AlarmState::Normal;
-    hub.raise(&false_one, "cleared");
-    let mut withdrawn = alarm(4, Severity::Critical, 22);
-    withdrawn.state = AlarmState::Normal;
-    withdrawn.cleared_at = Some(withdrawn.raised_at);
-    withdrawn.note = Some("withdrawn".to_owned());
-    hub.raise(&withdrawn, "withdrawn");
-    let mut of_another_rule = alarm(3, Severity::Critical, 20);
-    of_another_rule.rule = "other".to_owned();
-    hub.raise(&of_another_rule, "raised");
-    let path = "/api/v1/rules/backtest";
-    let same = hub
-        .ask("engineer", "post", path, &request(400.0).to_string())
-        .await
-        .json();
-    assert_eq!(same["diff"]["same"], 1);
-    assert_eq!(same["diff"]["gained_total"], 0);
-    assert_eq!(same["diff"]["lost"][0]["id"], "a2");
-    assert_eq!(same["diff"]["lost_total"], 1);
-    let higher = hub
-        .ask("engineer", "post", path, &request(500.0).to_string())
-        .await
-        .json();
-    assert_eq!(higher["alarms_total"], 0);
-    assert_eq!(higher["diff"]["lost_total"], 2);
 }
 
 /// Commits a change of a device as the hub's writer records it.
