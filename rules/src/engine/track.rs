@@ -130,8 +130,16 @@ impl Track {
             };
             lane.settle(entry, self.taken_by(entry, watch.since), before_ms);
             // From plainly normal the lane can begin again whenever a value beyond comes, in any order;
-            // one that is not beyond only shortens what did not last long enough for an alarm.
-            if lane.is_plain() {
+            // one that is not beyond only shortens what did not last long enough for an alarm. One
+            // that is not settled may have become nothing by time alone, though, and an input that
+            // comes after it may still find it there.
+            let mut unsettled = self.recent.iter().skip(settled);
+            let may_matter = |i: &Input| {
+                entry
+                    .condition()
+                    .could_begin_with(&around.params, &i.sample)
+            };
+            if lane.is_plain() && !unsettled.any(may_matter) {
                 around.lanes.remove(watch.lane);
                 watch.lane = NO_LANE;
             }

@@ -11,7 +11,7 @@ use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 use rules::{Change, Engine, History, Plan, Rule, What, backtest};
 use std::convert::Infallible;
 
-/// Every key of both kinds that changes what a lane does.
+/// Every key that changes what a lane does.
 const RULES: &str = r#"
 [rules.a_plain]
 kind = "threshold"
@@ -60,6 +60,68 @@ kind = "silence"
 devices = ["gas-2"]
 factor = 1.5
 severity = "minor"
+
+[rules.g_mean]
+kind = "window"
+select = {}
+metric = "pressure_kpa"
+aggregate = "mean"
+window_s = 60
+off_delay_s = 25
+levels = [{ above = 4.5, below = 1.5, severity = "minor" }, { above = 6.0, severity = "major" }]
+schedule = { times = ["00:00-00:05", "00:08-00:20"] }
+
+[rules.h_count]
+kind = "window"
+devices = ["gas-1", "gas-2"]
+metric = "temperature_c"
+aggregate = "count_above"
+count_above_value = 5
+window_s = 150
+above = 2
+on_delay_s = 10
+
+[rules.i_block]
+kind = "window"
+select = {}
+metric = "pressure_kpa"
+aggregate = "sum"
+align = "clock"
+window_s = 60
+above = 10
+below = 1
+
+[rules.j_fall]
+kind = "rate"
+select = {}
+metric = "pressure_kpa"
+window_s = 60
+deadband = 0.5
+off_delay_s = 15
+levels = [{ fall = 3, severity = "minor" }, { fall = 6, severity = "major" }]
+
+[rules.k_rise]
+kind = "rate"
+select = {}
+metric = "temperature_c"
+window_s = 200
+rise_pct = 50
+schedule = { times = ["00:02-00:10"] }
+
+[rules.l_frozen]
+kind = "frozen"
+select = {}
+metric = "pressure_kpa"
+after_s = 40
+epsilon = 1
+schedule = { times = ["00:00-00:06", "00:09-00:30"] }
+
+[rules.m_full]
+kind = "occupancy"
+select = {}
+metric = "pressure_kpa"
+capacity = 4
+on_delay_s = 10
 "#;
 
 const THRESHOLDS_MAX: usize = 4;
