@@ -80,8 +80,11 @@ pub struct Change {
     pub alarm: u64,
     pub rule: Arc<str>,
     pub rule_revision: u64,
+    /// For an alarm of several devices the one that completed it.
     pub device: DeviceKey,
     pub metric: Option<MetricKey>,
+    /// For an `any` or `all` rule the place in which alarms came together, such as `site:NAME`.
+    pub scope: Option<Arc<str>>,
     /// The rule is on trial: show it, but announce nothing.
     pub shadow: bool,
     /// The instant of the reading or deadline; for `Amended`, `Withdrawn` and `Recorded` the
@@ -124,6 +127,7 @@ impl Change {
             self.metric
                 .map_or([0xff; 4], |m| u32::from(m.0).to_le_bytes()),
         );
+        bytes.extend(self.scope.iter().flat_map(|scope| scope.bytes()));
         bytes.push(u8::from(self.shadow));
         bytes.extend(self.at.millis().to_le_bytes());
         match &self.what {

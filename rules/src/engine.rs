@@ -6,6 +6,7 @@
 
 mod arrival;
 mod checkpoint;
+mod composites;
 mod gate;
 mod lane;
 mod lanes;
@@ -20,6 +21,7 @@ pub use checkpoint::RestoreError;
 
 use crate::{Change, ClearReason, Condition, DeviceView, RuleSpec, Zone};
 use arrival::Arrival;
+use composites::Membership;
 use gate::Shifts;
 use lane::{Pulse, Scope};
 use lanes::Lanes;
@@ -72,15 +74,19 @@ pub struct Rule {
 #[derive(Debug)]
 struct Entry {
     id: Arc<str>,
+    slot: u32,
     rule: Rule,
     metric: Option<MetricKey>,
     /// None for a rule that always counts.
     shifts: Option<Shifts>,
+    memberships: Vec<Membership>,
 }
 
 impl Entry {
-    fn new(rule: Rule, catalogue: &Catalogue, zone: &Zone) -> Self {
+    fn new(slot: u32, rule: Rule, catalogue: &Catalogue, zone: &Zone) -> Self {
         Self {
+            slot,
+            memberships: Vec::new(),
             id: rule.id.as_str().into(),
             shifts: Shifts::new(&rule.spec.schedule, zone),
             metric: rule
@@ -118,6 +124,9 @@ impl Entry {
     }
 
     fn note_devices(&mut self, pulse: &Pulse, devices: &FxHashMap<DeviceKey, Watched>) {
+        if !matches!(self.condition(), Condition::Geofence(_)) {
+            return;
+        }
         let times = (pulse.now_ms, pulse.settled_before_ms());
         for (key, device) in devices {
             let condition = self.condition_mut();
@@ -139,6 +148,8 @@ pub struct Engine {
     register: Register,
     claims: Claims,
     lanes: Lanes,
+    /// The lanes of composites: by slot and place.
+    places: BTreeMap<(u32, Arc<str>), u32>,
 }
 
 impl Engine {
@@ -152,6 +163,7 @@ impl Engine {
                 lateness_ms,
                 last_alarm: 0,
                 late_inputs: 0,
+                told: Vec::new(),
             },
             rules: Vec::new(),
             slots: BTreeMap::new(),
@@ -159,6 +171,7 @@ impl Engine {
             register: Register::default(),
             claims: Claims::default(),
             lanes: Lanes::default(),
+            places: BTreeMap::new(),
         }
     }
 
@@ -169,34 +182,48 @@ impl Engine {
     pub fn put_rule(&mut self, at: Timestamp, rule: Rule, out: &mut Vec<Change>) {
         self.advance(at, out);
         let slot = self.slot_of(&rule.id);
-        let mut entry = Entry::new(rule, &self.catalogue, &self.zone);
+        let mut entry = Entry::new(slot, rule, &self.catalogue, &self.zone);
+        entry.memberships = self.find_memberships(&entry.id);
         self.slots.insert(Arc::clone(&entry.id), slot);
-        let Some(place) = self.rules.get_mut(slot as usize) else {
-            return;
-        };
-        let keeps_state = place
-            .as_ref()
-            .is_some_and(|old| old.is_the_same_watch_as(&entry));
-        match place {
-            Some(old) if keeps_state => {
+        let old = self.rules.get(slot as usize).and_then(Option::as_ref);
+        let keeps_state = old.is_some_and(|old| old.is_the_same_watch_as(&entry));
+        let is_same = keeps_state && old.is_some_and(|old| old.selects_like(&entry));
+        match self.rules.get_mut(slot as usize) {
+            Some(Some(old)) if keeps_state => {
                 entry.condition_mut().take_notes_of(old.condition_mut());
             }
             _ => entry.note_devices(&self.pulse, &self.devices),
         }
-        if keeps_state && place.as_ref().is_some_and(|old| old.selects_like(&entry)) {
+        let old = self.rules.get(slot as usize).and_then(Option::as_ref);
+        let is_composite = entry.composite().is_some();
+        let was_composite = old.is_some_and(|old| old.composite().is_some());
+        let mut keys = BTreeSet::new();
+        if !is_same {
+            if let Some(old) = old {
+                let old_targets = &old.rule.spec.targets;
+                self.register.add_candidates(old_targets, &mut keys);
+                self.claims.remove(slot, old_targets);
+            }
+            let targets = &entry.rule.spec.targets;
+            self.register.add_candidates(targets, &mut keys);
+            self.claims.add(slot, targets);
+            if is_composite && (was_composite || old.is_none()) {
+                // No device is watched by a composite.
+                keys.clear();
+            }
+            if was_composite {
+                self.close_places(slot, ClearReason::RuleChanged, out);
+            }
+        }
+        if let Some(place) = self.rules.get_mut(slot as usize) {
             *place = Some(entry);
+        }
+        if is_same {
             return;
         }
-        let mut keys = BTreeSet::new();
-        let targets = &entry.rule.spec.targets;
-        if let Some(old) = place {
-            let old_targets = &old.rule.spec.targets;
-            self.register.add_candidates(old_targets, &mut keys);
-            self.claims.remove(slot, old_targets);
+        if is_composite || was_composite {
+            self.find_all_memberships();
         }
-        self.register.add_candidates(targets, &mut keys);
-        self.claims.add(slot, targets);
-        *place = Some(entry);
         let edit = Edit {
             keeps_state,
             old_params: None,
@@ -204,6 +231,10 @@ impl Engine {
         };
         for key in keys {
             self.reconcile(key, slot, &edit, out);
+        }
+        self.tell_composites(out);
+        if is_composite {
+            self.seed(slot, out);
         }
     }
 
@@ -217,14 +248,20 @@ impl Engine {
             return;
         };
         let mut keys = BTreeSet::new();
+        let was_composite = entry.composite().is_some();
         let targets = &entry.rule.spec.targets;
         self.register.add_candidates(targets, &mut keys);
         self.claims.remove(slot, targets);
         for key in keys {
             self.unwatch(key, slot, ClearReason::RuleRemoved, out);
         }
+        self.tell_composites(out);
+        self.close_places(slot, ClearReason::RuleRemoved, out);
         if let Some(place) = self.rules.get_mut(slot as usize) {
             *place = None;
+        }
+        if was_composite {
+            self.find_all_memberships();
         }
     }
 
@@ -250,7 +287,10 @@ impl Engine {
         let key = device.key;
         let mut slots = BTreeSet::new();
         let mut old_params = None;
+        let active = self.active_members(key);
+        let mut moved = None;
         if let Some(old) = self.devices.get(&key) {
+            moved = (!active.is_empty()).then(|| (old.view.clone(), device.clone()));
             self.register.remove(&old.view);
             slots.extend(old.watches.iter().map(|watch| watch.slot));
         }
@@ -264,6 +304,9 @@ impl Engine {
         }
         self.find_gateways(key);
         self.note_device(key);
+        if let Some((old, new)) = moved {
+            self.move_members((&old, &new), &active, out);
+        }
         let edit = Edit {
             keeps_state: true,
             old_params,
@@ -272,6 +315,7 @@ impl Engine {
         for slot in slots {
             self.reconcile(key, slot, &edit, out);
         }
+        self.tell_composites(out);
     }
 
     /// Removes a device; its open alarms clear with the reason `device removed`.
@@ -284,6 +328,7 @@ impl Engine {
         for slot in slots {
             self.unwatch(device, slot, ClearReason::DeviceRemoved, out);
         }
+        self.tell_composites(out);
         if let Some(gone) = self.devices.remove(&device) {
             self.register.remove(&gone.view);
             for child in self.register.children(&gone.view.id) {
@@ -316,10 +361,13 @@ impl Engine {
             let mut scope = Scope {
                 entry,
                 pulse: &mut self.pulse,
+                place: lane.place.clone(),
                 out,
             };
             lane.wake(&mut scope, at_ms);
             self.lanes.arm(number, entry, self.pulse.lateness_ms);
+            self.tidy_place(number);
+            self.tell_composites(out);
         }
         self.pulse.now_ms = self.pulse.now_ms.max(to_ms);
     }
@@ -343,13 +391,13 @@ impl Engine {
             out,
         };
         device.take(&mut around, reading.series.metric, &arrival);
-        let Some(gateway) = device.gateway else {
-            return;
-        };
-        if let Some(device) = self.devices.get_mut(&gateway) {
+        if let Some(gateway) = device.gateway
+            && let Some(device) = self.devices.get_mut(&gateway)
+        {
             (around.device, around.params) = (gateway, device.params);
             device.take_from_child(&mut around, &arrival);
         }
+        self.tell_composites(out);
     }
 
     /// Tells when to call [`Engine::advance`] next; it may be early, never late.

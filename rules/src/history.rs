@@ -24,6 +24,8 @@ pub struct AlarmSpan {
     /// Known from late readings only; it never sounded.
     pub late: bool,
     pub shadow: bool,
+    /// Where alarms of several devices came together.
+    pub scope: Option<Arc<str>>,
 }
 
 /// Accumulates changes into spans.
@@ -47,6 +49,7 @@ impl History {
             What::Amended(outcome) => {
                 if let Some(span) = self.spans.get_mut(&change.alarm) {
                     span.raised_at = outcome.raised_at;
+                    span.device = change.device;
                 }
                 self.set(change, outcome.cleared_at, &outcome.figures);
             }
@@ -89,6 +92,7 @@ impl History {
             count: figures.count,
             late,
             shadow: change.shadow,
+            scope: change.scope.clone(),
         };
         self.spans.insert(change.alarm, span);
     }

@@ -6,8 +6,10 @@
 //! holds then count from that instant, and `close` ends an active alarm.
 
 pub mod clock;
+pub mod composite;
 pub mod frozen;
 pub mod geofence;
+mod input;
 pub mod latch;
 pub mod occupancy;
 pub mod rate;
@@ -15,8 +17,10 @@ pub mod silence;
 pub mod threshold;
 pub mod window;
 
+pub(crate) use input::{Fix, Input, Sample};
+
 use crate::{ClearReason, Figures};
-use model::{Position, Severity, Timestamp};
+use model::{DeviceKey, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,6 +35,7 @@ pub enum Condition {
     Occupancy(occupancy::Spec),
     Clock(clock::Spec),
     Geofence(geofence::Spec),
+    Composite(composite::Spec),
 }
 
 /// What one lane remembers for its rule's kind.
@@ -44,6 +49,7 @@ pub(crate) enum State {
     Occupancy(occupancy::State),
     Clock(Box<clock::State>),
     Geofence(geofence::State),
+    Composite(composite::State),
 }
 
 /// What a rule is fed with.
@@ -55,6 +61,8 @@ pub(crate) enum Feed {
     Life,
     /// Every message of the device: when it came, and how far its clock was off.
     Skew,
+    /// The alarms of other rules.
+    Alarms,
 }
 
 /// What a lane takes from its device.
@@ -63,36 +71,6 @@ pub(crate) struct Params {
     pub(crate) cadence_ms: Option<i64>,
     /// How many bikes a fence holds: the tag `capacity`.
     pub(crate) capacity: Option<f64>,
-}
-
-/// A reported place, as lanes keep it.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Fix {
-    pub(crate) lon_e7: i32,
-    pub(crate) lat_e7: i32,
-    /// 0 if the receiver does not say.
-    pub(crate) accuracy_dm: u16,
-    pub(crate) locked: Option<bool>,
-}
-
-/// What one input says.
-#[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Sample {
-    Number(f64),
-    Place(Fix),
-}
-
-/// One reading as a lane takes it.
-#[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Input {
-    /// The effective time: that of the reading, unless the device's clock cannot be believed.
-    pub(crate) at_ms: i64,
-    /// Decides between two inputs of one effective time.
-    pub(crate) observed_ms: i64,
-    pub(crate) sample: Sample,
-    /// How many inputs of its series came before it.
-    pub(crate) number: u32,
-    pub(crate) is_uncertain: bool,
 }
 
 /// What one input or deadline did to the alarm.
@@ -123,32 +101,6 @@ pub struct Look {
     pub due_at: Option<Timestamp>,
     /// What else the kind has to say.
     pub facts: BTreeMap<&'static str, serde_json::Value>,
-}
-
-impl Input {
-    /// Tells what orders inputs, whatever the order of their arrival.
-    pub(crate) fn key(&self) -> (i64, i64) {
-        (self.at_ms, self.observed_ms)
-    }
-}
-
-impl Fix {
-    /// Takes a place on the globe; any other is none.
-    pub(crate) fn new(position: &Position) -> Option<Self> {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "degrees on the globe times 10^7 fit i32, and the accuracy is clamped"
-        )]
-        position.is_plausible().then(|| Self {
-            lon_e7: (position.lon * 1e7).round() as i32,
-            lat_e7: (position.lat * 1e7).round() as i32,
-            accuracy_dm: position
-                .accuracy_m
-                .map_or(0, |m| (m * 10.0).round().min(f64::from(u16::MAX)) as u16),
-            locked: position.locked,
-        })
-    }
 }
 
 impl Step {
@@ -190,6 +142,10 @@ impl Condition {
             Self::Occupancy(_) => "occupancy",
             Self::Clock(_) => "clock",
             Self::Geofence(_) => "geofence",
+            Self::Composite(spec) => match spec.mode {
+                composite::Mode::Any => "any",
+                composite::Mode::All => "all",
+            },
         }
     }
 
@@ -204,6 +160,7 @@ impl Condition {
             Self::Occupancy(spec) => spec.limits.severity(),
             Self::Clock(spec) => spec.severity,
             Self::Geofence(spec) => spec.severity,
+            Self::Composite(spec) => spec.severity,
         }
     }
 
@@ -216,7 +173,7 @@ impl Condition {
             Self::Frozen(spec) => Some(&spec.metric),
             Self::Occupancy(spec) => Some(&spec.metric),
             Self::Geofence(spec) => Some(&spec.metric),
-            Self::Silence(_) | Self::Clock(_) => None,
+            Self::Silence(_) | Self::Clock(_) | Self::Composite(_) => None,
         }
     }
 
@@ -230,12 +187,14 @@ impl Condition {
             | Self::Geofence(_) => Feed::Series,
             Self::Silence(_) => Feed::Life,
             Self::Clock(_) => Feed::Skew,
+            Self::Composite(_) => Feed::Alarms,
         }
     }
 
     /// Tells whether a device with these parameters can be watched at all.
     pub(crate) fn can_watch(&self, params: &Params) -> bool {
         match self {
+            Self::Composite(_) => false,
             Self::Silence(spec) => spec.patience_ms(params).is_some(),
             Self::Occupancy(spec) => spec.capacity(params).is_some(),
             Self::Threshold(_)
@@ -250,6 +209,7 @@ impl Condition {
     /// Tells whether a device's new parameters make its lane begin afresh.
     pub(crate) fn params_matter(&self, old: &Params, new: &Params) -> bool {
         match self {
+            Self::Composite(_) => false,
             Self::Silence(spec) => spec.patience_ms(old) != spec.patience_ms(new),
             Self::Window(_) | Self::Rate(_) => old.cadence_ms != new.cadence_ms,
             Self::Occupancy(spec) => spec.capacity(old) != spec.capacity(new),
@@ -268,6 +228,7 @@ impl Condition {
             Self::Occupancy(spec) => State::Occupancy(occupancy::start(spec, params)),
             Self::Clock(spec) => State::Clock(Box::new(clock::start(spec, params))),
             Self::Geofence(spec) => State::Geofence(geofence::start(spec, params)),
+            Self::Composite(spec) => State::Composite(composite::start(spec, params)),
         }
     }
 
@@ -315,6 +276,9 @@ impl Condition {
             (Self::Geofence(spec), State::Geofence(state), Sample::Place(fix)) => {
                 geofence::step(spec, state, at_ms, fix)
             }
+            (Self::Composite(spec), State::Composite(state), Sample::News(news)) => {
+                composite::step(spec, state, at_ms, news)
+            }
             _ => Step::Quiet,
         }
     }
@@ -329,6 +293,7 @@ impl Condition {
             (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::deadline(spec, state),
             (Self::Clock(spec), State::Clock(state)) => clock::deadline(spec, state),
             (Self::Geofence(spec), State::Geofence(state)) => geofence::deadline(spec, state),
+            (Self::Composite(spec), State::Composite(state)) => composite::deadline(spec, state),
             _ => None,
         }
     }
@@ -342,6 +307,7 @@ impl Condition {
             (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::fire(spec, state, at_ms),
             (Self::Clock(spec), State::Clock(state)) => clock::fire(spec, state, at_ms),
             (Self::Geofence(spec), State::Geofence(state)) => geofence::fire(spec, state, at_ms),
+            (Self::Composite(spec), State::Composite(state)) => composite::fire(spec, state, at_ms),
             _ => Step::Quiet,
         }
     }
@@ -371,6 +337,9 @@ impl Condition {
             (Self::Geofence(spec), State::Geofence(state), Sample::Place(fix)) => {
                 geofence::hold(spec, state, at_ms, fix);
             }
+            (Self::Composite(spec), State::Composite(state), Sample::News(news)) => {
+                composite::hold(spec, state, at_ms, news);
+            }
             _ => {}
         }
     }
@@ -386,6 +355,7 @@ impl Condition {
             (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::open(spec, state, at_ms),
             (Self::Clock(spec), State::Clock(state)) => clock::open(spec, state, at_ms),
             (Self::Geofence(spec), State::Geofence(state)) => geofence::open(spec, state, at_ms),
+            (Self::Composite(spec), State::Composite(state)) => composite::open(spec, state, at_ms),
             _ => Step::Quiet,
         }
     }
@@ -405,6 +375,9 @@ impl Condition {
             }
             (Self::Clock(spec), State::Clock(state)) => clock::close(spec, state, at_ms),
             (Self::Geofence(spec), State::Geofence(state)) => geofence::close(spec, state, at_ms),
+            (Self::Composite(spec), State::Composite(state)) => {
+                composite::close(spec, state, at_ms)
+            }
             _ => Step::Quiet,
         }
     }
@@ -420,6 +393,7 @@ impl Condition {
             (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::figures(spec, state),
             (Self::Clock(spec), State::Clock(state)) => clock::figures(spec, state),
             (Self::Geofence(spec), State::Geofence(state)) => geofence::figures(spec, state),
+            (Self::Composite(spec), State::Composite(state)) => composite::figures(spec, state),
             _ => None,
         }
     }
@@ -434,6 +408,7 @@ impl Condition {
             (Self::Occupancy(spec), State::Occupancy(state)) => occupancy::look(spec, state),
             (Self::Clock(spec), State::Clock(state)) => clock::look(spec, state),
             (Self::Geofence(spec), State::Geofence(state)) => geofence::look(spec, state),
+            (Self::Composite(spec), State::Composite(state)) => composite::look(spec, state),
             _ => Look::default(),
         }
     }
@@ -451,6 +426,15 @@ impl State {
             Self::Occupancy(state) => state.is_plain(),
             Self::Geofence(state) => state.is_plain(),
             Self::Clock(state) => state.is_plain(),
+            Self::Composite(state) => state.is_plain(),
+        }
+    }
+
+    /// Gives the device on which an alarm of several devices is told.
+    pub(crate) fn device(&self) -> Option<DeviceKey> {
+        match self {
+            Self::Composite(state) => state.device(),
+            _ => None,
         }
     }
 

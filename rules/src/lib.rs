@@ -22,7 +22,8 @@ pub use device::DeviceView;
 pub use engine::{Engine, RestoreError, Rule, Settings};
 pub use history::{AlarmSpan, History};
 pub use kind::{
-    Condition, Look, clock, frozen, geofence, latch, occupancy, rate, silence, threshold, window,
+    Condition, Look, clock, composite, frozen, geofence, latch, occupancy, rate, silence,
+    threshold, window,
 };
 pub use pack::{pack_names, read_pack};
 pub use schedule::{Schedule, Zone};

@@ -178,6 +178,7 @@ impl RuleSpec {
                 let def = catalogue.def(catalogue.find(self.metric()?)?)?;
                 Some(&def.unit)
             }
+            Condition::Composite(_) => None,
         }
     }
 

@@ -34,6 +34,7 @@ fn change(alarm: u64, at_s: i64, what: What) -> Change {
         rule_revision: 7,
         device: DeviceKey(1),
         metric: Some(MetricKey(0)),
+        scope: None,
         shadow: false,
         at: at(at_s),
         what,

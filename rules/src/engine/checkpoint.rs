@@ -100,6 +100,7 @@ impl Engine {
             register: Register::default(),
             claims: Claims::default(),
             lanes: Lanes::restore(written.lanes, written.free),
+            places: BTreeMap::new(),
             catalogue,
             zone: settings.zone,
         };
@@ -111,13 +112,21 @@ impl Engine {
         for device in engine.devices.values() {
             engine.register.add(&device.view);
         }
+        for (lane, number) in engine.lanes.places().0.iter().zip(0..) {
+            if let Some((slot, place)) =
+                lane.as_ref().and_then(|l| Some((l.slot, l.place.clone()?)))
+            {
+                engine.places.insert((slot, place), number);
+            }
+        }
+        engine.find_all_memberships();
         engine.arm_all();
         Ok(engine)
     }
 
     fn restore_rule(&mut self, rule: Option<Rule>) {
         let slot = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
-        let entry = rule.map(|rule| Entry::new(rule, &self.catalogue, &self.zone));
+        let entry = rule.map(|rule| Entry::new(slot, rule, &self.catalogue, &self.zone));
         if let Some(entry) = &entry {
             self.slots.insert(Arc::clone(&entry.id), slot);
             self.claims.add(slot, &entry.rule.spec.targets);

@@ -1,6 +1,7 @@
 //! One rule on one series or device: its state, and the inputs that may still change their order.
 
 use super::Entry;
+use super::composites::{Edit, Told};
 use super::gate::Gated;
 use super::late::LateLane;
 use crate::kind::{Input, Params, Step};
@@ -24,12 +25,17 @@ pub(super) struct Pulse {
     pub(super) last_alarm: u64,
     /// How many late readings wait to be evaluated.
     pub(super) late_inputs: usize,
+    /// What composites have yet to be told; empty between two calls.
+    #[serde(skip)]
+    pub(super) told: Vec<Told>,
 }
 
 /// What a lane needs to speak: its rule, the pulse and the way out.
 pub(super) struct Scope<'a> {
     pub(super) entry: &'a Entry,
     pub(super) pulse: &'a mut Pulse,
+    /// Where the alarms of several devices come together.
+    pub(super) place: Option<Arc<str>>,
     pub(super) out: &'a mut Vec<Change>,
 }
 
@@ -37,6 +43,7 @@ pub(super) struct Scope<'a> {
 #[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Episode {
     pub(super) alarm: u64,
+    pub(super) device: DeviceKey,
     pub(super) raised_ms: i64,
     pub(super) cleared_ms: Option<i64>,
     /// Means nothing as long as it is active.
@@ -66,6 +73,8 @@ pub(super) struct Lane {
     /// Every alarm of which `settled` has not seen the end, oldest first.
     pub(super) episodes: Vec<Episode>,
     pub(super) late: Option<Box<LateLane>>,
+    /// For a composite: where; `device` is then the first one that had an alarm there.
+    pub(super) place: Option<Arc<str>>,
 }
 
 impl Scope<'_> {
@@ -80,10 +89,27 @@ impl Scope<'_> {
             rule: Arc::clone(&self.entry.id),
             rule_revision: self.entry.rule.revision,
             device,
+            scope: self.place.clone(),
             metric: self.entry.metric,
             shadow: self.entry.rule.spec.shadow,
             at: Timestamp::from_millis(at_ms),
             what,
+        });
+    }
+}
+
+impl Scope<'_> {
+    /// Notes for the composites that a member's alarm began or ended, or that it never did.
+    pub(super) fn note(&mut self, device: DeviceKey, at_ms: i64, is_raise: bool, is_gone: bool) {
+        if self.entry.memberships.is_empty() {
+            return;
+        }
+        self.pulse.told.push(Told {
+            slot: self.entry.slot,
+            device,
+            at_ms,
+            is_raise,
+            is_gone,
         });
     }
 }
@@ -108,6 +134,7 @@ impl Lane {
             own_settle_len: OWN_SETTLE_LEN_MIN,
             episodes: Vec::new(),
             late: None,
+            place: None,
         }
     }
 
@@ -133,6 +160,46 @@ impl Lane {
             self.rerun(scope, own.iter());
             self.own = own;
         }
+    }
+
+    /// Takes what happened to the alarms of a composite's members, or never did.
+    pub(super) fn feed_edits(&mut self, scope: &mut Scope<'_>, edits: &[Edit]) {
+        self.settle_own(scope);
+        let is_next = |lane: &Self, input: &Input| {
+            let last = lane.own.last();
+            input.at_ms >= lane.frontier_ms && last.is_none_or(|last| last.key() <= input.key())
+        };
+        if let [edit] = edits
+            && !edit.is_gone
+            && is_next(self, &edit.input)
+        {
+            self.own.push(edit.input);
+            self.feed(scope, &edit.input);
+            return;
+        }
+        for edit in edits {
+            let key = edit.input.key();
+            let place = self.own.partition_point(|own| own.key() < key);
+            if !edit.is_gone {
+                self.own.insert(place, edit.input);
+            } else if self.own.get(place).is_some_and(|own| own.key() == key) {
+                self.own.remove(place);
+            }
+        }
+        let own = std::mem::take(&mut self.own);
+        self.rerun(scope, own.iter());
+        self.own = own;
+    }
+
+    /// Tells since when an alarm is active.
+    pub(super) fn active_since_ms(&self) -> Option<i64> {
+        let last = self.episodes.last()?;
+        last.cleared_ms.is_none().then_some(last.raised_ms)
+    }
+
+    /// Tells whether nothing would be lost with this lane, and nothing can change that any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_plain() && self.own.is_empty()
     }
 
     /// Takes an input of a rule that counts messages by when they came, of which the latest one of
@@ -168,7 +235,18 @@ impl Lane {
     pub(super) fn deadline_ms(&self, entry: &Entry, lateness_ms: i64) -> i64 {
         let deadline_ms = self.state.deadline(entry);
         let late_ms = self.late.as_ref().map(|late| late.ends_ms(lateness_ms));
-        deadline_ms.unwrap_or(NEVER).min(late_ms.unwrap_or(NEVER))
+        let deadline_ms = deadline_ms.unwrap_or(NEVER).min(late_ms.unwrap_or(NEVER));
+        if self.place.is_some() && !self.own.is_empty() && self.state.state.is_plain() {
+            return deadline_ms.min(self.tidy_ms(lateness_ms));
+        }
+        deadline_ms
+    }
+
+    /// Tells when the inputs of a place in which nothing is left have all settled.
+    fn tidy_ms(&self, lateness_ms: i64) -> i64 {
+        let last_ms = self.own.last().map_or(i64::MIN, |input| input.at_ms);
+        let last_ms = last_ms.max(self.frontier_ms);
+        last_ms.saturating_add(lateness_ms).saturating_add(1)
     }
 
     /// Lets everything happen that is due by now.
@@ -180,6 +258,9 @@ impl Lane {
             .is_some_and(|late| late.ends_ms(scope.pulse.lateness_ms) <= to_ms)
         {
             self.finish_late(scope);
+        }
+        if self.place.is_some() && self.tidy_ms(scope.pulse.lateness_ms) <= to_ms {
+            self.settle_own_now(scope);
         }
     }
 
@@ -193,7 +274,8 @@ impl Lane {
                 reason,
                 figures: open.figures,
             };
-            scope.say(self.device, open.alarm, at_ms, what);
+            scope.say(open.device, open.alarm, at_ms, what);
+            scope.note(open.device, at_ms, false, false);
         }
     }
 
@@ -226,15 +308,24 @@ impl Lane {
             *last = *input;
             return;
         }
-        if self.own.len() >= self.own_settle_len {
-            let before_ms = scope.pulse.settled_before_ms();
-            let own = std::mem::take(&mut self.own);
-            self.settle(scope.entry, own.iter(), before_ms);
-            self.own = own;
-            self.own.retain(|input| input.at_ms >= before_ms);
-            self.own_settle_len = OWN_SETTLE_LEN_MIN.max(2 * self.own.len());
-        }
+        self.settle_own(scope);
         self.own.push(*input);
+    }
+
+    #[inline]
+    fn settle_own(&mut self, scope: &Scope<'_>) {
+        if self.own.len() >= self.own_settle_len {
+            self.settle_own_now(scope);
+        }
+    }
+
+    fn settle_own_now(&mut self, scope: &Scope<'_>) {
+        let before_ms = scope.pulse.settled_before_ms();
+        let own = std::mem::take(&mut self.own);
+        self.settle(scope.entry, own.iter(), before_ms);
+        self.own = own;
+        self.own.retain(|input| input.at_ms >= before_ms);
+        self.own_settle_len = OWN_SETTLE_LEN_MIN.max(2 * self.own.len());
     }
 
     /// Puts an older input in its place; false if it cannot change anything there.
@@ -292,11 +383,14 @@ impl Lane {
     fn tell_aloud(&mut self, scope: &mut Scope<'_>, at_ms: i64, step: Step) {
         if let Step::Raised(figures) = step {
             let alarm = scope.next_alarm();
-            scope.say(self.device, alarm, at_ms, What::Raised(figures));
+            let device = self.state.state.device().unwrap_or(self.device);
+            scope.say(device, alarm, at_ms, What::Raised(figures));
+            scope.note(device, at_ms, true, false);
             // Hardly ever is there more than one, so that room for four would be a waste.
             self.episodes.reserve_exact(1);
             self.episodes.push(Episode {
                 alarm,
+                device,
                 raised_ms: at_ms,
                 cleared_ms: None,
                 reason: ClearReason::Normal,
@@ -324,7 +418,10 @@ impl Lane {
         if let Some(figures) = step.figures() {
             episode.figures = figures;
         }
-        scope.say(self.device, episode.alarm, at_ms, what);
+        scope.say(episode.device, episode.alarm, at_ms, what);
+        if step.ends() {
+            scope.note(episode.device, at_ms, false, false);
+        }
     }
 }
 

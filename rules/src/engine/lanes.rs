@@ -43,6 +43,10 @@ impl Lanes {
         self.places.len() - self.free.len()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Lane> {
+        self.places.iter().flatten()
+    }
+
     #[inline]
     pub(super) fn get(&self, number: u32) -> Option<&Lane> {
         self.places.get(number as usize)?.as_ref()

@@ -73,7 +73,7 @@ impl LateLane {
         let Some(state) = self.state.take() else {
             return;
         };
-        let mut run = Run::new(scope.entry, state, self.open.take());
+        let mut run = Run::new((scope.entry, device), state, self.open.take());
         let count = count.min(self.inputs.len());
         scope.pulse.late_inputs = scope.pulse.late_inputs.saturating_sub(count);
         for input in self.inputs.drain(..count) {

@@ -10,15 +10,21 @@ use model::{DeviceKey, Timestamp};
 /// Alarms as a run through inputs and deadlines makes them, before they have numbers.
 pub(super) struct Run<'a> {
     entry: &'a Entry,
+    device: DeviceKey,
     pub(super) state: Gated,
     pub(super) episodes: Vec<Episode>,
     pub(super) frontier_ms: i64,
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(entry: &'a Entry, state: Gated, open: Option<Episode>) -> Self {
+    pub(super) fn new(
+        (entry, device): (&'a Entry, DeviceKey),
+        state: Gated,
+        open: Option<Episode>,
+    ) -> Self {
         Self {
             entry,
+            device,
             state,
             episodes: open.into_iter().collect(),
             frontier_ms: i64::MIN,
@@ -49,6 +55,7 @@ impl<'a> Run<'a> {
         if matches!(step, Step::Raised(_)) {
             self.episodes.push(Episode {
                 alarm: 0,
+                device: self.state.state.device().unwrap_or(self.device),
                 raised_ms: at_ms,
                 cleared_ms: None,
                 reason: ClearReason::Normal,
@@ -82,13 +89,13 @@ impl Lane {
                 ..*first
             })
         });
-        let mut run = Run::new(scope.entry, self.settled.clone(), open);
+        let mut run = Run::new((scope.entry, self.device), self.settled.clone(), open);
         for input in inputs {
             run.step(input);
         }
         run.fire_until(scope.pulse.now_ms);
         let told = std::mem::take(&mut self.episodes);
-        tell_difference(scope, self.device, &told, &mut run.episodes);
+        tell_difference(scope, &told, &mut run.episodes);
         self.state = run.state;
         self.frontier_ms = run.frontier_ms;
         self.episodes = run.episodes;
@@ -96,12 +103,7 @@ impl Lane {
 }
 
 /// Numbers the new episodes like the old ones that they are, and tells what is different.
-fn tell_difference(
-    scope: &mut Scope<'_>,
-    device: DeviceKey,
-    told: &[Episode],
-    episodes: &mut [Episode],
-) {
+fn tell_difference(scope: &mut Scope<'_>, told: &[Episode], episodes: &mut [Episode]) {
     let now_ms = scope.pulse.now_ms;
     let mut matched: Vec<Option<Episode>> = vec![None; episodes.len()];
     let mut left: Vec<Episode> = Vec::new();
@@ -120,39 +122,58 @@ fn tell_difference(
         *place = left.next();
     }
     for old in left {
-        scope.say(device, old.alarm, now_ms, What::Withdrawn);
+        scope.say(old.device, old.alarm, now_ms, What::Withdrawn);
+        note(scope, &old, true);
     }
     for (episode, old) in episodes.iter_mut().zip(matched) {
         match old {
             Some(old) => {
                 episode.alarm = old.alarm;
-                tell_move(scope, device, &old, episode);
+                tell_move(scope, &old, episode);
             }
             None => {
                 episode.alarm = scope.next_alarm();
-                tell_new(scope, device, episode);
+                tell_new(scope, episode);
             }
         }
     }
 }
 
-fn tell_new(scope: &mut Scope<'_>, device: DeviceKey, new: &Episode) {
-    scope.say(device, new.alarm, new.raised_ms, What::Raised(new.figures));
+/// Notes both ends of an alarm for the composites.
+fn note(scope: &mut Scope<'_>, episode: &Episode, is_gone: bool) {
+    scope.note(episode.device, episode.raised_ms, true, is_gone);
+    if let Some(cleared_ms) = episode.cleared_ms {
+        scope.note(episode.device, cleared_ms, false, is_gone);
+    }
+}
+
+fn tell_new(scope: &mut Scope<'_>, new: &Episode) {
+    note(scope, new, false);
+    scope.say(
+        new.device,
+        new.alarm,
+        new.raised_ms,
+        What::Raised(new.figures),
+    );
     if let Some(cleared_ms) = new.cleared_ms {
         let what = What::Cleared {
             reason: new.reason,
             figures: new.figures,
         };
-        scope.say(device, new.alarm, cleared_ms, what);
+        scope.say(new.device, new.alarm, cleared_ms, what);
     }
 }
 
-fn tell_move(scope: &mut Scope<'_>, device: DeviceKey, old: &Episode, new: &Episode) {
+fn tell_move(scope: &mut Scope<'_>, old: &Episode, new: &Episode) {
     if old == new {
         return;
     }
+    if (old.raised_ms, old.cleared_ms) != (new.raised_ms, new.cleared_ms) {
+        note(scope, old, true);
+        note(scope, new, false);
+    }
     let now_ms = scope.pulse.now_ms;
-    let began_alike = old.raised_ms == new.raised_ms;
+    let began_alike = (old.raised_ms, old.device) == (new.raised_ms, new.device);
     let (at_ms, what) = match (old.cleared_ms, new.cleared_ms) {
         (None, None) if began_alike => {
             let what = match new.figures.severity.cmp(&old.figures.severity) {
@@ -171,7 +192,7 @@ fn tell_move(scope: &mut Scope<'_>, device: DeviceKey, old: &Episode, new: &Epis
         }
         _ => (now_ms, What::Amended(new.outcome())),
     };
-    scope.say(device, new.alarm, at_ms, what);
+    scope.say(new.device, new.alarm, at_ms, what);
 }
 
 impl Episode {

@@ -94,6 +94,7 @@ impl Track {
             let mut scope = Scope {
                 entry,
                 pulse: around.pulse,
+                place: None,
                 out: around.out,
             };
             if is_last && input.at_ms >= lane.frontier_ms {

@@ -124,6 +124,7 @@ impl Watched {
             let mut scope = Scope {
                 entry,
                 pulse: around.pulse,
+                place: None,
                 out: around.out,
             };
             lane.feed_late(&mut scope, &around.params, input);
@@ -153,12 +154,13 @@ fn show_arrival(around: &mut Around<'_>, watch: &mut Watch, arrival: &Arrival) {
     let mut scope = Scope {
         entry,
         pulse: around.pulse,
+        place: None,
         out: around.out,
     };
     match feed {
         Feed::Life => lane.feed_own(&mut scope, &arrival.sign_of_life()),
         Feed::Skew => lane.feed_received(&mut scope, &arrival.skew()),
-        Feed::Series => return,
+        Feed::Series | Feed::Alarms => return,
     }
     around
         .lanes
@@ -275,6 +277,7 @@ impl Engine {
             let mut scope = Scope {
                 entry,
                 pulse: &mut self.pulse,
+                place: None,
                 out,
             };
             lane.close(&mut scope, reason);

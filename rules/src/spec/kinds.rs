@@ -1,6 +1,7 @@
 //! Reads and writes what is the kind's own in a rule: one file for each kind.
 
 mod clock;
+mod composite;
 mod frozen;
 mod geofence;
 mod occupancy;
@@ -12,14 +13,12 @@ mod window;
 use super::RuleError;
 use super::fields::Fields;
 use crate::Condition;
+use crate::kind::composite::Mode;
 use serde_json::{Map, Value};
 
-/// Kinds of the contract that a later version brings.
-const KINDS_TO_COME: [&str; 2] = ["any", "all"];
-
 /// The kinds that there are, for an error.
-const KINDS: &str =
-    "`threshold`, `window`, `rate`, `silence`, `frozen`, `geofence`, `occupancy` and `clock`";
+const KINDS: &str = "`threshold`, `window`, `rate`, `silence`, `frozen`, `geofence`, `occupancy`, \
+                     `clock`, `any` and `all`";
 
 /// A week: what is asked of a longer while is a report, not an alarm, and every reading of the window
 /// is kept in memory.
@@ -36,10 +35,8 @@ pub(super) fn read(kind: &str, fields: &mut Fields<'_>) -> Result<Condition, Rul
         "occupancy" => occupancy::read(fields).map(Condition::Occupancy),
         "clock" => clock::read(fields).map(Condition::Clock),
         "geofence" => geofence::read(fields).map(Condition::Geofence),
-        kind if KINDS_TO_COME.contains(&kind) => {
-            let reason = format!("kind `{kind}` is not supported by this version");
-            Err(fields.wrong("kind", reason))
-        }
+        "any" => composite::read(Mode::Any, fields).map(Condition::Composite),
+        "all" => composite::read(Mode::All, fields).map(Condition::Composite),
         kind => {
             let reason = format!("`{kind}` is no kind of rule; there are {KINDS}");
             Err(fields.wrong("kind", reason))
@@ -58,6 +55,7 @@ pub(super) fn write_json(condition: &Condition, fields: &mut Map<String, Value>)
         Condition::Occupancy(spec) => occupancy::write_json(spec, fields),
         Condition::Clock(spec) => clock::write_json(spec, fields),
         Condition::Geofence(spec) => geofence::write_json(spec, fields),
+        Condition::Composite(spec) => composite::write_json(spec, fields),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, wrong};
 use super::node::{Form, Node};
-use super::{RuleError, RuleSpec, Uncertain, kinds, schedule, targets};
+use super::{RuleError, RuleSpec, Select, Targets, Uncertain, kinds, schedule, targets};
 use std::borrow::Cow;
 
 /// Gives the text of a file that a rule file names, by a path relative to the rule file.
@@ -115,7 +115,13 @@ fn read_rule(id: &str, node: &Node) -> Result<RuleSpec, RuleError> {
     let certainty = fields.text("certainty")?;
     let latch = fields.yes("latch")?.unwrap_or(false);
     let uncertain = read_uncertain(&mut fields)?;
-    let targets = targets::read(&mut fields)?;
+    // A composite takes the alarms of its members on every device, unless it says otherwise.
+    let is_composite = matches!(kind.as_str(), "any" | "all");
+    let targets = if is_composite && !fields.has("select") && !fields.has("devices") {
+        Targets::Select(Select::default())
+    } else {
+        targets::read(&mut fields)?
+    };
     let condition = kinds::read(&kind, &mut fields)?;
     fields.refuse_the_rest(&format!("a `{kind}` rule has no such key"))?;
     Ok(RuleSpec {
