@@ -158,6 +158,37 @@ impl RuleSpec {
         }
     }
 
+    /// Checks what only the other rules can tell: whether the members of a composite exist, and
+    /// are none themselves. `find` looks a rule up by its id.
+    pub fn validate_members<'a>(
+        &self,
+        find: impl Fn(&str) -> Option<&'a Self>,
+    ) -> Result<(), RuleError> {
+        for (place, id) in self.members().iter().enumerate() {
+            let reason = match find(id) {
+                None => format!("there is no rule `{id}`"),
+                Some(member) if !member.members().is_empty() => {
+                    format!("`{id}` is an `{}` rule itself", member.condition.kind())
+                }
+                Some(_) => continue,
+            };
+            return Err(RuleError {
+                key: Some(format!("of[{place}]")),
+                reason,
+                ..RuleError::default()
+            });
+        }
+        Ok(())
+    }
+
+    /// Gives the ids of the rules whose alarms an `any` or `all` rule takes; none for any other.
+    pub fn members(&self) -> &[String] {
+        match &self.condition {
+            Condition::Composite(spec) => &spec.of,
+            _ => &[],
+        }
+    }
+
     /// Gives the name of the metric, for a rule that watches one.
     pub fn metric(&self) -> Option<&str> {
         self.condition.metric()

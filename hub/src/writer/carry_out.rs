@@ -205,6 +205,11 @@ impl Writer {
         let invalid = |error: rules::RuleError| CommandError::Invalid(error.to_string());
         let spec = rules::parse_json(id, spec).map_err(invalid)?;
         spec.validate(&self.catalogue).map_err(invalid)?;
+        spec.validate_members(|id| self.engine.rule(id).map(|rule| &rule.spec))
+            .map_err(invalid)?;
+        if !spec.members().is_empty() {
+            self.refuse_if_member(id)?;
+        }
         let known = self.engine.rule(id);
         if let Some(known) = known.filter(|known| known.spec == spec) {
             let body = json!({ "id": id, "revision": known.revision });
@@ -235,6 +240,15 @@ impl Writer {
         Ok(Done { seq: 0, body })
     }
 
+    /// A composite would be left without a member, or have another composite as one.
+    fn refuse_if_member(&self, id: &str) -> Result<(), CommandError> {
+        let is_of = |rule: &&Rule| rule.spec.members().iter().any(|member| member == id);
+        self.engine.rules().find(is_of).map_or(Ok(()), |composite| {
+            let reason = format!("rule `{id}` is a member of rule `{}`", composite.id);
+            Err(CommandError::Conflict(reason))
+        })
+    }
+
     pub(super) fn delete_rule(
         &mut self,
         group: &mut Group,
@@ -245,6 +259,7 @@ impl Writer {
         if health::is_own(id) || self.engine.rule(id).is_none() {
             return Err(CommandError::NotFound(format!("there is no rule `{id}`")));
         }
+        self.refuse_if_member(id)?;
         group.delete_rule(id);
         record(group, &Recorded::DeleteRule { id: id.to_owned() });
         group.audit(&actor.name, actor.role.name(), "delete_rule", id, "{}");

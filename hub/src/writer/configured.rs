@@ -3,9 +3,10 @@
 use super::carry_out::Answer;
 use super::{Staged, Writer};
 use model::Timestamp;
+use rules::{RuleError, RuleSpec};
 use sdk::{Actor, CommandError, Done};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use store::Group;
 
 /// Names the mark by which a rule is known to have come from the configuration.
@@ -23,6 +24,7 @@ impl Writer {
         (actor, put, delete): (&Actor, &[(String, Value)], &[String]),
     ) -> Answer {
         self.check_rules(put)?;
+        self.check_members(put, delete)?;
         let (mut changed, mut removed) = (0, 0);
         for (id, spec) in put {
             let before = self.engine.rule(id).map(|rule| rule.revision);
@@ -54,6 +56,38 @@ impl Writer {
             if !ids.insert(id) {
                 return Err(CommandError::Invalid(format!("rule `{id}` is put twice")));
             }
+        }
+        Ok(())
+    }
+
+    /// Finds composites that would be left without a member.
+    fn check_members(
+        &self,
+        put: &[(String, Value)],
+        delete: &[String],
+    ) -> Result<(), CommandError> {
+        let invalid = |error: rules::RuleError| CommandError::Invalid(error.to_string());
+        let mut after: BTreeMap<String, RuleSpec> = BTreeMap::new();
+        for (id, spec) in put {
+            after.insert(id.clone(), rules::parse_json(id, spec).map_err(invalid)?);
+        }
+        let find = |id: &str| {
+            let kept = || self.engine.rule(id).map(|rule| &rule.spec);
+            let is_gone = delete.iter().any(|gone| gone == id);
+            after.get(id).or_else(|| kept().filter(|_| !is_gone))
+        };
+        let kept = self.engine.rules().map(|rule| &rule.id);
+        for id in kept.chain(after.keys()) {
+            let Some(spec) = find(id) else { continue };
+            spec.validate_members(find).map_err(|error| {
+                CommandError::Conflict(
+                    RuleError {
+                        rule: Some(id.clone()),
+                        ..error
+                    }
+                    .to_string(),
+                )
+            })?;
         }
         Ok(())
     }

@@ -209,9 +209,9 @@ fn a_file_that_is_no_rule_file_is_refused() {
         ("[rules.r]\nkind = \"threshold\n", 2, "invalid basic string"),
         ("[rules.r]\n[rules.r]\n", 2, "duplicate key"),
         (
-            "[rules.r]\nkind = \"all\"\nselect = {}",
-            2,
-            "kind `all` is not supported",
+            "[rules.r]\nkind = \"all\"\nof = [\"a\",\n\"a\"]",
+            4,
+            "names `a` again",
         ),
         (
             "[rules.r]\nkind = \"wibble\"\nselect = {}",
@@ -290,4 +290,55 @@ fn the_catalogue_knows_which_metrics_and_kinds_there_are() {
         Err("select.kind".to_owned())
     );
     assert_eq!(overpressure().unit(&Catalogue::built_in()), Some("kPa"));
+}
+
+#[test]
+fn a_composite_is_read_and_written_with_what_it_leaves_out() {
+    let toml = "[rules.fire]\nkind = \"all\"\nof = [\"smoke\"]\nwithin_s = 60\nscope = \"site\"\n\
+                severity = \"critical\"\nsuppress = true\nhold_s = 10\n";
+    let rules = parse_toml("r.toml", toml).expect("a composite");
+    let (id, spec) = &rules[0];
+    let Condition::Composite(composite) = &spec.condition else {
+        panic!("{spec:?}");
+    };
+    assert_eq!(spec.targets, Targets::Select(Select::default()));
+    // Two of one kind in one place, because one would be no composite.
+    assert_eq!(composite.devices_min, 2);
+    assert_eq!(parse_json(id, &spec.to_json()).as_ref(), Ok(spec));
+    let wrong = |text: &str| parse_toml("r.toml", text).expect_err(text).key;
+    let of = "[rules.r]\nkind = \"any\"\nof = [\"a\"]\n";
+    assert_eq!(wrong("[rules.r]\nkind = \"any\"").as_deref(), Some("of"));
+    assert_eq!(
+        wrong("[rules.r]\nkind = \"any\"\nof = []").as_deref(),
+        Some("of")
+    );
+    assert_eq!(
+        wrong(&format!("{of}scope = \"city\"")).as_deref(),
+        Some("scope")
+    );
+    assert_eq!(
+        wrong(&format!("{of}devices_min = 2")).as_deref(),
+        Some("devices_min")
+    );
+}
+
+#[test]
+fn a_composite_has_rules_as_members_that_are_none_themselves() {
+    let toml = "[rules.a]\nkind = \"silence\"\nselect = {}\nafter_s = 5\n\
+                [rules.b]\nkind = \"any\"\nof = [\"a\"]\n\
+                [rules.c]\nkind = \"any\"\nof = [\"a\", \"b\"]\n\
+                [rules.d]\nkind = \"any\"\nof = [\"x\"]\n";
+    let rules = parse_toml("r.toml", toml).expect("rules");
+    let find = |id: &str| {
+        let found = rules.iter().find(|(own, _)| own == id);
+        found.map(|(_, spec)| spec)
+    };
+    let check = |id: &str| {
+        let spec = find(id).expect("a rule");
+        spec.validate_members(find).map_err(|error| error.key)
+    };
+    assert_eq!(check("a"), Ok(()));
+    assert_eq!(check("b"), Ok(()));
+    assert_eq!(check("c"), Err(Some("of[1]".to_owned())));
+    assert_eq!(check("d"), Err(Some("of[0]".to_owned())));
 }

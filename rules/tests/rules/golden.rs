@@ -135,6 +135,9 @@ impl Case {
         if change.shadow {
             put("shadow", json!(true));
         }
+        if let Some(scope) = &change.scope {
+            put("scope", json!(scope));
+        }
         let (what, figures, outcome) = match &change.what {
             What::Updated(_) => return None,
             What::Raised(figures) => ("raised", Some(figures), None),
@@ -297,4 +300,8 @@ golden! {
     a_rule_may_bring_the_capacity: "occupancy/own_capacity",
     a_clock_that_is_ahead_is_found_by_its_messages: "clock/ahead",
     a_clock_that_is_behind_differs_from_a_backlog: "clock/behind",
+    two_detectors_of_one_site_within_a_minute: "composite/site",
+    two_rules_on_one_device_at_once: "composite/at_once",
+    a_device_takes_its_alarms_to_another_site: "composite/moved",
+    a_rule_counts_in_its_hours: "schedule/hours",
 }
