@@ -68,6 +68,30 @@ fn open(api: &Api, rule: &str) -> Vec<(String, String, String)> {
     rows
 }
 
+/// Writes a mistake into the last of many files: nothing of all the others is taken.
+#[track_caller]
+fn a_mistake_changes_nothing(place: &Place, api: &Api) {
+    write_thousand(place, 13_000.0);
+    write(
+        place,
+        "zz.toml",
+        "# one line\n[rules.bad]\nkind = \"threshold\"\nselect = {}\nabove = 3\n",
+    );
+    let problem = api.post("/api/v1/rules/reload", &json!({})).problem(422);
+    assert!(
+        problem["file"]
+            .as_str()
+            .unwrap()
+            .ends_with("rules.d/zz.toml"),
+        "{problem}"
+    );
+    assert_eq!(
+        (&problem["line"], &problem["rule"], &problem["key"]),
+        (&json!(2), &json!("bad"), &json!("metric"))
+    );
+    assert_eq!(api.get("/api/v1/rules/r9-99")["revision"], 2);
+}
+
 #[test]
 fn a_thousand_rules_are_reloaded_while_readings_flow_and_open_alarms_stay() {
     let place = place("");
@@ -106,26 +130,7 @@ fn a_thousand_rules_are_reloaded_while_readings_flow_and_open_alarms_stay() {
     let done = reload(&api);
     assert_eq!(done, json!({"put": 0, "removed": 0, "unchanged": 1001}));
 
-    // A mistake in the last file: nothing of all the others is taken.
-    write_thousand(&place, 13_000.0);
-    write(
-        &place,
-        "zz.toml",
-        "# one line\n[rules.bad]\nkind = \"threshold\"\nselect = {}\nabove = 3\n",
-    );
-    let problem = api.post("/api/v1/rules/reload", &json!({})).problem(422);
-    assert!(
-        problem["file"]
-            .as_str()
-            .unwrap()
-            .ends_with("rules.d/zz.toml"),
-        "{problem}"
-    );
-    assert_eq!(
-        (&problem["line"], &problem["rule"], &problem["key"]),
-        (&json!(2), &json!("bad"), &json!("metric"))
-    );
-    assert_eq!(api.get("/api/v1/rules/r9-99")["revision"], 2);
+    a_mistake_changes_nothing(&place, &api);
     assert_eq!(open(&api, "steady"), before);
 
     // Corrected, and a SIGHUP instead of a request: the rule that is gone ends its alarms.
