@@ -7,7 +7,6 @@ use std::sync::Arc;
 use tests::fleet::{Fleet, Progress};
 use tests::http::Api;
 use tests::hub::{Hub, Place, plain_config, words};
-use tests::time::now_ms;
 
 const FILES: usize = 10;
 const RULES_PER_FILE: usize = 100;
@@ -116,9 +115,7 @@ fn a_thousand_rules_are_reloaded_while_readings_flow_and_open_alarms_stay() {
 
     write_thousand(&place, 11_000.0);
     write(&place, "new.toml", &threshold("one-more", 12_000.0));
-    let begun = now_ms();
     let done = reload(&api);
-    let took_ms = now_ms() - begun;
     assert_eq!(done, json!({"put": 1000, "removed": 0, "unchanged": 1}));
     let far = api.get("/api/v1/rules/r9-99");
     assert_eq!(
@@ -154,10 +151,6 @@ fn a_thousand_rules_are_reloaded_while_readings_flow_and_open_alarms_stay() {
     assert!(
         log.contains("rules not reloaded") && log.contains("zz.toml:2"),
         "{log}"
-    );
-    println!(
-        "1000 rules changed in {took_ms} ms beside {} readings",
-        fleet.acked()
     );
     place.verify();
 }
