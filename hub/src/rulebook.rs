@@ -134,7 +134,11 @@ fn parse(
     catalogue: &Catalogue,
 ) -> Result<Vec<(String, RuleSpec)>, RuleError> {
     let name = file.display().to_string();
-    let rules = rules::parse_toml(&name, text)?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let rules = rules::parse_toml_beside(&name, text, &|path| {
+        let file = folder.join(path);
+        std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"))
+    })?;
     for (id, spec) in &rules {
         spec.validate(catalogue).map_err(|mut error| {
             error.file = Some(name.clone());
@@ -192,6 +196,28 @@ mod tests {
         let error = read(folder.path(), &Catalogue::built_in()).unwrap_err();
         assert_eq!((error.line, error.rule.as_deref()), (Some(3), Some("a")));
         assert!(error.file.unwrap().ends_with("2.toml"));
+    }
+
+    #[test]
+    fn fences_may_stand_in_a_file_beside_the_rule() {
+        let folder = tempfile::tempdir().unwrap();
+        let rule =
+            "[rules.a]\nkind = 'geofence'\nselect = { kind = 'bike' }\nfences = 'fences.geojson'\n";
+        std::fs::write(folder.path().join("a.toml"), rule).unwrap();
+        let error = read(folder.path(), &Catalogue::built_in()).unwrap_err();
+        assert_eq!(
+            (error.line, error.key.as_deref()),
+            (Some(4), Some("fences")),
+            "{error}"
+        );
+        let fences = r#"{"type":"Polygon","coordinates":[[[118,24],[119,24],[119,25],[118,24]]]}"#;
+        std::fs::write(folder.path().join("fences.geojson"), fences).unwrap();
+        let rules = read(folder.path(), &Catalogue::built_in()).unwrap();
+        assert!(
+            rules["a"].to_json()["fences"]
+                .to_string()
+                .contains("[119.0,25.0]")
+        );
     }
 
     #[test]
