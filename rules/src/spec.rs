@@ -155,6 +155,16 @@ impl RuleSpec {
                 wrong("metric", format!("`{metric}` is a number, not a place"))
             }
             Some(MetricShape::Position | MetricShape::Number) => Ok(()),
+        }?;
+        let unit = def.map_or("", |def| def.unit.as_str());
+        match &self.condition {
+            Condition::Window(spec) if spec.is_of_levels() && !unit.starts_with("dB") => {
+                let reason = format!(
+                    "`leq` is the energy mean of levels in dB, but `{metric}` is in {unit}"
+                );
+                wrong("aggregate", reason)
+            }
+            _ => Ok(()),
         }
     }
 

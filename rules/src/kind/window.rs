@@ -113,6 +113,11 @@ impl Spec {
         matches!(self.aggregate, Aggregate::CountAbove(_))
     }
 
+    /// Tells whether the readings are levels, of which the energy is averaged.
+    pub(crate) fn is_of_levels(&self) -> bool {
+        self.aggregate == Aggregate::Leq
+    }
+
     /// Gives the figure of a window, if enough of it is covered.
     fn figure(&self, tally: &Tally, cadence_ms: Option<i64>) -> Option<f64> {
         if tally.count == 0 && !self.aggregate.is_known_of_nothing() {

@@ -71,3 +71,6 @@ fn window_s(fields: &mut Fields<'_>) -> Result<u32, RuleError> {
         window_s => Ok(window_s),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,7 +123,7 @@ fn read_rule(id: &str, node: &Node) -> Result<RuleSpec, RuleError> {
         targets::read(&mut fields)?
     };
     let condition = kinds::read(&kind, &mut fields)?;
-    fields.refuse_the_rest(&format!("a `{kind}` rule has no such key"))?;
+    fields.refuse_the_rest(&format!("rules of kind `{kind}` have no such key"))?;
     Ok(RuleSpec {
         title,
         targets,
