@@ -4,7 +4,11 @@ use crate::config::Loaded;
 use model::Catalogue;
 use rules::{RuleError, RuleSpec};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// A GeoJSON file of fences; a city's parking plan has a few megabytes.
+const FENCE_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The rules that a configuration names.
 #[derive(Clone, Debug, Default)]
@@ -128,17 +132,29 @@ fn unreadable(path: &Path, error: &std::io::Error) -> RuleError {
     }
 }
 
+/// Reads a file that a rule names by a path from the folder of the rule's own file.
+fn text_beside(file: &Path, path: &str) -> Result<String, String> {
+    let path = file.parent().unwrap_or(Path::new("")).join(path);
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    let file = std::fs::File::open(&path).map_err(unreadable)?;
+    let mut text = String::new();
+    // One byte more than allowed tells a file that is too large.
+    file.take(FENCE_FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    if text.len() as u64 > FENCE_FILE_BYTES_MAX {
+        return Err(format!("is larger than {FENCE_FILE_BYTES_MAX} bytes"));
+    }
+    Ok(text)
+}
+
 fn parse(
     file: &Path,
     text: &str,
     catalogue: &Catalogue,
 ) -> Result<Vec<(String, RuleSpec)>, RuleError> {
     let name = file.display().to_string();
-    let folder = file.parent().unwrap_or(Path::new(""));
-    let rules = rules::parse_toml_beside(&name, text, &|path| {
-        let file = folder.join(path);
-        std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"))
-    })?;
+    let rules = rules::parse_toml_beside(&name, text, &|path| text_beside(file, path))?;
     for (id, spec) in &rules {
         spec.validate(catalogue).map_err(|mut error| {
             error.file = Some(name.clone());
@@ -199,25 +215,46 @@ mod tests {
     }
 
     #[test]
-    fn fences_may_stand_in_a_file_beside_the_rule() {
+    fn fences_are_read_from_a_file_beside_the_rules() {
         let folder = tempfile::tempdir().unwrap();
-        let rule =
-            "[rules.a]\nkind = 'geofence'\nselect = { kind = 'bike' }\nfences = 'fences.geojson'\n";
-        std::fs::write(folder.path().join("a.toml"), rule).unwrap();
+        let rule = "[rules.a]\nkind='geofence'\nselect={kind='bike'}\nfences='fences.geojson'\n";
+        std::fs::write(folder.path().join("1.toml"), rule).unwrap();
         let error = read(folder.path(), &Catalogue::built_in()).unwrap_err();
-        assert_eq!(
-            (error.line, error.key.as_deref()),
-            (Some(4), Some("fences")),
-            "{error}"
-        );
-        let fences = r#"{"type":"Polygon","coordinates":[[[118,24],[119,24],[119,25],[118,24]]]}"#;
-        std::fs::write(folder.path().join("fences.geojson"), fences).unwrap();
+        let told = error.to_string();
+        for part in [
+            "1.toml:4",
+            "`a`",
+            "`fences`",
+            "`fences.geojson`",
+            "cannot be read",
+        ] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+        let square = r#"{"type":"Polygon","coordinates":[[[0,0],[1,0],[1,1],[0,1],[0,0]]]}"#;
+        let path = folder.path().join("fences.geojson");
+        std::fs::write(&path, square).unwrap();
         let rules = read(folder.path(), &Catalogue::built_in()).unwrap();
-        assert!(
-            rules["a"].to_json()["fences"]
-                .to_string()
-                .contains("[119.0,25.0]")
-        );
+        // In force is what stood in the file, so that the rule is whole without it.
+        let json = rules["a"].to_json();
+        let corner = json.pointer("/fences/features/0/geometry/coordinates/0/2");
+        assert_eq!(corner, Some(&serde_json::json!([1.0, 1.0])));
+        std::fs::write(&path, square.replace("[0,0]]", "[0,2]]")).unwrap();
+        let error = read(folder.path(), &Catalogue::built_in()).unwrap_err();
+        let told = error.to_string();
+        for part in ["1.toml:4", "`fences`", "feature 0", "ring 0", "not closed"] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+    }
+
+    #[test]
+    fn a_fence_file_that_is_too_large_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let rule = "[rules.a]\nkind='geofence'\nselect={}\nfences='fences.geojson'\n";
+        std::fs::write(folder.path().join("1.toml"), rule).unwrap();
+        let file = std::fs::File::create(folder.path().join("fences.geojson")).unwrap();
+        file.set_len(super::FENCE_FILE_BYTES_MAX + 1).unwrap();
+        let error = read(folder.path(), &Catalogue::built_in()).unwrap_err();
+        assert!(error.reason.contains("larger than 16777216"), "{error}");
     }
 
     #[test]

@@ -112,7 +112,12 @@ impl Case {
                 device: self.devices[text("device")],
                 metric,
             },
-            value: Value::number(line["value"].as_f64().expect("a value")).expect("finite"),
+            value: match &line["value"] {
+                Json::Object(_) => {
+                    Value::Position(serde_json::from_value(line["value"].clone()).expect("a place"))
+                }
+                value => Value::number(value.as_f64().expect("a value")).expect("finite"),
+            },
             quality,
             observed_at,
             received_at,
@@ -304,4 +309,11 @@ golden! {
     two_rules_on_one_device_at_once: "composite/at_once",
     a_device_takes_its_alarms_to_another_site: "composite/moved",
     a_rule_counts_in_its_hours: "schedule/hours",
+    a_locked_bike_that_stays_outside_is_raised: "geofence/outside",
+    riding_away_ends_the_alarm: "geofence/riding_clears",
+    drift_beside_a_fence_is_no_alarm_and_a_slow_move_is: "geofence/drift",
+    a_place_out_of_order_moves_the_dwell_time: "geofence/out_of_order",
+    entering_a_forbidden_fence_raises: "geofence/inside",
+    an_impossible_move_is_not_believed_until_it_stays: "geofence/speed",
+    fences_that_are_devices_may_move: "geofence/fence_devices",
 }
