@@ -164,3 +164,6 @@ fn collection(shapes: &Shapes) -> Value {
     let features: Vec<Value> = shapes.iter().map(Shape::to_geojson).collect();
     json!({"type": "FeatureCollection", "features": features})
 }
+
+#[cfg(test)]
+mod tests;
