@@ -95,8 +95,24 @@ mod tests {
     }
 
     #[test]
-    fn a_place_of_another_datum_is_not_looked_up() {
-        assert_eq!(find(1.0, 1.0, "GCJ02"), None);
+    fn a_place_of_another_datum_is_converted_or_not_looked_up() {
+        // (120, 40) is (120.005675684, 40.001304790) in GCJ-02, which is 500 m to the east.
+        let shifted = CITY
+            .replace("[20,0]", "[120,39.99]")
+            .replace("[30,0]", "[120.003,39.99]");
+        let shifted = shifted.replace("[30,10]", "[120.003,40.01]");
+        let shifted = shifted.replace("[20,10]", "[119.9,40.01]");
+        let grids = Grids::parse(&shifted).unwrap();
+        let find = |datum: &str| {
+            grids.find(&Location {
+                lon: 120.005_675_684,
+                lat: 40.001_304_790,
+                datum: datum.to_owned(),
+            })
+        };
+        assert_eq!(find("GCJ02"), Some("350200001001002"));
+        assert_eq!(find("WGS84"), None);
+        assert_eq!(find("BD09"), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub struct DeviceView {
     pub site: Option<String>,
     /// Unit grid code (单元网格), where the city has a grid and the device a place in it.
     pub grid: Option<String>,
-    /// Where it stands, in WGS84 or CGCS2000; a device with a place of another datum has none.
+    /// Where it stands, in WGS84.
     pub place: Option<Point>,
     pub tags: BTreeMap<String, String>,
     pub cadence_s: Option<u32>,

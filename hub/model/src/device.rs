@@ -1,6 +1,6 @@
 //! A thing in the field with an identity and a place.
 
-use crate::geo::Point;
+use crate::geo::{Point, wgs84_from_gcj02};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -89,13 +89,15 @@ pub struct Location {
 }
 
 impl Location {
-    /// Gives the place in WGS84. CGCS2000 differs by centimetres and is taken as it is; a GCJ-02
-    /// place is up to 700 m off and gives none.
+    /// Gives the place in WGS84; none if it is not on the globe or its datum is not known. CGCS2000
+    /// differs by centimetres and is taken as it is; GCJ-02 is up to 700 m off and is converted.
     pub fn point(&self) -> Option<Point> {
-        match self.datum.as_str() {
-            "WGS84" | "CGCS2000" => Point::from_degrees(self.lon, self.lat),
-            _ => None,
-        }
+        let (lon, lat) = match self.datum.as_str() {
+            "WGS84" | "CGCS2000" => (self.lon, self.lat),
+            "GCJ02" => wgs84_from_gcj02(self.lon, self.lat),
+            _ => return None,
+        };
+        Point::from_degrees(lon, lat)
     }
 }
 
@@ -139,7 +141,21 @@ pub struct Device {
 
 #[cfg(test)]
 mod tests {
-    use super::DeviceId;
+    use super::{DeviceId, Location};
+
+    #[test]
+    fn a_place_is_converted_from_its_datum_and_never_guessed() {
+        let point = |lon, lat, datum: &str| {
+            let datum = datum.to_owned();
+            Location { lon, lat, datum }.point()
+        };
+        let plain = point(120.0, 40.0, "WGS84").unwrap();
+        assert_eq!(point(120.0, 40.0, "CGCS2000"), Some(plain));
+        // The same place as maps of China show it, by the published value of the algorithm.
+        assert_eq!(point(120.005_675_684, 40.001_304_790, "GCJ02"), Some(plain));
+        assert_eq!(point(120.0, 40.0, "BD09"), None);
+        assert_eq!(point(118.0, 91.0, "WGS84"), None);
+    }
 
     #[test]
     fn an_id_that_breaks_topics_or_paths_is_refused() {
