@@ -5,6 +5,7 @@
 //! memory before the commit is lost with the process if the commit fails, so memory never
 //! outlives disk.
 
+mod act;
 mod announce;
 mod carry_out;
 mod configured;
@@ -96,6 +97,8 @@ struct Staged {
     rows: BTreeMap<String, AlarmRow>,
     /// Alarms of which only the figures moved.
     moved: HashSet<u64>,
+    /// A flood of alarms began or ended.
+    flood: bool,
     answers: Vec<(PendingCommand, Result<Done, CommandError>)>,
     receipts: Vec<(Pending, Receipt)>,
     /// How many values were put in quarantine.
@@ -131,9 +134,10 @@ impl Writer {
         worked.unwrap_or_else(|panic| Err(StoreError::Broken(format!("the writer: {panic}"))))
     }
 
-    /// Waits for the next deadline of a rule, but never past the next housekeeping.
+    /// Waits for the next deadline of a rule or alarm, but never past the next housekeeping.
     fn pause(&self) -> Duration {
-        let Some(deadline) = self.engine.next_deadline() else {
+        let deadlines = [self.engine.next_deadline(), self.book.next_deadline()];
+        let Some(deadline) = deadlines.into_iter().flatten().min() else {
             return TICK;
         };
         let wait_ms = deadline.since_ms(self.clock.now()).max(1);
@@ -159,13 +163,16 @@ impl Writer {
         let mut changes = std::mem::take(&mut self.changes);
         self.engine.advance(now, &mut changes);
         self.changes = changes;
-        let has_news = !self.changes.is_empty() || self.refused.has_news(now);
+        let has_news = !self.changes.is_empty()
+            || self.refused.has_news(now)
+            || self.book.is_due(now, &self.engine);
         if requests.is_empty() && !has_command && !has_news {
             return self.keep_house(now);
         }
         let mut group = self.journal.begin(now);
         let mut staged = Staged::default();
         self.announce(&mut group, &mut staged, 0)?;
+        self.advance_book(&mut group, &mut staged, now);
         self.put_own_rules(&mut group, &mut staged, now, own_rules)?;
         let mut submissions = Vec::with_capacity(requests.len());
         for request in requests {
@@ -212,7 +219,7 @@ impl Writer {
                 None => self.published.rules.remove(&id),
             }
         }
-        if !staged.rows.is_empty() || !staged.moved.is_empty() {
+        if !staged.rows.is_empty() || !staged.moved.is_empty() || staged.flood {
             let mut book = self
                 .published
                 .book
@@ -226,6 +233,7 @@ impl Writer {
             for row in staged.rows.into_values() {
                 book.put(row);
             }
+            book.show_flood(&self.book, self.last_stamp);
         }
         self.unwritten.extend(staged.moved);
         self.mark.send_replace(Mark {

@@ -1,85 +1,89 @@
-//! The life of an alarm (ISA-18.2): the engine's changes and officers' actions become rows.
+//! The life of an alarm (ISA-18.2): the engine's changes, people's actions and time become rows.
+//!
+//! The engine says which conditions hold; the book says what people see of them. It knows no clock:
+//! whoever owns it calls [`AlarmBook::advance`] by [`AlarmBook::next_deadline`]. All that it must
+//! remember is in the rows, so that a book made of the rows goes on as the one that wrote them.
 
-use crate::{Change, ClearReason, Figures, What, alarm_id};
-use model::{AlarmRow, AlarmState, Device, Severity, Timestamp};
+mod act;
+mod cause;
+mod chatter;
+mod facts;
+mod flood;
+mod index;
+mod row;
+mod time;
+mod verb;
+
+pub use facts::{Around, Cover, Facts, Scope};
+pub use flood::FloodEvent;
+pub use verb::{ActError, Action, SHELVE_MINUTES_MAX, Verb};
+
+use crate::{Change, ClearReason, What};
+use chatter::Chatter;
+use flood::Flood;
+use index::{Index, source};
+use model::{AlarmRow, AlarmState, Severity, Suppression, Timestamp};
+use row::{alarm_number, is_on_trial};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many rows that have become normal the book remembers, because readings out of order may
 /// still amend them. An older one is read from the store.
 const LEFT_ROWS_MAX: usize = 4096;
 
-/// The note of an alarm whose rule was on trial when it was raised.
-const SHADOW: &str = "shadow";
-
-/// What a row says beyond the change itself.
-#[derive(Copy, Clone, Debug)]
-pub struct Facts<'a> {
-    pub device: &'a Device,
-    pub grid: Option<&'a str>,
-    pub title: &'a str,
-    pub category: Option<&'a str>,
-    pub metric: Option<&'a str>,
-    pub unit: Option<&'a str>,
-}
-
 /// One thing that happened to an alarm, with the row as it is after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlarmEvent {
     /// The last part of the event type `cityhub.alarm.<kind>`.
     pub kind: &'static str,
+    pub at: Timestamp,
     pub row: AlarmRow,
-    /// False for a rule on trial (`shadow`): store the row, send no event.
+    /// False for a rule on trial (`shadow`), and where only a timer moved: store the row, send no
+    /// event.
     pub announced: bool,
 }
 
-/// What an officer can do.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Verb {
-    Ack,
-    Comment,
-}
-
-impl Verb {
-    pub const ALL: [Self; 2] = [Self::Ack, Self::Comment];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ack => "ack",
-            Self::Comment => "comment",
-        }
+impl AlarmEvent {
+    /// Gives the engine's number of the alarm.
+    pub fn number(&self) -> Option<u64> {
+        alarm_number(&self.row.id)
     }
 
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verb| verb.name() == name)
-    }
-
-    fn event(self) -> &'static str {
-        match self {
-            Self::Ack => "acked",
-            Self::Comment => "commented",
-        }
+    /// Tells whether people are told of an alarm that asks for a response: for the first time, or
+    /// again after it was set aside.
+    pub fn sounds(&self) -> bool {
+        let is_shown = matches!(
+            self.row.state,
+            AlarmState::ActiveUnacked | AlarmState::ActiveAcked
+        );
+        let is_first = self.row.announced_at == Some(self.at);
+        self.announced
+            && is_shown
+            && match self.kind {
+                "raised" | "returned" | "unshelved" | "in_service" => true,
+                "amended" | "escalated" => is_first,
+                _ => false,
+            }
     }
 }
 
-/// Why an action was not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ActError {
-    #[error("there is no such alarm, or it is over")]
-    NotFound,
-    #[error("the alarm has moved on to version {current}")]
-    Stale { current: u64 },
-    #[error("an alarm in the state `{}` cannot be handled with `{}`", .state.name(), .verb.name())]
-    Impossible { state: AlarmState, verb: Verb },
+/// What came out of the book.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BookEvent {
+    Alarm(AlarmEvent),
+    Flood(FloodEvent),
 }
 
-/// An officer's action on one alarm.
-#[derive(Copy, Clone, Debug)]
-pub struct Action<'a> {
-    pub verb: Verb,
-    pub actor: &'a str,
-    /// The version that the officer saw; a newer one refuses the action.
-    pub version: Option<u64>,
-    pub comment: Option<&'a str>,
+/// How many alarms ask for attention, by the measures of ISA-18.2 and EEMUA 191.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Alarms announced in the last ten minutes.
+    pub announced: usize,
+    /// When the flood began that is on now.
+    pub flood_since: Option<Timestamp>,
+    /// Rules and devices that came and went three times in the last minute.
+    pub chattering: usize,
+    /// Alarms that have been active for more than a day.
+    pub stale: usize,
 }
 
 /// Every alarm that is not `normal`.
@@ -88,54 +92,55 @@ pub struct AlarmBook {
     rows: BTreeMap<u64, AlarmRow>,
     /// The rows that became normal last, oldest first.
     left: VecDeque<(u64, AlarmRow)>,
+    index: Index,
+    chatter: Chatter,
+    flood: Flood,
 }
 
-/// Tells the state after an action; `None` if the action is impossible in this state.
-fn act_on(state: AlarmState, verb: Verb) -> Option<AlarmState> {
-    use AlarmState as S;
-    match (verb, state) {
-        // A row that is normal has left the book; what was said about it is history.
-        (_, S::Normal) => None,
-        (Verb::Comment, state) => Some(state),
-        (Verb::Ack, S::ActiveUnacked) => Some(S::ActiveAcked),
-        (Verb::Ack, S::ClearedUnacked) => Some(S::Normal),
-        (Verb::Ack, S::LatchedUnacked) => Some(S::LatchedAcked),
-        (
-            Verb::Ack,
-            S::ActiveAcked | S::LatchedAcked | S::Shelved | S::Suppressed | S::OutOfService,
-        ) => None,
+/// What the book works with during one call.
+struct Scene<'a> {
+    around: &'a dyn Around,
+    at: Timestamp,
+    out: &'a mut Vec<BookEvent>,
+}
+
+impl Scene<'_> {
+    fn tell(&mut self, kind: &'static str, row: &mut AlarmRow) {
+        self.note(kind, row, !is_on_trial(row));
     }
-}
 
-/// Tells the state of an alarm whose condition has (not) come back, by itself or by an amendment.
-fn follow(state: AlarmState, active: bool, acked: bool) -> AlarmState {
-    use AlarmState as S;
-    match state {
-        // Someone or something has set these aside, and takes them back.
-        S::Shelved | S::Suppressed | S::OutOfService => state,
-        S::LatchedUnacked | S::LatchedAcked if !active => state,
-        S::ActiveUnacked
-        | S::ActiveAcked
-        | S::ClearedUnacked
-        | S::Normal
-        | S::LatchedUnacked
-        | S::LatchedAcked => match (active, acked) {
-            (true, false) => S::ActiveUnacked,
-            (true, true) => S::ActiveAcked,
-            (false, false) => S::ClearedUnacked,
-            (false, true) => S::Normal,
-        },
+    /// Has the row stored, and sends an event if it is `announced`.
+    fn note(&mut self, kind: &'static str, row: &mut AlarmRow, announced: bool) {
+        row.version += 1;
+        self.out.push(BookEvent::Alarm(AlarmEvent {
+            kind,
+            at: self.at,
+            row: row.clone(),
+            announced,
+        }));
     }
 }
 
 impl AlarmBook {
-    /// Takes up the rows that were not `normal` when the hub stopped.
+    /// Takes up the rows that were not `normal` when the hub stopped, and those raised or announced
+    /// in the last day, whatever their state: they count for chatter and floods.
     pub fn restore(rows: Vec<AlarmRow>) -> Self {
         let mut book = Self::default();
+        let mut announced = Vec::new();
         for row in rows {
-            if let Some(number) = alarm_number(&row.id) {
-                book.rows.insert(number, row);
+            let Some(number) = alarm_number(&row.id) else {
+                continue;
+            };
+            announced.extend(row.announced_at.map(|at| (at, number)));
+            book.note_raise(number, &row);
+            if row.state != AlarmState::Normal {
+                book.keep(number, row);
             }
+        }
+        announced.sort_unstable();
+        for (at, number) in announced {
+            book.flood.advance(at);
+            book.flood.count(at, number);
         }
         book
     }
@@ -161,78 +166,196 @@ impl AlarmBook {
         let Some(number) = alarm_number(&row.id) else {
             return;
         };
-        if row.state == AlarmState::Normal {
-            self.rows.remove(&number);
-        } else {
-            self.rows.insert(number, row);
+        if let Some(old) = self.rows.remove(&number) {
+            self.index.remove(number, &old);
+        }
+        self.note_raise(number, &row);
+        if let Some(at) = row.announced_at {
+            self.flood.show(at, number);
+        }
+        if row.state != AlarmState::Normal {
+            self.keep(number, row);
         }
     }
 
-    /// Takes in a change of the engine; one that only moves figures makes no event.
-    pub fn apply(&mut self, change: &Change, facts: &Facts<'_>) -> Option<AlarmEvent> {
-        let known = self.take(change.alarm);
-        // What was announced when it was raised is announced to its end, whatever becomes of the rule.
-        let announced = known
-            .as_ref()
-            .map_or(!change.shadow, |row| row.note.as_deref() != Some(SHADOW));
-        let mut row = known.unwrap_or_else(|| new_row(change, facts));
-        let kind = update(&mut row, change);
-        if kind.is_some() {
-            row.version += 1;
-        }
-        let event = kind.map(|kind| AlarmEvent {
-            kind,
-            row: row.clone(),
-            announced,
-        });
-        self.keep(change.alarm, row);
-        event
+    /// Shows what a copy cannot tell from rows.
+    pub fn show_flood(&mut self, of: &Self, now: Timestamp) {
+        self.flood.since = of.flood.since;
+        self.flood.forget(now);
+        self.chatter.advance(now);
     }
 
-    /// Takes an officer's action; a comment becomes the row's note, after the name of who made it.
-    ///
-    /// Nothing that can be done yet depends on `_now`; shelving will.
-    pub fn act(
+    /// Takes in a change of the engine. `facts` begin a row; without them a change of an alarm that
+    /// the book does not know is lost.
+    pub fn apply(
         &mut self,
-        _now: Timestamp,
-        id: &str,
-        action: Action<'_>,
-    ) -> Result<AlarmEvent, ActError> {
-        let number = alarm_number(id).ok_or(ActError::NotFound)?;
-        let row = self.rows.get_mut(&number).ok_or(ActError::NotFound)?;
-        if action.version.is_some_and(|version| version != row.version) {
-            return Err(ActError::Stale {
-                current: row.version,
-            });
-        }
-        let impossible = ActError::Impossible {
-            state: row.state,
-            verb: action.verb,
-        };
-        row.state = act_on(row.state, action.verb).ok_or(impossible)?;
-        match action.verb {
-            Verb::Ack => {
-                row.acked = true;
-                row.owner.get_or_insert_with(|| action.actor.to_owned());
+        change: &Change,
+        facts: Option<&Facts<'_>>,
+        around: &dyn Around,
+        out: &mut Vec<BookEvent>,
+    ) {
+        if let What::Updated(figures) = &change.what {
+            // The figures of an active alarm moved: no event.
+            if let Some(row) = self.rows.get_mut(&change.alarm) {
+                row::set_figures(row, figures);
             }
-            Verb::Comment => {}
+            return;
         }
-        let on_trial = row.note.as_deref() == Some(SHADOW);
-        // With the name before it a comment can never be one of the notes that have a meaning.
-        if let Some(comment) = action.comment.filter(|_| !on_trial) {
-            row.note = Some(format!("{}: {comment}", action.actor));
+        let scene = &mut Scene {
+            around,
+            at: change.at,
+            out,
+        };
+        self.run_until(change.at, scene);
+        scene.at = change.at;
+        let known = self.take(change.alarm);
+        let Some(mut row) = known.or_else(|| Some(row::begin(change, facts?))) else {
+            return;
+        };
+        let was = (row.active && row.version > 0, row.severity, row.raised_at);
+        let kind = row::update(&mut row, change);
+        if row.raised_at != was.2 {
+            self.chatter.forget(&source(&row), was.2, change.alarm);
+            self.note_raise(change.alarm, &row);
         }
-        row.version += 1;
-        let row = row.clone();
-        if row.state == AlarmState::Normal {
-            self.rows.remove(&number);
-            self.keep(number, row.clone());
+        let kind = match &change.what {
+            What::Withdrawn => {
+                self.chatter
+                    .forget(&source(&row), row.raised_at, change.alarm);
+                Self::close(&mut row);
+                kind
+            }
+            What::Recorded(_) => kind,
+            _ if is_on_trial(&row) && !row::is_set_aside(&row) => {
+                Self::follow(&mut row, None);
+                kind
+            }
+            What::Raised(_) => self.place(change.alarm, &mut row, scene),
+            what => self.move_along(&mut row, (what, kind), was.1, scene),
+        };
+        // Whoever was never told that it began need not be told that it ended.
+        let is_known = row.announced_at.is_some() || is_on_trial(&row);
+        let kind = if kind == "cleared" && !is_known {
+            "settled"
+        } else {
+            kind
+        };
+        scene.tell(kind, &mut row);
+        let begins = row.active && !was.0;
+        let ends = was.0 && !row.active;
+        let id = row.id.clone();
+        self.keep(change.alarm, row);
+        if begins {
+            self.explain_others(change.alarm, scene);
         }
-        Ok(AlarmEvent {
-            kind: action.verb.event(),
-            row,
-            announced: !on_trial,
-        })
+        if ends {
+            self.end_cause(&id, cause::End::Cleared, scene);
+        }
+    }
+
+    /// Tells the state after a change of an alarm that is known, and the name of the event.
+    fn move_along(
+        &mut self,
+        row: &mut AlarmRow,
+        (what, kind): (&What, &'static str),
+        severity: Severity,
+        scene: &mut Scene<'_>,
+    ) -> &'static str {
+        let is_worse = row.severity > severity;
+        match row.state {
+            AlarmState::OutOfService => kind,
+            AlarmState::Shelved => {
+                let shelved = row.shelved_severity.unwrap_or(severity);
+                if row.active && row.severity > shelved {
+                    row::leave_shelf(row);
+                    self.sound(row, scene);
+                }
+                kind
+            }
+            AlarmState::Suppressed if row.active => {
+                if is_worse && self.is_worse_than_its_cause(row) {
+                    row::leave_cause(row);
+                    self.sound(row, scene);
+                }
+                kind
+            }
+            AlarmState::Suppressed => {
+                if row.latching {
+                    return kind;
+                }
+                row.state = AlarmState::Normal;
+                row.returns_at = None;
+                kind
+            }
+            AlarmState::Normal if row.active && !row.acked => {
+                // An amendment opens it again, perhaps for the first time that people see it.
+                if !self.suppress_by_present_cause(row, scene) {
+                    self.sound(row, scene);
+                }
+                kind
+            }
+            _ => {
+                let reason = match what {
+                    What::Cleared { reason, .. } => Some(*reason),
+                    _ => Some(ClearReason::Normal),
+                };
+                Self::follow(row, reason);
+                kind
+            }
+        }
+    }
+
+    /// Lets the state follow a condition that has (not) come back. An alarm that ends because its
+    /// rule or device was edited does not latch: what it was about is no more.
+    fn follow(row: &mut AlarmRow, ended: Option<ClearReason>) {
+        use AlarmState as S;
+        let latches = row.latching
+            && matches!(
+                ended,
+                Some(ClearReason::Normal | ClearReason::ScheduleClosed)
+            );
+        row.state = match (row.state, row.active) {
+            (S::Normal, false) => S::Normal,
+            (state @ (S::LatchedUnacked | S::LatchedAcked), false) => state,
+            (_, true) if row.acked => S::ActiveAcked,
+            (_, true) => S::ActiveUnacked,
+            (_, false) => match (latches, row.acked) {
+                (true, false) => S::LatchedUnacked,
+                (true, true) => S::LatchedAcked,
+                (false, false) => S::ClearedUnacked,
+                (false, true) => S::Normal,
+            },
+        };
+    }
+
+    /// Ends a row for good.
+    fn close(row: &mut AlarmRow) {
+        row.state = AlarmState::Normal;
+        row.returns_at = None;
+        row::leave_shelf(row);
+    }
+
+    /// Shows an active alarm to people.
+    fn sound(&mut self, row: &mut AlarmRow, scene: &mut Scene<'_>) {
+        row.acked = is_on_trial(row);
+        row.state = if row.acked {
+            AlarmState::ActiveAcked
+        } else {
+            AlarmState::ActiveUnacked
+        };
+        self.count_announced(row, scene);
+    }
+
+    fn count_announced(&mut self, row: &mut AlarmRow, scene: &mut Scene<'_>) {
+        let Some(number) = alarm_number(&row.id) else {
+            return;
+        };
+        if row.announced_at.is_some() || is_on_trial(row) {
+            return;
+        }
+        row.announced_at = Some(scene.at);
+        let began = self.flood.count(scene.at, number);
+        scene.out.extend(began.map(BookEvent::Flood));
     }
 
     pub fn get(&self, id: &str) -> Option<&AlarmRow> {
@@ -253,8 +376,34 @@ impl AlarmBook {
         counts
     }
 
+    /// Tells how much there is to attend to.
+    pub fn load(&self, now: Timestamp) -> Load {
+        Load {
+            announced: self.flood.len_at(now),
+            flood_since: self.flood.since,
+            chattering: self.chatter.len_at(now),
+            stale: self.rows.values().filter(|row| row.stale).count(),
+        }
+    }
+
+    fn note_raise(&mut self, number: u64, row: &AlarmRow) {
+        if !row::was_raised(row) {
+            return;
+        }
+        let first = Self::run_of(row);
+        self.chatter.note(source(row), row.raised_at, number, first);
+    }
+
+    /// Gives the first alarm of the chatter that the row is part of.
+    fn run_of(row: &AlarmRow) -> Option<u64> {
+        let is_chatter = row.suppression == Some(Suppression::Chatter);
+        let first = row.suppressed_by.as_deref().filter(|_| is_chatter);
+        first.and_then(alarm_number)
+    }
+
     fn take(&mut self, number: u64) -> Option<AlarmRow> {
         if let Some(row) = self.rows.remove(&number) {
+            self.index.remove(number, &row);
             return Some(row);
         }
         // An amended alarm is among the last that left.
@@ -263,7 +412,10 @@ impl AlarmBook {
     }
 
     fn keep(&mut self, number: u64, row: AlarmRow) {
+        self.chatter
+            .renew(&source(&row), row.raised_at, number, Self::run_of(&row));
         if row.state != AlarmState::Normal {
+            self.index.add(number, &row);
             self.rows.insert(number, row);
             return;
         }
@@ -271,122 +423,6 @@ impl AlarmBook {
             self.left.pop_front();
         }
         self.left.push_back((number, row));
-    }
-}
-
-fn alarm_number(id: &str) -> Option<u64> {
-    let digits = id.strip_prefix('a')?;
-    // Only the one form that the hub itself writes: no sign, no leading zero.
-    let number = digits.parse().ok()?;
-    (alarm_id(number) == id).then_some(number)
-}
-
-/// Moves the row along with the change, and names the event.
-fn update(row: &mut AlarmRow, change: &Change) -> Option<&'static str> {
-    let kind = match &change.what {
-        What::Updated(figures) => {
-            set_figures(row, figures);
-            return None;
-        }
-        What::Raised(figures) => {
-            set_figures(row, figures);
-            "raised"
-        }
-        What::Escalated(figures) => {
-            set_figures(row, figures);
-            "escalated"
-        }
-        What::Deescalated(figures) => {
-            set_figures(row, figures);
-            "deescalated"
-        }
-        What::Cleared { reason, figures } => {
-            set_figures(row, figures);
-            row.cleared_at = Some(change.at);
-            note_reason(row, *reason);
-            "cleared"
-        }
-        What::Amended(outcome) => {
-            set_figures(row, &outcome.figures);
-            row.raised_at = outcome.raised_at;
-            row.cleared_at = outcome.cleared_at;
-            row.note = Some("amended".to_owned());
-            "amended"
-        }
-        What::Recorded(outcome) => {
-            set_figures(row, &outcome.figures);
-            row.cleared_at = outcome.cleared_at;
-            row.note = Some("recorded from late data".to_owned());
-            "recorded"
-        }
-        What::Withdrawn => {
-            row.cleared_at = row.cleared_at.or(Some(row.raised_at));
-            row.note = Some("withdrawn".to_owned());
-            "withdrawn"
-        }
-    };
-    row.active = row.cleared_at.is_none();
-    row.state = if matches!(change.what, What::Withdrawn | What::Recorded(_)) {
-        AlarmState::Normal
-    } else {
-        follow(row.state, row.active, row.acked)
-    };
-    Some(kind)
-}
-
-fn note_reason(row: &mut AlarmRow, reason: ClearReason) {
-    if let Some(note) = reason.note() {
-        row.note = Some(note.to_owned());
-    }
-}
-
-fn set_figures(row: &mut AlarmRow, figures: &Figures) {
-    row.severity = figures.severity;
-    row.value = figures.value;
-    row.limit = figures.limit;
-    row.peak = figures.peak;
-    row.count = figures.count;
-}
-
-/// Begins a row. One of a rule on trial needs nobody's acknowledgement.
-fn new_row(change: &Change, facts: &Facts<'_>) -> AlarmRow {
-    let raised_at = match &change.what {
-        What::Recorded(outcome) | What::Amended(outcome) => outcome.raised_at,
-        What::Raised(_)
-        | What::Escalated(_)
-        | What::Deescalated(_)
-        | What::Updated(_)
-        | What::Cleared { .. }
-        | What::Withdrawn => change.at,
-    };
-    AlarmRow {
-        id: alarm_id(change.alarm),
-        rule: change.rule.as_ref().to_owned(),
-        rule_revision: change.rule_revision,
-        title: facts.title.to_owned(),
-        device: facts.device.id.clone(),
-        kind: facts.device.kind.clone(),
-        site: facts.device.site.clone(),
-        grid: facts.grid.map(str::to_owned),
-        severity: Severity::Warning,
-        state: AlarmState::Normal,
-        active: true,
-        acked: change.shadow,
-        raised_at,
-        cleared_at: None,
-        metric: facts.metric.map(str::to_owned),
-        value: None,
-        limit: None,
-        unit: facts.unit.map(str::to_owned),
-        peak: None,
-        count: 0,
-        owner: None,
-        shelved_until: None,
-        suppressed_by: None,
-        case: None,
-        note: change.shadow.then(|| SHADOW.to_owned()),
-        category: facts.category.map(str::to_owned),
-        version: 0,
     }
 }
 

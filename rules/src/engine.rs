@@ -7,6 +7,7 @@
 mod arrival;
 mod checkpoint;
 mod composites;
+mod facts;
 mod gate;
 mod lane;
 mod lanes;

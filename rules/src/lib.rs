@@ -15,7 +15,10 @@ mod pack;
 mod schedule;
 mod spec;
 
-pub use alarm::{ActError, Action, AlarmBook, AlarmEvent, Facts, Verb};
+pub use alarm::{
+    ActError, Action, AlarmBook, AlarmEvent, Around, BookEvent, Cover, Facts, FloodEvent, Load,
+    SHELVE_MINUTES_MAX, Scope, Verb,
+};
 pub use backtest::{Plan, backtest};
 pub use change::{Change, ClearReason, Figures, Outcome, What, alarm_id, change_crc};
 pub use device::DeviceView;

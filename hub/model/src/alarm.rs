@@ -86,6 +86,18 @@ impl AlarmState {
     }
 }
 
+/// What kind of cause explains an alarm that is suppressed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suppression {
+    /// The gateway that the device writes through is silent, too.
+    Gateway,
+    /// An alarm of several devices or conditions contains this one.
+    Composite,
+    /// The same alarm came and went again and again.
+    Chatter,
+}
+
 /// One alarm as every API, event and file shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlarmRow {
@@ -121,5 +133,42 @@ pub struct AlarmRow {
     pub note: Option<String>,
     /// Event category code (事件类别) of the city's table.
     pub category: Option<String>,
+    /// The kind of the rule, such as `silence`.
+    #[serde(default)]
+    pub rule_kind: Option<String>,
+    /// Stays when the condition is gone, until somebody resets it.
+    #[serde(default)]
+    pub latching: bool,
+    /// The gateway that the device writes through.
+    #[serde(default)]
+    pub parent: Option<DeviceId>,
+    /// How far an alarm of several devices reaches: `device`, `site` or `grid`.
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// When people were first told of it; none while it was suppressed or set aside from the start.
+    #[serde(default)]
+    pub announced_at: Option<Timestamp>,
+    /// Why `suppressed_by` explains this alarm.
+    #[serde(default)]
+    pub suppression: Option<Suppression>,
+    /// When a suppressed alarm comes back by itself; none while its cause is active.
+    #[serde(default)]
+    pub returns_at: Option<Timestamp>,
+    #[serde(default)]
+    pub shelved_by: Option<String>,
+    #[serde(default)]
+    pub shelve_reason: Option<String>,
+    /// What was shelved; anything worse breaks the shelf.
+    #[serde(default)]
+    pub shelved_severity: Option<Severity>,
+    /// What people found: `false_alarm`.
+    #[serde(default)]
+    pub verdict: Option<String>,
+    /// The first of a run that came and went three times in a minute.
+    #[serde(default)]
+    pub chattering: bool,
+    /// Active for more than a day.
+    #[serde(default)]
+    pub stale: bool,
     pub version: u64,
 }

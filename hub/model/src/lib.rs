@@ -13,7 +13,7 @@ mod metric;
 mod reading;
 mod time;
 
-pub use alarm::{AlarmRow, AlarmState, Severity};
+pub use alarm::{AlarmRow, AlarmState, Severity, Suppression};
 pub use device::{Device, DeviceId, DeviceKey, InvalidDeviceId, Location};
 pub use event::{Event, MinSeverity};
 pub use health::{DeviceHealth, DeviceStatus, SilenceCause};

@@ -65,6 +65,10 @@ impl Role {
         matches!(self, Self::Officer | Self::Supervisor | Self::Admin)
     }
 
+    pub fn shelves_critical_alarms(self) -> bool {
+        matches!(self, Self::Supervisor | Self::Admin)
+    }
+
     pub fn edits_devices_and_rules(self) -> bool {
         matches!(self, Self::Engineer | Self::Admin)
     }

@@ -23,5 +23,6 @@ pub use ingest::{
     Part, Pending, RawFrame, Receipt, Refusal, Refusals, Request, Submission, Ticket, Unclaimed,
 };
 pub use operator::{
-    Action, AlarmVerb, Command, CommandError, Done, Operator, PendingCommand, SecretChange,
+    Action, AlarmArgs, AlarmVerb, Command, CommandError, Done, Operator, PendingCommand,
+    SecretChange,
 };

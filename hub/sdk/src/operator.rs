@@ -51,9 +51,23 @@ pub enum Action {
         /// The version that the actor saw; a stale one is a conflict.
         version: Option<u64>,
         comment: Option<String>,
+        /// What only some verbs need.
+        #[serde(default)]
+        args: AlarmArgs,
         /// The `Idempotency-Key` of the request.
         key: Option<String>,
     },
+}
+
+/// What an action on an alarm says beside the comment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmArgs {
+    /// For how long to shelve.
+    pub minutes: Option<u32>,
+    /// Why it is shelved.
+    pub reason: Option<String>,
+    /// Whom to assign it to.
+    pub owner: Option<String>,
 }
 
 /// What can be done to an alarm.
@@ -61,7 +75,14 @@ pub enum Action {
 #[serde(rename_all = "snake_case")]
 pub enum AlarmVerb {
     Ack,
+    Shelve,
+    Unshelve,
+    Assign,
     Comment,
+    FalseAlarm,
+    OutOfService,
+    InService,
+    Reset,
 }
 
 /// The answer to a command that was carried out and is on disk.
@@ -82,6 +103,8 @@ pub enum CommandError {
     Conflict(String),
     #[error("{0}")]
     Invalid(String),
+    #[error("{0}")]
+    Forbidden(String),
     #[error("the hub is busy; try again later")]
     Busy,
     #[error("the hub is shutting down")]

@@ -1,8 +1,9 @@
 //! Turns the engine's changes into alarm rows and numbered events.
 
 use super::{Staged, Writer};
-use model::AlarmRow;
-use rules::{AlarmEvent, Change, Facts, What, alarm_id};
+use model::{AlarmRow, Timestamp};
+use rules::{AlarmEvent, BookEvent, Change, FloodEvent, What, alarm_id};
+use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use store::{Group, NewEvent, StoreError};
 
@@ -47,68 +48,93 @@ impl Writer {
                 self.book.recall(row);
             }
         }
-        let Some(entry) = self.device(staged, change.device) else {
-            tracing::error!(
-                alarm = change.alarm,
-                "an alarm of a device that is not registered"
-            );
-            return Ok(());
-        };
-        let rule = self.engine.rule(&change.rule);
-        let metric = change.metric.and_then(|key| self.catalogue.def(key));
-        let facts = Facts {
-            device: &entry.device,
-            grid: entry.grid.as_deref(),
-            title: rule.map_or(change.rule.as_ref(), |rule| rule.spec.title.as_str()),
-            category: rule.and_then(|rule| rule.spec.category.as_deref()),
-            metric: metric.map(|def| def.name.as_str()),
-            unit: rule.and_then(|rule| rule.spec.unit(&self.catalogue)),
-        };
-        match self.book.apply(change, &facts) {
-            Some(event) => {
-                staged.moved.remove(&change.alarm);
-                self.unwritten.remove(&change.alarm);
-                self.write_event(group, staged, change, event);
-            }
-            None => {
-                if matches!(change.what, What::Updated(_)) {
-                    staged.moved.insert(change.alarm);
-                }
-            }
+        if matches!(change.what, What::Updated(_)) {
+            staged.moved.insert(change.alarm);
+        }
+        let facts = self.engine.facts(change);
+        let mut told = Vec::new();
+        self.book
+            .apply(change, facts.as_ref(), &self.engine, &mut told);
+        for event in told {
+            self.tell(group, staged, event, None);
         }
         Ok(())
     }
 
-    fn write_event(
+    /// Lets the book do what is due by time alone.
+    pub(super) fn advance_book(&mut self, group: &mut Group, staged: &mut Staged, now: Timestamp) {
+        let mut told = Vec::new();
+        self.book.advance(now, &self.engine, &mut told);
+        for event in told {
+            self.tell(group, staged, event, None);
+        }
+    }
+
+    /// Puts what the book tells into the group: the row, and the event if there is one, with who
+    /// acted and what they said.
+    pub(super) fn tell(
         &mut self,
         group: &mut Group,
         staged: &mut Staged,
-        change: &Change,
-        event: AlarmEvent,
+        event: BookEvent,
+        by: Option<(&str, Option<&str>)>,
     ) {
+        match event {
+            BookEvent::Alarm(event) => self.tell_alarm(group, staged, event, by),
+            BookEvent::Flood(flood) => {
+                staged.flood = true;
+                self.tell_flood(group, &flood);
+            }
+        }
+    }
+
+    fn tell_alarm(
+        &mut self,
+        group: &mut Group,
+        staged: &mut Staged,
+        event: AlarmEvent,
+        by: Option<(&str, Option<&str>)>,
+    ) {
+        if let Some(number) = event.number() {
+            staged.moved.remove(&number);
+            self.unwritten.remove(&number);
+        }
         group.alarm(&event.row);
         if event.announced {
-            let data = row_json(&event.row).to_string();
-            self.number(group, &event, change.at, &data);
+            let mut data = row_json(&event.row);
+            if let (Some(fields), Some((actor, comment))) = (data.as_object_mut(), by) {
+                fields.insert("actor".to_owned(), json!(actor));
+                fields.insert("comment".to_owned(), json!(comment));
+            }
+            self.last_event = group.event(&NewEvent {
+                kind: &format!("cityhub.alarm.{}", event.kind),
+                subject: &event.row.id,
+                severity: Some(event.row.severity),
+                grid: event.row.grid.as_deref(),
+                time: event.at,
+                data: &data.to_string(),
+            });
         }
         staged.rows.insert(event.row.id.clone(), event.row);
     }
 
-    /// Numbers an event of an alarm and puts it into the group.
-    pub(super) fn number(
-        &mut self,
-        group: &mut Group,
-        event: &AlarmEvent,
-        time: model::Timestamp,
-        data: &str,
-    ) {
+    fn tell_flood(&mut self, group: &mut Group, flood: &FloodEvent) {
+        let data = json!({
+            "since": flood.since,
+            "ended_at": flood.ended.then_some(flood.at),
+            "announced": flood.announced,
+        });
         self.last_event = group.event(&NewEvent {
-            kind: &format!("cityhub.alarm.{}", event.kind),
-            subject: &event.row.id,
-            severity: Some(event.row.severity),
-            grid: event.row.grid.as_deref(),
-            time,
-            data,
+            kind: if flood.ended {
+                "cityhub.flood.ended"
+            } else {
+                "cityhub.flood.began"
+            },
+            subject: "hub",
+            severity: None,
+            grid: None,
+            time: flood.at,
+            data: &data.to_string(),
         });
     }
 }

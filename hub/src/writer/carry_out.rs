@@ -1,26 +1,14 @@
 //! Carries out what people and programs asked for.
 
-use super::announce::row_json;
 use super::{Recorded, Staged, Writer, health};
 use model::{Device, DeviceId, DeviceKey, Timestamp};
-use rules::{ActError, DeviceView, Rule, Verb};
-use sdk::{
-    Action, Actor, AlarmVerb, Command, CommandError, DeviceEntry, Done, SecretChange, SecretHash,
-};
+use rules::{DeviceView, Rule};
+use sdk::{Action, Actor, Command, CommandError, DeviceEntry, Done, SecretChange, SecretHash};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store::{Group, StoreError, StoredDevice};
 
 pub(super) type Answer = Result<Done, CommandError>;
-
-/// An officer's action on one alarm, as the command carries it.
-struct Act<'a> {
-    id: &'a str,
-    verb: AlarmVerb,
-    version: Option<u64>,
-    comment: Option<&'a str>,
-    key: Option<&'a str>,
-}
 
 impl Writer {
     pub(super) fn carry_out(
@@ -39,22 +27,7 @@ impl Writer {
             Action::ChangeRules { put, delete } => {
                 self.change_rules(group, staged, now, (actor, put, delete))
             }
-            Action::Alarm {
-                id,
-                verb,
-                version,
-                comment,
-                key,
-            } => {
-                let act = Act {
-                    id,
-                    verb: *verb,
-                    version: *version,
-                    comment: comment.as_deref(),
-                    key: key.as_deref(),
-                };
-                return self.act(group, staged, now, (actor, &act));
-            }
+            Action::Alarm { .. } => return self.act(group, staged, now, command),
         })
     }
 
@@ -269,81 +242,6 @@ impl Writer {
             seq: 0,
             body: Value::Null,
         })
-    }
-
-    fn act(
-        &mut self,
-        group: &mut Group,
-        staged: &mut Staged,
-        now: Timestamp,
-        (actor, act): (&Actor, &Act<'_>),
-    ) -> Result<Answer, StoreError> {
-        // A key belongs to whoever used it and to what it was used for.
-        let key = act
-            .key
-            .map(|key| format!("{}|{}|{:?}|{key}", actor.name, act.id, act.verb));
-        if let Some(body) = self.answered(staged, key.as_deref())? {
-            return Ok(Ok(Done { seq: 0, body }));
-        }
-        let action = rules::Action {
-            verb: match act.verb {
-                AlarmVerb::Ack => Verb::Ack,
-                AlarmVerb::Comment => Verb::Comment,
-            },
-            actor: &actor.name,
-            version: act.version,
-            comment: act.comment,
-        };
-        let event = match self.book.act(now, act.id, action) {
-            Ok(event) => event,
-            Err(ActError::NotFound) => {
-                let past = self.reader.alarm(act.id)?.is_some();
-                return Ok(Err(missing(act.id, past)));
-            }
-            Err(error) => return Ok(Err(CommandError::Conflict(error.to_string()))),
-        };
-        group.alarm(&event.row);
-        let body = row_json(&event.row);
-        let mut data = body.clone();
-        if let Some(fields) = data.as_object_mut() {
-            fields.insert("actor".to_owned(), json!(actor.name));
-            fields.insert("comment".to_owned(), json!(act.comment));
-        }
-        if event.announced {
-            self.number(group, &event, now, &data.to_string());
-        }
-        let detail = json!({ "comment": act.comment, "version": event.row.version }).to_string();
-        group.audit(
-            &actor.name,
-            actor.role.name(),
-            action.verb.name(),
-            act.id,
-            &detail,
-        );
-        if let Some(key) = key {
-            group.idempotency(&key, &body.to_string());
-            staged.idempotent.insert(key, body.clone());
-        }
-        staged.rows.insert(event.row.id.clone(), event.row);
-        Ok(Ok(Done { seq: 0, body }))
-    }
-
-    /// Finds the answer that the same request got before.
-    fn answered(&self, staged: &Staged, key: Option<&str>) -> Result<Option<Value>, StoreError> {
-        let Some(key) = key else { return Ok(None) };
-        if let Some(body) = staged.idempotent.get(key) {
-            return Ok(Some(body.clone()));
-        }
-        let stored = self.reader.idempotency(key)?;
-        Ok(stored.and_then(|text| serde_json::from_str(&text).ok()))
-    }
-}
-
-fn missing(id: &str, past: bool) -> CommandError {
-    if past {
-        CommandError::Conflict(format!("alarm `{id}` is back to normal and closed"))
-    } else {
-        CommandError::NotFound(format!("there is no alarm `{id}`"))
     }
 }
 

@@ -5,7 +5,7 @@ use super::refused::Book;
 use super::{Published, Recorded, Times, Writer};
 use crate::grid::Grids;
 use anyhow::{Context, Result};
-use model::{Catalogue, MetricDef};
+use model::{AlarmRow, AlarmState, Catalogue, MetricDef, Timestamp};
 use rules::{AlarmBook, Change, Engine, Rule, RuleSpec, Settings, What, alarm_id, change_crc};
 use sdk::{Clock, DeviceEntry, Devices, DriverKey, Mark, Refusals, SecretHash, SecretSalt};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,6 +14,9 @@ use std::sync::{Arc, RwLock};
 use store::{LogGroup, Reader, Recovered};
 use tokio::sync::watch;
 use web::{Health, Knocks, RuleEntry, RuleList, Statuses};
+
+/// How long ago an alarm that is over may have been raised and still count for chatter and floods.
+const ALARMS_COUNT_MS: i64 = 86_400_000;
 
 /// What the writer needs beside the data directory.
 #[derive(Debug)]
@@ -75,7 +78,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         zone: setup.zone,
     };
     let mut engine = restore_engine(settings, &catalogue, &recovered)?;
-    let mut book = AlarmBook::restore(recovered.alarms.clone());
+    let mut book = restore_book(&reader, &recovered)?;
     let unwritten = replay(&reader, &recovered, &mut engine, &mut book)?;
     let published = publish(&recovered, &book);
     let registered = recovered.devices.iter().map(|stored| stored.key);
@@ -124,6 +127,18 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         drivers,
         driver_names,
     })
+}
+
+/// Takes up the alarms that are not over, and those of the last day that still count.
+fn restore_book(reader: &Reader, recovered: &Recovered) -> Result<AlarmBook> {
+    let from = recovered.last_stamp.plus_ms(-ALARMS_COUNT_MS);
+    let recent = reader
+        .alarms_between(from, Timestamp::MAX)
+        .context("read the alarms of the last day")?;
+    let is_over = |row: &AlarmRow| row.state == AlarmState::Normal;
+    let mut rows = recovered.alarms.clone();
+    rows.extend(recent.into_iter().filter(is_over));
+    Ok(AlarmBook::restore(rows))
 }
 
 fn restore_engine(

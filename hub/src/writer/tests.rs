@@ -282,6 +282,7 @@ async fn an_acknowledgement_is_versioned_idempotent_and_in_the_feed() {
         verb: AlarmVerb::Ack,
         version,
         comment: None,
+        args: sdk::AlarmArgs::default(),
         key: key.map(str::to_owned),
     };
     let stale = rig.command(ack(Some(99), None)).await.unwrap_err();

@@ -11,7 +11,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::{StreamExt, stream};
 use model::AlarmRow;
-use sdk::{Action, Actor, AlarmVerb, Command, CommandError};
+use rules::{ActError, Verb};
+use sdk::{Action, Actor, AlarmArgs, AlarmVerb, Command, CommandError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -28,22 +29,17 @@ const COMMENT_BYTES_MAX: usize = 4_000;
 /// Longest `Idempotency-Key`.
 const KEY_BYTES_MAX: usize = 200;
 
-/// The public contract's verbs that this version does not have yet.
-const LATER: [&str; 7] = [
-    "shelve",
-    "unshelve",
-    "assign",
-    "false_alarm",
-    "out_of_service",
-    "in_service",
-    "reset",
-];
+/// Longest name of an owner.
+const OWNER_BYTES_MAX: usize = 200;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Act {
     version: Option<u64>,
     comment: Option<String>,
+    minutes: Option<u32>,
+    reason: Option<String>,
+    owner: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,6 +48,17 @@ struct Bulk {
     action: String,
     ids: Vec<String>,
     comment: Option<String>,
+    minutes: Option<u32>,
+    reason: Option<String>,
+    owner: Option<String>,
+}
+
+/// What an action says, once it is checked.
+#[derive(Clone, Debug)]
+struct Said {
+    verb: AlarmVerb,
+    comment: Option<String>,
+    args: AlarmArgs,
 }
 
 /// Who acts, and by which key a repeated request is known.
@@ -92,13 +99,23 @@ pub(crate) async fn act(
     } else {
         json_body(&body)?
     };
-    let comment = read_comment(verb, act.comment)?;
+    let args = AlarmArgs {
+        minutes: act.minutes,
+        reason: act.reason,
+        owner: act.owner,
+    };
+    let Said {
+        verb,
+        comment,
+        args,
+    } = check(verb, act.comment, args)?;
     let key = key.map(|key| scoped(&actor, verb, &id, &key));
     let action = Action::Alarm {
         id: id.clone(),
         verb,
         version: act.version,
         comment,
+        args,
         key,
     };
     let done = shared.operator.commit(Command { actor, action }).await;
@@ -149,7 +166,13 @@ pub(crate) async fn bulk(
     raw.only(&[])?;
     let bulk: Bulk = json_body(&body)?;
     let verb = read_verb(&bulk.action)?;
-    let comment = read_comment(verb, bulk.comment)?;
+    let args = AlarmArgs {
+        minutes: bulk.minutes,
+        reason: bulk.reason,
+        owner: bulk.owner,
+    };
+    let said = check(verb, bulk.comment, args)?;
+    let verb = said.verb;
     if bulk.ids.is_empty() || bulk.ids.len() > BULK_MAX {
         return Err(Problem::invalid(format!(
             "`ids` must name 1 to {BULK_MAX} alarms"
@@ -165,7 +188,8 @@ pub(crate) async fn bulk(
                 id: id.clone(),
                 verb,
                 version: None,
-                comment: comment.clone(),
+                comment: said.comment.clone(),
+                args: said.args.clone(),
                 key: key.as_ref().map(|key| scoped(&actor, verb, &id, key)),
             };
             let actor = actor.clone();
@@ -205,38 +229,76 @@ fn code(error: &CommandError) -> &'static str {
         CommandError::NotFound(_) => "not_found",
         CommandError::Conflict(_) => "conflict",
         CommandError::Invalid(_) => "invalid",
+        CommandError::Forbidden(_) => "forbidden",
         CommandError::Busy | CommandError::ShuttingDown => "busy",
     }
 }
 
-fn read_verb(action: &str) -> Result<AlarmVerb, Problem> {
-    match action {
-        "ack" => Ok(AlarmVerb::Ack),
-        "comment" => Ok(AlarmVerb::Comment),
-        later if LATER.contains(&later) => Err(Problem::not_found(format!(
-            "action `{later}` is not available in this version; available: ack, comment"
-        ))),
-        other => Err(Problem::not_found(format!(
-            "there is no action `{other}`; available: ack, comment"
-        ))),
-    }
+fn read_verb(action: &str) -> Result<Verb, Problem> {
+    Verb::parse(action).ok_or_else(|| {
+        let names = Verb::ALL.map(Verb::name).join(", ");
+        Problem::not_found(format!("there is no action `{action}`; available: {names}"))
+    })
 }
 
-fn read_comment(verb: AlarmVerb, comment: Option<String>) -> Result<Option<String>, Problem> {
-    let comment = comment
-        .map(|comment| comment.trim().to_owned())
-        .filter(|comment| !comment.is_empty());
-    if comment
-        .as_ref()
-        .is_some_and(|comment| comment.len() > COMMENT_BYTES_MAX)
-    {
-        let detail = format!("`comment` is longer than {COMMENT_BYTES_MAX} bytes");
-        return Err(Problem::invalid(detail));
+/// Checks that an action says what it must; names the field that is missing or wrong.
+fn check(verb: Verb, comment: Option<String>, args: AlarmArgs) -> Result<Said, Problem> {
+    let comment = trimmed("comment", comment, COMMENT_BYTES_MAX)?;
+    let reason = trimmed("reason", args.reason, COMMENT_BYTES_MAX)?;
+    let owner = trimmed("owner", args.owner, OWNER_BYTES_MAX)?;
+    let action = rules::Action {
+        comment: comment.as_deref(),
+        minutes: args.minutes,
+        reason: reason.as_deref(),
+        owner: owner.as_deref(),
+        ..rules::Action::new(verb, "")
+    };
+    action.check().map_err(|error| {
+        let problem = Problem::invalid(error.to_string());
+        match error {
+            ActError::Missing { field, .. } => problem.with("field", field),
+            ActError::TooLong { .. } => problem.with("field", "minutes"),
+            _ => problem,
+        }
+    })?;
+    Ok(Said {
+        verb: command(verb),
+        comment,
+        args: AlarmArgs {
+            minutes: args.minutes,
+            reason,
+            owner,
+        },
+    })
+}
+
+fn trimmed(
+    name: &'static str,
+    text: Option<String>,
+    bytes_max: usize,
+) -> Result<Option<String>, Problem> {
+    let text = text
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty());
+    if text.as_ref().is_some_and(|text| text.len() > bytes_max) {
+        let detail = format!("`{name}` is longer than {bytes_max} bytes");
+        return Err(Problem::invalid(detail).with("field", name));
     }
-    if verb == AlarmVerb::Comment && comment.is_none() {
-        return Err(Problem::invalid("`comment` is missing"));
+    Ok(text)
+}
+
+fn command(verb: Verb) -> AlarmVerb {
+    match verb {
+        Verb::Ack => AlarmVerb::Ack,
+        Verb::Shelve => AlarmVerb::Shelve,
+        Verb::Unshelve => AlarmVerb::Unshelve,
+        Verb::Assign => AlarmVerb::Assign,
+        Verb::Comment => AlarmVerb::Comment,
+        Verb::FalseAlarm => AlarmVerb::FalseAlarm,
+        Verb::OutOfService => AlarmVerb::OutOfService,
+        Verb::InService => AlarmVerb::InService,
+        Verb::Reset => AlarmVerb::Reset,
     }
-    Ok(comment)
 }
 
 fn read_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {

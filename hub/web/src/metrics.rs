@@ -226,6 +226,31 @@ fn write_alarms(page: &mut Page, hub: &Inner) {
             page.sample("cityhub_alarms", &labels, count);
         }
     }
+    let load = hub.alarms().load(hub.clock.now());
+    for (name, help, value) in [
+        (
+            "cityhub_alarms_announced_10min",
+            "Alarms announced in the last ten minutes.",
+            load.announced,
+        ),
+        (
+            "cityhub_alarm_flood",
+            "1 during an alarm flood, else 0.",
+            usize::from(load.flood_since.is_some()),
+        ),
+        (
+            "cityhub_alarms_chattering",
+            "Alarms that came and went three times in the last minute.",
+            load.chattering,
+        ),
+        (
+            "cityhub_alarms_stale",
+            "Alarms that have been active for more than a day.",
+            load.stale,
+        ),
+    ] {
+        page.single(name, "gauge", help, value);
+    }
 }
 
 fn write_devices(page: &mut Page, census: &Census) {

@@ -147,11 +147,12 @@ impl IntoResponse for Problem {
 
 impl From<sdk::CommandError> for Problem {
     fn from(error: sdk::CommandError) -> Self {
-        use sdk::CommandError::{Busy, Conflict, Invalid, NotFound, ShuttingDown};
+        use sdk::CommandError::{Busy, Conflict, Forbidden, Invalid, NotFound, ShuttingDown};
         match error {
             NotFound(detail) => Self::not_found(detail),
             Conflict(detail) => Self::conflict(detail),
             Invalid(detail) => Self::invalid(detail),
+            Forbidden(detail) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
             Busy | ShuttingDown => Self::busy(error.to_string()),
         }
     }

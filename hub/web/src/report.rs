@@ -4,10 +4,12 @@ use crate::census::Census;
 use crate::health::PartState;
 use crate::problem::Problem;
 use crate::query::RawParams;
-use crate::state::{Shared, ask};
+use crate::state::{Inner, Shared, ask};
 use axum::Json;
 use axum::extract::State;
+use model::{AlarmState, Timestamp};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// `GET /healthz`: the process answers.
 pub(crate) async fn alive() -> &'static str {
@@ -59,10 +61,33 @@ pub(crate) async fn health(
             },
             "journal": {"commit": mark.commit, "event": mark.event},
             "devices": Census::take(hub),
+            "alarms": alarms(hub, now),
             "streams": {"open": hub.streams_open(), "limit": hub.stream_clients_max},
             "canary": null,
         }))
     })
     .await?;
     Ok(Json(body))
+}
+
+/// How many alarms there are, and how many more than people can attend to.
+fn alarms(hub: &Inner, now: Timestamp) -> Value {
+    let book = hub.alarms();
+    let mut states: BTreeMap<&str, u64> = AlarmState::ALL
+        .iter()
+        .filter(|state| **state != AlarmState::Normal)
+        .map(|state| (state.name(), 0))
+        .collect();
+    for ((state, _), count) in book.counts() {
+        *states.entry(state.name()).or_default() += count;
+    }
+    let load = book.load(now);
+    json!({
+        "state": states,
+        "rate_10min": load.announced,
+        "in_flood": load.flood_since.is_some(),
+        "flood_since": load.flood_since,
+        "chattering": load.chattering,
+        "stale": load.stale,
+    })
 }

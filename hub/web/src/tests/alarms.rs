@@ -198,32 +198,139 @@ async fn an_alarm_of_history_needs_no_action() {
 }
 
 #[tokio::test]
-async fn a_comment_needs_words_and_later_verbs_say_so() {
+async fn an_action_that_does_not_say_what_it_must_names_the_field() {
     let hub = Hub::start();
-    hub.raise(&alarm(1, Severity::Critical, 10), "raised");
-    let path = "/api/v1/alarms/a1/comment";
-    hub.ask("officer", "post", path, r#"{"comment":"  "}"#)
+    hub.raise(&alarm(1, Severity::Major, 10), "raised");
+    for (action, body, field) in [
+        ("comment", r#"{"comment":"  "}"#, "comment"),
+        ("false_alarm", "{}", "comment"),
+        ("out_of_service", "{}", "comment"),
+        ("shelve", "{}", "minutes"),
+        ("shelve", r#"{"reason":"works"}"#, "minutes"),
+        ("shelve", r#"{"minutes":0,"reason":"works"}"#, "minutes"),
+        ("shelve", r#"{"minutes":1441,"reason":"works"}"#, "minutes"),
+        ("shelve", r#"{"minutes":30}"#, "reason"),
+        ("shelve", r#"{"minutes":30,"reason":" "}"#, "reason"),
+    ] {
+        let path = format!("/api/v1/alarms/a1/{action}");
+        let answer = hub.ask("officer", "post", &path, body).await;
+        answer.problem(422);
+        assert_eq!(answer.json()["field"], field, "{action} {body}");
+    }
+    let path = "/api/v1/alarms/a1/shelve";
+    let fraction = r#"{"minutes":1.5,"reason":"works"}"#;
+    hub.ask("officer", "post", path, fraction)
         .await
-        .problem(422);
-    let said = hub
-        .ask("officer", "post", path, r#"{"comment":"valve closed"}"#)
-        .await;
-    assert_eq!(said.json()["version"], 2);
-    let later = hub
-        .ask("officer", "post", "/api/v1/alarms/a1/shelve", "{}")
-        .await;
-    let detail = later.problem(404);
-    assert_eq!(
-        detail,
-        "action `shelve` is not available in this version; available: ack, comment"
-    );
+        .problem(400);
     let never = hub
         .ask("officer", "post", "/api/v1/alarms/a1/explode", "{}")
         .await;
-    assert!(
-        never
-            .problem(404)
-            .starts_with("there is no action `explode`")
+    assert_eq!(
+        never.problem(404),
+        "there is no action `explode`; available: ack, shelve, unshelve, assign, comment, \
+         false_alarm, out_of_service, in_service, reset"
+    );
+    assert!(hub.commands.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn every_action_answers_with_the_alarm_as_it_is_then() {
+    let hub = Hub::start();
+    hub.raise(&alarm(1, Severity::Major, 10), "raised");
+    let mut latched = alarm(2, Severity::Major, 10);
+    latched.state = AlarmState::LatchedUnacked;
+    latched.active = false;
+    hub.raise(&latched, "cleared");
+    let shelf = r#"{"version":1,"minutes":30,"reason":"works"}"#;
+    for (path, body, field, expected) in [
+        ("a1/shelve", shelf, "shelve_reason", json!("works")),
+        (
+            "a1/unshelve",
+            r#"{"version":2}"#,
+            "state",
+            json!("active_unacked"),
+        ),
+        (
+            "a1/assign",
+            r#"{"owner":"wang.wei"}"#,
+            "owner",
+            json!("wang.wei"),
+        ),
+        (
+            "a1/comment",
+            r#"{"comment":"there"}"#,
+            "note",
+            json!("officer: there"),
+        ),
+        ("a1/ack", "", "state", json!("active_acked")),
+        (
+            "a1/false_alarm",
+            r#"{"comment":"paint"}"#,
+            "verdict",
+            json!("false_alarm"),
+        ),
+        (
+            "a1/out_of_service",
+            r#"{"comment":"broken"}"#,
+            "state",
+            json!("out_of_service"),
+        ),
+        ("a1/in_service", "", "state", json!("active_unacked")),
+        ("a2/reset", "", "state", json!("normal")),
+    ] {
+        let path = format!("/api/v1/alarms/{path}");
+        let answer = hub.ask("officer", "post", &path, body).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        assert_eq!(answer.json()[field], expected, "{path}");
+    }
+    let shown = hub.get("/api/v1/alarms?state=shelved,out_of_service").await;
+    assert_eq!(shown.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn who_may_not_act_changes_nothing_and_a_critical_alarm_is_shelved_by_a_supervisor() {
+    let hub = Hub::start();
+    hub.raise(&alarm(1, Severity::Critical, 10), "raised");
+    let path = "/api/v1/alarms/a1/shelve";
+    let body = r#"{"minutes":30,"reason":"works"}"#;
+    for role in ["viewer", "engineer", "auditor", "platform", "officer"] {
+        hub.ask(role, "post", path, body).await.problem(403);
+    }
+    let done = hub.ask("supervisor", "post", path, body).await;
+    assert_eq!(done.json()["state"], "shelved");
+    let list = hub.get("/api/v1/alarms").await.json();
+    assert_eq!(ids(&list), ["a1"]);
+    assert_eq!(list["counts"]["state"]["shelved"], 1);
+    let health = hub.get("/api/v1/health").await.json();
+    assert_eq!(health["alarms"]["state"]["shelved"], 1);
+    assert_eq!(health["alarms"]["in_flood"], false);
+    let figures = hub.get("/metrics").await.text;
+    assert!(figures.contains("cityhub_alarm_flood 0\n"), "{figures}");
+}
+
+#[tokio::test]
+async fn a_bulk_shelve_names_those_that_take_a_supervisor() {
+    let hub = Hub::start();
+    hub.raise(&alarm(1, Severity::Critical, 10), "raised");
+    hub.raise(&alarm(2, Severity::Major, 10), "raised");
+    let path = "/api/v1/alarms/bulk";
+    let mut body = json!({"action": "shelve", "ids": ["a1", "a2"], "minutes": 30});
+    let answer = hub.ask("officer", "post", path, &body.to_string()).await;
+    answer.problem(422);
+    assert_eq!(answer.json()["field"], "reason");
+    body["reason"] = json!("works");
+    let answer = hub
+        .ask("officer", "post", path, &body.to_string())
+        .await
+        .json();
+    assert_eq!(
+        (&answer["matched"], &answer["succeeded"]),
+        (&json!(2), &json!(1))
+    );
+    let failed = &answer["failed"][0];
+    assert_eq!(
+        (&failed["id"], &failed["code"]),
+        (&json!("a1"), &json!("forbidden"))
     );
 }
 

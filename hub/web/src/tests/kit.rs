@@ -9,8 +9,8 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use model::{
-    AlarmRow, AlarmState, Catalogue, Device, DeviceKey, Event, MetricKey, Quality, Reading, Series,
-    Severity, Timestamp, Value,
+    AlarmRow, AlarmState, Catalogue, Device, DeviceId, DeviceKey, Event, MetricKey, Quality,
+    Reading, Series, Severity, Timestamp, Value,
 };
 use rules::AlarmBook;
 use sdk::{
@@ -375,6 +375,37 @@ pub(super) fn alarm(number: u64, severity: Severity, raised_s: i64) -> AlarmRow 
     .unwrap()
 }
 
+/// A device with nothing around it.
+struct Alone;
+
+impl ::rules::Around for Alone {
+    fn heard(&self, _: &DeviceId) -> Option<Timestamp> {
+        None
+    }
+    fn covers(&self, _: &str) -> Vec<::rules::Cover<'_>> {
+        Vec::new()
+    }
+    fn cadence_ms(&self, _: &DeviceId) -> Option<i64> {
+        None
+    }
+}
+
+fn verb_of(verb: sdk::AlarmVerb) -> ::rules::Verb {
+    let name = serde_json::to_value(verb).unwrap();
+    ::rules::Verb::parse(name.as_str().unwrap()).unwrap()
+}
+
+fn refusal(error: &::rules::ActError) -> CommandError {
+    use ::rules::ActError as E;
+    let reason = error.to_string();
+    match error {
+        E::NotFound => CommandError::NotFound(reason),
+        E::NeedsSupervisor => CommandError::Forbidden(reason),
+        E::Missing { .. } | E::TooLong { .. } => CommandError::Invalid(reason),
+        E::Stale { .. } | E::Impossible { .. } => CommandError::Conflict(reason),
+    }
+}
+
 /// Does at once what the hub's writer does with a commit.
 struct Writer {
     devices: Devices,
@@ -442,29 +473,26 @@ impl Writer {
                 verb,
                 version,
                 comment,
+                args,
                 key,
             } => {
                 if let Some(answer) = key.as_ref().and_then(|key| self.answers.get(key)) {
                     return Ok(answer.clone());
                 }
-                let verb = match verb {
-                    sdk::AlarmVerb::Ack => ::rules::Verb::Ack,
-                    sdk::AlarmVerb::Comment => ::rules::Verb::Comment,
-                };
                 let action = ::rules::Action {
-                    verb,
-                    actor: &command.actor.name,
+                    is_supervisor: command.actor.role.shelves_critical_alarms(),
                     version,
                     comment: comment.as_deref(),
+                    minutes: args.minutes,
+                    reason: args.reason.as_deref(),
+                    owner: args.owner.as_deref(),
+                    ..::rules::Action::new(verb_of(verb), &command.actor.name)
                 };
                 let now = Timestamp::from_millis(START_MS);
-                let done = self.book.write().unwrap().act(now, &id, action);
-                let body = match done {
-                    Ok(event) => serde_json::to_value(event.row).unwrap(),
-                    Err(error @ ::rules::ActError::NotFound) => {
-                        return Err(CommandError::NotFound(error.to_string()));
-                    }
-                    Err(error) => return Err(CommandError::Conflict(error.to_string())),
+                let mut book = self.book.write().unwrap();
+                let body = match book.act(now, &id, action, &Alone, &mut Vec::new()) {
+                    Ok(row) => serde_json::to_value(row).unwrap(),
+                    Err(error) => return Err(refusal(&error)),
                 };
                 if let Some(key) = key {
                     self.answers.insert(key, body.clone());
