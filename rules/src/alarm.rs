@@ -123,8 +123,9 @@ impl Scene<'_> {
 
 impl AlarmBook {
     /// Takes up the rows that were not `normal` when the hub stopped, and those raised or announced
-    /// in the last day, whatever their state: they count for chatter and floods.
-    pub fn restore(rows: Vec<AlarmRow>) -> Self {
+    /// in the last day, whatever their state: they count for chatter and floods. The hub stopped
+    /// at `now`: what was due until then has happened.
+    pub fn restore(rows: Vec<AlarmRow>, now: Timestamp) -> Self {
         let mut book = Self::default();
         let mut announced = Vec::new();
         for row in rows {
@@ -142,6 +143,7 @@ impl AlarmBook {
             book.flood.advance(at);
             book.flood.count(at, number);
         }
+        book.flood.advance(now);
         book
     }
 

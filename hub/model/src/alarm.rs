@@ -133,6 +133,9 @@ pub struct AlarmRow {
     pub note: Option<String>,
     /// Event category code (事件类别) of the city's table.
     pub category: Option<String>,
+    /// The rule was on trial when it was raised: shown, but announced to nobody.
+    #[serde(default)]
+    pub shadow: bool,
     /// The kind of the rule, such as `silence`.
     #[serde(default)]
     pub rule_kind: Option<String>,

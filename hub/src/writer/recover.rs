@@ -138,7 +138,7 @@ fn restore_book(reader: &Reader, recovered: &Recovered) -> Result<AlarmBook> {
     let is_over = |row: &AlarmRow| row.state == AlarmState::Normal;
     let mut rows = recovered.alarms.clone();
     rows.extend(recent.into_iter().filter(is_over));
-    Ok(AlarmBook::restore(rows))
+    Ok(AlarmBook::restore(rows, recovered.last_stamp))
 }
 
 fn restore_engine(

@@ -19,12 +19,12 @@ pub(super) const FALSE_ALARM: &str = "false_alarm";
 
 /// Tells whether the alarm is nobody's business but the engineer's.
 pub(super) fn is_on_trial(row: &AlarmRow) -> bool {
-    row.note.as_deref() == Some(SHADOW)
+    row.shadow
 }
 
 /// Tells whether the alarm once rang, so that it counts for chatter.
 pub(super) fn was_raised(row: &AlarmRow) -> bool {
-    !matches!(row.note.as_deref(), Some(SHADOW | WITHDRAWN | RECORDED))
+    !row.shadow && !matches!(row.note.as_deref(), Some(WITHDRAWN | RECORDED))
 }
 
 /// Tells whether someone or something has set the alarm aside, and takes it back.
@@ -170,6 +170,7 @@ pub(super) fn begin(change: &Change, facts: &Facts<'_>) -> AlarmRow {
         case: None,
         note: change.shadow.then(|| SHADOW.to_owned()),
         category: facts.category.map(str::to_owned),
+        shadow: change.shadow,
         rule_kind: Some(facts.rule_kind.to_owned()),
         latching: facts.latching,
         parent: facts.gateway.cloned(),

@@ -250,7 +250,7 @@ fn a_raised_alarm_has_every_field_of_the_contract() {
         "raised_at": "1970-01-01T00:00:10.000Z", "cleared_at": null, "metric": "pressure_kpa",
         "value": 401.0, "limit": 400.0, "unit": "kPa", "peak": 401.0, "count": 2,
         "owner": null, "shelved_until": null, "suppressed_by": null, "case": null, "note": null,
-        "category": "0403", "rule_kind": "threshold", "latching": false, "parent": null,
+        "category": "0403", "shadow": false, "rule_kind": "threshold", "latching": false, "parent": null,
         "scope": null, "announced_at": "1970-01-01T00:00:10.000Z", "suppression": null,
         "returns_at": null, "shelved_by": null, "shelve_reason": null, "shelved_severity": null,
         "verdict": null, "chattering": false, "stale": false, "version": 1,
@@ -392,7 +392,7 @@ fn a_restored_book_and_a_copy_show_the_same_rows_and_counts() {
     apply(&mut book, &change(2, 10, raised(402.0)));
     act(&mut book, "a2", Verb::Ack).expect("acked");
     let rows: Vec<AlarmRow> = book.rows().cloned().collect();
-    let restored = AlarmBook::restore(rows.clone());
+    let restored = AlarmBook::restore(rows.clone(), at(10));
     assert!(restored.rows().eq(&rows));
     let mut copy = AlarmBook::default();
     for row in rows.clone() {

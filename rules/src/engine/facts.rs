@@ -1,16 +1,15 @@
 //! What the alarm book asks of the engine.
 
 use super::Engine;
-use crate::{Around, Change, Cover, DeviceView, Facts};
+use super::watch::Watched;
+use crate::{Around, Change, Cover, Facts};
 use model::{DeviceId, Timestamp};
-
-/// The kind of the devices that write for others.
-const GATEWAY: &str = "gateway";
 
 impl Engine {
     /// Tells what a row says beyond the change itself; nothing if the device is gone.
     pub fn facts(&self, change: &Change) -> Option<Facts<'_>> {
-        let device = &self.devices.get(&change.device)?.view;
+        let watched = self.devices.get(&change.device)?;
+        let device = &watched.view;
         let rule = self.rule(&change.rule);
         let metric = change.metric.and_then(|key| self.catalogue.def(key));
         Some(Facts {
@@ -24,25 +23,21 @@ impl Engine {
             unit: rule.and_then(|rule| rule.spec.unit(&self.catalogue)),
             rule_kind: rule.map_or("", |rule| rule.spec.condition.kind()),
             latching: rule.is_some_and(|rule| rule.spec.latch),
-            gateway: self.gateway_of(device),
+            gateway: self.gateway_of(watched),
             scope: None,
         })
     }
 
-    fn gateway_of(&self, device: &DeviceView) -> Option<&DeviceId> {
-        let parent = self.view_of(device.parent.as_ref()?)?;
-        (parent.kind == GATEWAY && parent.enabled).then_some(&parent.id)
-    }
-
-    fn view_of(&self, id: &DeviceId) -> Option<&DeviceView> {
-        let views = self.devices.values().map(|device| &device.view);
-        views.into_iter().find(|view| view.id == *id)
+    /// Names the gateway that a device writes through; none that is out of use.
+    fn gateway_of(&self, device: &Watched) -> Option<&DeviceId> {
+        let gateway = self.device(device.gateway?)?;
+        gateway.enabled.then_some(&gateway.id)
     }
 }
 
 impl Around for Engine {
-    fn heard(&self, _: &DeviceId) -> Option<Timestamp> {
-        Some(self.now())
+    fn heard(&self, device: &DeviceId) -> Option<Timestamp> {
+        self.heard(self.device_named(device)?)
     }
 
     fn covers(&self, _: &str) -> Vec<Cover<'_>> {
@@ -50,7 +45,7 @@ impl Around for Engine {
     }
 
     fn cadence_ms(&self, device: &DeviceId) -> Option<i64> {
-        let cadence_s = self.view_of(device)?.cadence_s?;
-        Some(i64::from(cadence_s) * 1000)
+        let device = self.device(self.device_named(device)?)?;
+        Some(i64::from(device.cadence_s?) * 1000)
     }
 }

@@ -175,6 +175,7 @@ fn alarm(id: &str, raised_at: i64, severity: Severity, state: AlarmState) -> Ala
         case: None,
         note: None,
         category: None,
+        shadow: false,
         rule_kind: None,
         latching: false,
         parent: None,

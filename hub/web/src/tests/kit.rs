@@ -116,7 +116,7 @@ impl Hub {
                 revoking.swap(false, Ordering::AcqRel).then(TokenTable::new)
             }),
             catalogue: Arc::new(catalogue),
-            book: Arc::new(RwLock::new(AlarmBook::restore(Vec::new()))),
+            book: Arc::new(RwLock::new(AlarmBook::default())),
             rules: RuleList::default(),
             reloads: crate::Reloads::open().0,
             tail: Tail {

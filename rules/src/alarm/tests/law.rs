@@ -259,7 +259,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
     #[test]
     fn an_active_alarm_is_shown_or_visibly_set_aside_and_a_restart_changes_nothing(
@@ -270,7 +270,7 @@ proptest! {
         for (index, op) in ops.iter().enumerate() {
             if index == restart {
                 let rows = world.rows.values().cloned().collect();
-                world.restarted = Some(AlarmBook::restore(rows));
+                world.restarted = Some(AlarmBook::restore(rows, world.now));
             }
             world.play(op);
             world.check();
