@@ -2,7 +2,8 @@
 
 use super::Engine;
 use super::watch::Watched;
-use crate::{Around, Change, Cover, Facts};
+use crate::kind::composite::Reach;
+use crate::{Around, Change, Cover, Facts, Scope};
 use model::{DeviceId, Timestamp};
 
 impl Engine {
@@ -24,8 +25,15 @@ impl Engine {
             rule_kind: rule.map_or("", |rule| rule.spec.condition.kind()),
             latching: rule.is_some_and(|rule| rule.spec.latch),
             gateway: self.gateway_of(watched),
-            scope: None,
+            scope: self.scope_of(&change.rule),
         })
+    }
+
+    /// Tells how far an alarm of this rule reaches, if it is a composite.
+    fn scope_of(&self, rule: &str) -> Option<Scope> {
+        let slot = *self.slots.get(rule)?;
+        let entry = self.rules.get(slot as usize)?.as_ref()?;
+        entry.composite().map(|spec| scope_of(spec.scope))
     }
 
     /// Names the gateway that a device writes through; none that is out of use.
@@ -40,12 +48,34 @@ impl Around for Engine {
         self.heard(self.device_named(device)?)
     }
 
-    fn covers(&self, _: &str) -> Vec<Cover<'_>> {
-        Vec::new()
+    fn covers(&self, rule: &str) -> Vec<Cover<'_>> {
+        let slot = self.slots.get(rule).copied().map(|slot| slot as usize);
+        let entry = slot.and_then(|slot| self.rules.get(slot)?.as_ref());
+        let memberships = entry.map_or(&[][..], |entry| &entry.memberships);
+        let covers = memberships.iter().filter_map(|(slot, _)| {
+            let entry = self.rules.get(*slot as usize)?.as_ref()?;
+            let spec = entry.composite()?;
+            // What is on trial or out of use explains nothing.
+            let counts = spec.suppress && entry.rule.spec.enabled && !entry.rule.spec.shadow;
+            counts.then(|| Cover {
+                rule: &entry.rule.id,
+                scope: scope_of(spec.scope),
+                hold_s: spec.hold_s,
+            })
+        });
+        covers.collect()
     }
 
     fn cadence_ms(&self, device: &DeviceId) -> Option<i64> {
         let device = self.device(self.device_named(device)?)?;
         Some(i64::from(device.cadence_s?) * 1000)
+    }
+}
+
+fn scope_of(reach: Reach) -> Scope {
+    match reach {
+        Reach::Device => Scope::Device,
+        Reach::Site => Scope::Site,
+        Reach::Grid => Scope::Grid,
     }
 }
