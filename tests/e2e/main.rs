@@ -28,3 +28,4 @@ mod rules;
 mod scenarios;
 #[cfg(test)]
 mod store;
+mod why;
