@@ -230,4 +230,6 @@ impl RuleSpec {
 }
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod tests;
