@@ -15,6 +15,8 @@ mod duplicates;
 #[cfg(test)]
 mod fault;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod path;
