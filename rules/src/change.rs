@@ -2,6 +2,7 @@
 
 use model::{DeviceKey, MetricKey, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The figures of an alarm at one instant.
@@ -91,6 +92,22 @@ pub struct Change {
     /// instant at which it was learnt.
     pub at: Timestamp,
     pub what: What,
+}
+
+/// Finds the amendments that a later one of the same alarm in the same commit replaces: a gateway
+/// that delivers a hundred delayed readings at once amends an alarm once, not a hundred times.
+pub fn overtaken<'a>(changes: impl Iterator<Item = &'a Change>) -> HashSet<usize> {
+    let mut last: HashMap<u64, usize> = HashMap::new();
+    let mut overtaken = HashSet::new();
+    for (index, change) in changes.enumerate() {
+        match change.what {
+            What::Amended(_) => {
+                overtaken.extend(last.insert(change.alarm, index));
+            }
+            _ => drop(last.remove(&change.alarm)),
+        }
+    }
+    overtaken
 }
 
 /// Gives the public id of an alarm.

@@ -12,6 +12,7 @@ mod engine;
 mod history;
 mod kind;
 mod pack;
+mod rehearse;
 mod schedule;
 mod spec;
 
@@ -20,7 +21,7 @@ pub use alarm::{
     SHELVE_MINUTES_MAX, Scope, Verb,
 };
 pub use backtest::{Plan, backtest};
-pub use change::{Change, ClearReason, Figures, Outcome, What, alarm_id, change_crc};
+pub use change::{Change, ClearReason, Figures, Outcome, What, alarm_id, change_crc, overtaken};
 pub use device::DeviceView;
 pub use engine::{Engine, RestoreError, Rule, Settings};
 pub use history::{AlarmSpan, History};
@@ -29,6 +30,7 @@ pub use kind::{
     threshold, window,
 };
 pub use pack::{pack_names, read_pack};
+pub use rehearse::{Rehearsal, rehearse};
 pub use schedule::{Schedule, Zone};
 pub use spec::{
     Beside, RuleError, RuleSpec, Select, Targets, Uncertain, parse_json, parse_toml,

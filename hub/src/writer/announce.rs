@@ -4,7 +4,6 @@ use super::{Staged, Writer};
 use model::{AlarmRow, Timestamp};
 use rules::{AlarmEvent, BookEvent, Change, FloodEvent, What, alarm_id};
 use serde_json::json;
-use std::collections::{HashMap, HashSet};
 use store::{Group, NewEvent, StoreError};
 
 impl Writer {
@@ -17,7 +16,7 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let changes = std::mem::take(&mut self.changes);
         let mut failed = Ok(());
-        let overtaken = overtaken(changes.iter().skip(from));
+        let overtaken = rules::overtaken(changes.iter().skip(from));
         for (index, change) in changes.iter().skip(from).enumerate() {
             if overtaken.contains(&index) {
                 continue;
@@ -137,22 +136,6 @@ impl Writer {
             data: &data.to_string(),
         });
     }
-}
-
-/// Finds the amendments that a later one of the same alarm in the same commit replaces: a gateway
-/// that delivers a hundred delayed readings at once amends an alarm once, not a hundred times.
-fn overtaken<'a>(changes: impl Iterator<Item = &'a Change>) -> HashSet<usize> {
-    let mut last: HashMap<u64, usize> = HashMap::new();
-    let mut overtaken = HashSet::new();
-    for (index, change) in changes.enumerate() {
-        match change.what {
-            What::Amended(_) => {
-                overtaken.extend(last.insert(change.alarm, index));
-            }
-            _ => drop(last.remove(&change.alarm)),
-        }
-    }
-    overtaken
 }
 
 pub(super) fn row_json(row: &AlarmRow) -> serde_json::Value {

@@ -1,0 +1,111 @@
+//! What people would be told, from readings to announcements.
+
+use super::{Rehearsal, rehearse};
+use crate::{BookEvent, DeviceView, Plan, Rule, Settings, parse_json};
+use model::{AlarmState, Catalogue, Device, DeviceKey, Quality, Reading, Series, Timestamp, Value};
+use serde_json::json;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+const CHILDREN: u32 = 20;
+
+fn at(s: i64) -> Timestamp {
+    Timestamp::from_millis(s * 1000)
+}
+
+/// A gateway with twenty children, each of which reports once a minute in its own second.
+fn play(readings: &[(i64, u32)], until_s: i64) -> Rehearsal {
+    let catalogue = Arc::new(Catalogue::built_in());
+    let metric = catalogue.find("temperature_c").expect("a metric");
+    let mut devices = Vec::new();
+    for number in 0..=CHILDREN {
+        let json = if number == 0 {
+            json!({"id": "gw", "kind": "gateway", "cadence_s": 60})
+        } else {
+            json!({"id": format!("s{number}"), "kind": "smoke", "parent": "gw", "cadence_s": 60})
+        };
+        let device: Device = serde_json::from_value(json).expect("a device");
+        devices.push(DeviceView::new(DeviceKey(number), &device, None));
+    }
+    let spec = json!({"title": "离线", "kind": "silence", "select": {}, "factor": 3,
+        "severity": "minor"});
+    let rule = Rule {
+        id: "quiet".to_owned(),
+        revision: 1,
+        spec: parse_json("quiet", &spec).expect("a rule"),
+    };
+    let plan = Plan {
+        settings: Settings::default(),
+        catalogue,
+        devices,
+        rules: vec![rule],
+        from: at(0),
+        until: at(until_s),
+    };
+    let reading = |(s, device): &(i64, u32)| Reading {
+        series: Series {
+            device: DeviceKey(*device),
+            metric,
+        },
+        value: Value::number(20.0).expect("a number"),
+        quality: Quality::GOOD,
+        observed_at: at(*s),
+        received_at: at(*s),
+    };
+    let chunk: Vec<Reading> = readings.iter().map(reading).collect();
+    match rehearse(plan, [Ok::<_, Infallible>(chunk)]) {
+        Ok(rehearsal) => rehearsal,
+        Err(error) => match error {},
+    }
+}
+
+/// What sounded, as `(seconds, device)`.
+fn sounded(rehearsal: &Rehearsal) -> Vec<(i64, String)> {
+    let events = rehearsal.events.iter().filter_map(|event| match event {
+        BookEvent::Alarm(event) => event.sounds().then_some(event),
+        BookEvent::Flood(_) => None,
+    });
+    events
+        .map(|event| (event.at.millis() / 1000, event.row.device.to_string()))
+        .collect()
+}
+
+/// Every child reports once a minute until `until_s`.
+fn minutes(until_s: i64) -> Vec<(i64, u32)> {
+    let mut readings = Vec::new();
+    for minute in 0..until_s / 60 {
+        readings.extend((1..=CHILDREN).map(|child| (minute * 60 + i64::from(child), child)));
+    }
+    readings
+}
+
+#[test]
+fn a_dead_gateway_is_one_alarm_and_whoever_stays_silent_returns_after_it() {
+    let mut readings = minutes(600);
+    // The last minute begins at 540 s, so that the gateway was heard last at 560 s. At 2000 s all
+    // but s2 and s3 are back.
+    for minute in 0..5 {
+        let back = (1..=CHILDREN).filter(|child| ![2, 3].contains(child));
+        readings.extend(back.map(|child| (2_000 + minute * 60, child)));
+    }
+    let rehearsal = play(&readings, 2_300);
+    let expected = [
+        (560 + 180, "gw".to_owned()),
+        (2_000 + 180, "s2".to_owned()),
+        (2_000 + 180, "s3".to_owned()),
+    ];
+    assert_eq!(sounded(&rehearsal), expected);
+    let normal = |row: &&model::AlarmRow| row.state == AlarmState::Normal;
+    assert_eq!(rehearsal.rows.len(), 21);
+    assert_eq!(rehearsal.rows.iter().filter(normal).count(), 18);
+    assert_eq!(rehearsal.spans.len(), 21);
+}
+
+#[test]
+fn a_dead_child_of_a_living_gateway_is_announced_at_its_own_time() {
+    let mut readings = minutes(1_200);
+    readings.retain(|(s, child)| *child != 5 || *s < 300);
+    let rehearsal = play(&readings, 1_200);
+    // Last heard at 245 s.
+    assert_eq!(sounded(&rehearsal), [(245 + 180, "s5".to_owned())]);
+}
