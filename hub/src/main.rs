@@ -325,8 +325,9 @@ fn rehearse(
     }
     let seconds = started.elapsed().as_secs_f64();
     complain(&format!(
-        "{} alarms from {} readings in {seconds:.2} s",
+        "{} alarms in {} floods from {} readings in {seconds:.2} s",
         verdict.rows.len(),
+        verdict.floods,
         verdict.readings
     ));
     Ok(ExitCode::SUCCESS)

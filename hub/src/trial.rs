@@ -1,9 +1,12 @@
 //! `cityhub backtest --input`: rules over a stream of a file instead of the hub's own history.
 
+mod rehearsal;
+
 use crate::{inventory, rulebook};
 use anyhow::{Context, Result, bail, ensure};
 use codecs::Decoded;
 use model::{Catalogue, Cause, Device, DeviceKey, MetricKey, Quality, Reading, Series, Timestamp};
+use rehearsal::{Kept, Rehearsal};
 use rules::{DeviceView, Plan, Rule, RuleError, RuleSpec, Settings};
 use sdk::{DeviceEntry, Devices, SecretSalt};
 use serde::Deserialize;
@@ -14,9 +17,6 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Readings that go to the engine at once.
-const CHUNK_READINGS: usize = 4096;
 
 /// What a trial is made of.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Verdict {
     /// Alarm rows with `announced`, in the order in which they were raised.
     pub rows: Vec<Value>,
     pub readings: u64,
+    /// How often more was announced than anybody can take in (ISA-18.2).
+    pub floods: u64,
 }
 
 /// Reads rule packs, and a file or a folder whose rules replace those of the packs.
@@ -75,42 +77,29 @@ impl Trial {
         stream.lateness_ms = i64::from(self.settings.lateness_s) * 1000;
         let named = || input.display().to_string();
         let from = stream.begin().with_context(named)?;
-        let chunks: Vec<Vec<Reading>> =
-            stream.by_ref().collect::<Result<_>>().with_context(named)?;
         let plan = Plan {
             settings: self.settings.clone(),
             catalogue: Arc::clone(&self.catalogue),
             devices: devices
                 .iter()
-                .map(|(key, device)| DeviceView::new(*key, device, None))
+                .map(|(key, device)| DeviceView::new(*key, device))
                 .collect(),
             rules: self.rules(),
             from,
-            until: stream.now,
+            until: from,
         };
-        let readings = stream.readings;
-        let spans = rules::backtest(
-            plan,
-            chunks.into_iter().map(Ok::<_, std::convert::Infallible>),
-        )?;
-        let names: HashMap<DeviceKey, &Device> =
-            devices.iter().map(|(key, device)| (*key, device)).collect();
-        let rows = spans.iter().map(|span| {
-            json!({
-                "id": rules::alarm_id(span.alarm),
-                "rule": span.rule,
-                "device": names.get(&span.device).map(|device| &device.id),
-                "severity": span.severity,
-                "worst": span.severity,
-                "raised_at": span.raised_at,
-                "cleared_at": span.cleared_at,
-                "announced": !span.shadow && !span.late,
-                "suppressed_by": null,
-            })
-        });
+        let mut rehearsal = Rehearsal::begin(plan);
+        let mut readings = Vec::new();
+        while stream.take_line(&mut readings).with_context(named)? {
+            for reading in readings.drain(..) {
+                rehearsal.take(&reading);
+            }
+        }
+        rehearsal.advance(stream.now);
         Ok(Verdict {
-            rows: rows.collect(),
-            readings,
+            floods: rehearsal.floods,
+            rows: rehearsal.finish().iter().map(show).collect(),
+            readings: stream.readings,
         })
     }
 
@@ -262,20 +251,12 @@ impl<'a, R: BufRead> Stream<'a, R> {
     }
 }
 
-impl<R: BufRead> Iterator for Stream<'_, R> {
-    type Item = Result<Vec<Reading>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut chunk = Vec::new();
-        while chunk.len() < CHUNK_READINGS {
-            match self.take_line(&mut chunk) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        (!chunk.is_empty()).then_some(Ok(chunk))
-    }
+/// Shows an alarm as the API does, with the worst that it came to and whether people were told.
+fn show(kept: &Kept) -> Value {
+    let mut shown = json!(kept.row);
+    shown["worst"] = json!(kept.worst);
+    shown["announced"] = json!(kept.row.announced_at.is_some());
+    shown
 }
 
 #[cfg(test)]
