@@ -315,6 +315,7 @@ fn rehearse(
     let trial = Trial {
         settings: loaded.config.rule_settings(),
         catalogue: Arc::new(standing.catalogue),
+        grids: standing.grids,
         devices: devices.to_owned(),
         rules,
     };

@@ -2,6 +2,7 @@
 
 mod rehearsal;
 
+use crate::grid::Grids;
 use crate::{inventory, rulebook};
 use anyhow::{Context, Result, bail, ensure};
 use codecs::Decoded;
@@ -19,10 +20,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a trial is made of.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Trial {
     pub settings: Settings,
     pub catalogue: Arc<Catalogue>,
+    pub grids: Grids,
     /// A device file, as the configuration names one.
     pub devices: PathBuf,
     pub rules: BTreeMap<String, RuleSpec>,
@@ -82,7 +84,11 @@ impl Trial {
             catalogue: Arc::clone(&self.catalogue),
             devices: devices
                 .iter()
-                .map(|(key, device)| DeviceView::new(*key, device))
+                .map(|(key, device)| {
+                    let place = device.location.as_ref();
+                    let grid = place.and_then(|place| self.grids.find(place));
+                    DeviceView::new(*key, device, grid)
+                })
                 .collect(),
             rules: self.rules(),
             from,

@@ -1,7 +1,7 @@
 //! The live engine and the alarm book over readings in the order of receipt, without people.
 
 use model::{AlarmRow, Reading, Severity, Timestamp};
-use rules::{AlarmBook, BookEvent, Change, Engine, Plan, alarm_id};
+use rules::{AlarmBook, BookEvent, Change, Engine, Plan};
 use std::collections::BTreeMap;
 
 /// An alarm as the rehearsal left it.
@@ -84,7 +84,9 @@ impl Rehearsal {
         }
         kept.sort_by(|a, b| {
             let key = |kept: &Kept| (kept.row.raised_at, kept.row.rule.clone());
-            key(a).cmp(&key(b)).then_with(|| a.row.device.cmp(&b.row.device))
+            key(a)
+                .cmp(&key(b))
+                .then_with(|| a.row.device.cmp(&b.row.device))
         });
         kept
     }

@@ -2,6 +2,7 @@
 
 use super::Trial;
 use crate::config::Config;
+use crate::grid::Grids;
 use crate::rulebook;
 use model::Catalogue;
 use std::path::Path;
@@ -25,6 +26,7 @@ fn trial(folder: &Path) -> Trial {
     std::fs::write(folder.join("devices.csv"), "id,kind\ngas-1,gas_pressure\n").unwrap();
     Trial {
         settings: Config::default().rule_settings(),
+        grids: Grids::default(),
         devices: folder.join("devices.csv"),
         rules: rulebook::read_file(&rules, &catalogue).unwrap(),
         catalogue: Arc::new(catalogue),
