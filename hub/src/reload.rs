@@ -72,13 +72,7 @@ impl Reloader {
         };
         let read = tokio::task::spawn_blocking(read).await;
         let book = read.map_err(|panic| ReloadError::Internal(panic.to_string()))??;
-        standing::put_rules(
-            &self.operator,
-            &self.reader,
-            actor,
-            (book.rules, &self.in_force),
-        )
-        .await
+        standing::put_rules(&self.operator, &self.reader, actor, (book, &self.in_force)).await
     }
 }
 

@@ -18,9 +18,32 @@ pub struct Rulebook {
     pub packs: BTreeMap<String, usize>,
     /// Rules of packs that the folder replaces.
     pub replaced: Vec<String>,
+    folder: Option<PathBuf>,
 }
 
 impl Rulebook {
+    /// Says in which file and line of the folder a wrong rule stands.
+    pub fn locate(&self, error: RuleError) -> RuleError {
+        let (Some(folder), Some(id)) = (&self.folder, &error.rule) else {
+            return error;
+        };
+        for file in files(folder).unwrap_or_default() {
+            let text = text_of(&file).unwrap_or_default();
+            // The line of the table itself: a key of it alone would be found in any file.
+            let is_there = rules::parse_toml("", &text)
+                .is_ok_and(|rules| rules.iter().any(|(known, _)| known == id));
+            let key = error.key.as_deref().and_then(|key| key.split('[').next());
+            if is_there {
+                return RuleError {
+                    file: Some(file.display().to_string()),
+                    line: line_of(&text, id, key),
+                    ..error
+                };
+            }
+        }
+        error
+    }
+
     /// Says which packs are on and what replaces their rules, to stand behind the number of rules.
     pub fn summary(&self) -> String {
         if self.packs.is_empty() {
@@ -69,6 +92,7 @@ pub fn of(loaded: &Loaded, catalogue: &Catalogue) -> anyhow::Result<Rulebook> {
         let reason = format!("{} is no folder that can be read", folder.display());
         return Err(loaded.error("rules", reason).into());
     }
+    book.folder = Some(folder.clone());
     for (id, spec) in read(folder, catalogue)? {
         if book.rules.insert(id.clone(), spec).is_some() {
             book.replaced.push(id);

@@ -10,7 +10,6 @@ use crate::writer::{self, Setup, Times, Writer};
 use crate::{access, grid::Grids, inventory, standing};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
-use rules::RuleSpec;
 use sdk::{
     Access, Clock, Context, DriverKey, Feed, Ingest, Intake, Operator, Refusals, Request, Running,
     Tail,
@@ -26,7 +25,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use web::{City, Health, Reloads};
+use web::{City, Health, ReloadError, Reloads};
 
 /// Connections of people and platforms at once.
 const PEERS_MAX: usize = 1_024;
@@ -100,7 +99,7 @@ struct Parts {
 /// Runs the hub until `asked_to_stop` resolves or the journal fails.
 pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Result<End> {
     let standing = read_standing(&loaded)?;
-    let rules = standing.rules.rules.clone();
+    let rules = standing.rules.clone();
     // From here on, so that a SIGHUP during the start does not end the process.
     let hangups = reload::hangups()?;
     let (parts, mut writer) = open(&loaded, standing)?;
@@ -149,7 +148,7 @@ impl Parts {
     async fn start(
         &self,
         loaded: &Loaded,
-        rules: BTreeMap<String, RuleSpec>,
+        rules: Rulebook,
         drivers_stop: &CancellationToken,
     ) -> Result<Vec<(supervise::Unit, Running)>> {
         self.bring_into_force(loaded, rules).await?;
@@ -185,11 +184,7 @@ impl Parts {
         Ingest::new(key, self.requests.clone(), self.refusals.clone())
     }
 
-    async fn bring_into_force(
-        &self,
-        loaded: &Loaded,
-        rules: BTreeMap<String, RuleSpec>,
-    ) -> Result<()> {
+    async fn bring_into_force(&self, loaded: &Loaded, rules: Rulebook) -> Result<()> {
         let operator = Operator::new(self.requests.clone());
         let devices = &self.published.devices;
         if let Some(path) = &loaded.config.devices {
@@ -202,7 +197,10 @@ impl Parts {
         let rules = (rules, &self.published.rules);
         standing::put_rules(&operator, &self.reader, standing::actor(), rules)
             .await
-            .map_err(|error| anyhow::anyhow!("bring the rules into force: {error}"))?;
+            .map_err(|error| match error {
+                ReloadError::Rule(error) => anyhow::Error::new(error),
+                error => anyhow::anyhow!("bring the rules into force: {error}"),
+            })?;
         Ok(())
     }
 

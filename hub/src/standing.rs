@@ -1,19 +1,20 @@
 //! Brings the devices and rules of the configuration into force, as commands like any other:
 //! durable, audited, and nothing is done for what is in force already.
 
+use crate::rulebook::Rulebook;
 use crate::writer;
 use anyhow::{Context, Result};
-use rules::RuleSpec;
+use rules::{RuleError, RuleSpec};
 use sdk::{Action, Actor, Command, Operator, Role, SecretChange, SecretHash, SecretSalt};
 use std::collections::BTreeMap;
-use store::{Reader, StoreError};
+use store::Reader;
 use web::{ReloadError, Reloaded, RosterRow, RuleEntry, RuleList};
 
 /// Devices in one command, so that one commit does not hold up the readings of others.
 const DEVICES_PER_COMMAND: usize = 1_000;
 
-/// Rules in one command, for the same reason: each is compared with every device.
-const RULES_PER_COMMAND: usize = 200;
+/// Rules in one command; so many are changed all at once or not at all.
+const RULES_PER_COMMAND: usize = 1_000;
 
 /// Names the configuration as the one who acts.
 pub(crate) fn actor() -> Actor {
@@ -62,15 +63,12 @@ pub(crate) async fn put_rules(
     operator: &Operator,
     reader: &Reader,
     actor: Actor,
-    (wanted, in_force): (BTreeMap<String, RuleSpec>, &RuleList),
+    (book, in_force): (Rulebook, &RuleList),
 ) -> Result<Reloaded, ReloadError> {
     let (reader, in_force) = (reader.clone(), in_force.all());
-    let compared = tokio::task::spawn_blocking(move || Difference::of(&reader, wanted, in_force));
     let internal = |error: &dyn std::fmt::Display| ReloadError::Internal(error.to_string());
-    let difference = compared
-        .await
-        .map_err(|panic| internal(&panic))?
-        .map_err(|error| internal(&error))?;
+    let compared = tokio::task::spawn_blocking(move || Difference::of(&reader, book, in_force));
+    let difference = compared.await.map_err(|panic| internal(&panic))??;
     let mut reloaded = Reloaded {
         unchanged: difference.unchanged,
         ..Reloaded::default()
@@ -103,11 +101,12 @@ struct Difference {
 }
 
 impl Difference {
-    fn of(
-        reader: &Reader,
-        wanted: BTreeMap<String, RuleSpec>,
-        in_force: Vec<RuleEntry>,
-    ) -> Result<Self, StoreError> {
+    fn of(reader: &Reader, book: Rulebook, in_force: Vec<RuleEntry>) -> Result<Self, ReloadError> {
+        let is_marked = |id: &str| -> Result<bool, ReloadError> {
+            let mark = reader.cursor(&writer::file_mark(id));
+            let mark = mark.map_err(|error| ReloadError::Internal(error.to_string()))?;
+            Ok(mark == Some(1))
+        };
         let mut difference = Self {
             put: Vec::new(),
             delete: Vec::new(),
@@ -118,19 +117,20 @@ impl Difference {
             .map(|rule| (rule.id.clone(), rule))
             .collect();
         for (id, rule) in &in_force {
-            if !wanted.contains_key(id) && reader.cursor(&writer::file_mark(id))? == Some(1) {
+            if !book.rules.contains_key(id) && is_marked(id)? {
                 let kind = rule.spec.get("kind").and_then(serde_json::Value::as_str);
                 difference
                     .delete
                     .push((id.clone(), kind.is_some_and(is_composite)));
             }
         }
-        for (id, spec) in wanted {
+        difference.check_members(&book, &in_force)?;
+        for (id, spec) in book.rules {
             let is_same = in_force
                 .get(&id)
                 .is_some_and(|rule| rule.spec == spec.to_json());
             // A rule without the mark would outlive its file.
-            if is_same && reader.cursor(&writer::file_mark(&id))? == Some(1) {
+            if is_same && is_marked(&id)? {
                 difference.unchanged += 1;
             } else {
                 difference.put.push((id, spec));
@@ -146,6 +146,31 @@ impl Difference {
         Ok(difference)
     }
 
+    /// Demands that no composite is left without a member, before anything is changed.
+    fn check_members(
+        &self,
+        book: &Rulebook,
+        in_force: &BTreeMap<String, RuleEntry>,
+    ) -> Result<(), RuleError> {
+        let stays = |id: &str| !self.delete.iter().any(|(gone, _)| gone == id);
+        let kept = in_force
+            .iter()
+            .filter(|(id, _)| stays(id) && !book.rules.contains_key(*id));
+        let kept = kept.filter_map(|(id, rule)| {
+            let spec = rules::parse_json(id, &rule.spec).ok()?;
+            Some((id.clone(), spec))
+        });
+        let kept: BTreeMap<String, RuleSpec> = kept.collect();
+        let find = |id: &str| book.rules.get(id).or_else(|| kept.get(id));
+        for (id, spec) in book.rules.iter().chain(&kept) {
+            spec.validate_members(find).map_err(|error| {
+                let rule = Some(id.clone());
+                book.locate(RuleError { rule, ..error })
+            })?;
+        }
+        Ok(())
+    }
+
     /// First all that is put, then all that goes: a rule may let go of another that goes too.
     fn into_actions(self) -> Vec<Action> {
         let put: Vec<_> = self
@@ -154,6 +179,12 @@ impl Difference {
             .map(|(id, spec)| (id.clone(), spec.to_json()))
             .collect();
         let delete: Vec<_> = self.delete.into_iter().map(|(id, _)| id).collect();
+        if put.is_empty() && delete.is_empty() {
+            return Vec::new();
+        }
+        if put.len() + delete.len() <= RULES_PER_COMMAND {
+            return vec![Action::ChangeRules { put, delete }];
+        }
         let puts = put
             .chunks(RULES_PER_COMMAND)
             .map(|put| (put.to_vec(), Vec::new()));

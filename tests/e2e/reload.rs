@@ -89,6 +89,19 @@ fn a_mistake_changes_nothing(place: &Place, api: &Api) {
         (&json!(2), &json!("bad"), &json!("metric"))
     );
     assert_eq!(api.get("/api/v1/rules/r9-99")["revision"], 2);
+    // A rule made of one that nobody has.
+    let made = "[rules.made]\nkind = \"any\"\nselect = {}\nof = [\"nowhere\"]\n";
+    write(place, "zz.toml", made);
+    let problem = api.post("/api/v1/rules/reload", &json!({})).problem(422);
+    assert!(
+        problem["file"].as_str().unwrap().ends_with("zz.toml"),
+        "{problem}"
+    );
+    assert_eq!(
+        (&problem["line"], &problem["rule"], &problem["key"]),
+        (&json!(4), &json!("made"), &json!("of[0]"))
+    );
+    assert_eq!(api.get("/api/v1/rules/r9-99")["revision"], 2);
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Writer {
     fn check_rules(&self, put: &[(String, Value)]) -> Result<(), CommandError> {
         let mut ids = BTreeSet::new();
         for (id, spec) in put {
-            let invalid = |error: rules::RuleError| CommandError::Invalid(error.to_string());
+            let invalid = |error: RuleError| CommandError::Invalid(error.to_string());
             let spec = rules::parse_json(id, spec).map_err(invalid)?;
             spec.validate(&self.catalogue).map_err(invalid)?;
             if !ids.insert(id) {
@@ -66,7 +66,7 @@ impl Writer {
         put: &[(String, Value)],
         delete: &[String],
     ) -> Result<(), CommandError> {
-        let invalid = |error: rules::RuleError| CommandError::Invalid(error.to_string());
+        let invalid = |error: RuleError| CommandError::Invalid(error.to_string());
         let mut after: BTreeMap<String, RuleSpec> = BTreeMap::new();
         for (id, spec) in put {
             after.insert(id.clone(), rules::parse_json(id, spec).map_err(invalid)?);

@@ -1,7 +1,7 @@
 //! Tests of the packs: that each is a good rule file, and that no figure stands without its source.
 
 use super::{PACKS, pack_names, read_pack};
-use crate::RuleSpec;
+use crate::{RuleSpec, parse_toml};
 use model::Catalogue;
 use std::collections::BTreeSet;
 
@@ -94,4 +94,20 @@ fn every_figure_of_a_pack_has_a_mark_beside_it() {
             );
         }
     }
+}
+
+#[test]
+fn the_whole_rules_of_the_documentation_are_good_ones() {
+    let text = include_str!("../../../docs/rules.md");
+    let blocks = text.split("```toml\n").skip(1);
+    let blocks = blocks.filter_map(|block| block.split("```").next());
+    let mut count = 0;
+    for block in blocks.filter(|block| block.starts_with("[rules.")) {
+        let rules = parse_toml("docs/rules.md", block).expect("a good example");
+        for (id, spec) in rules {
+            assert_eq!(spec.validate(&Catalogue::built_in()), Ok(()), "{id}");
+            count += 1;
+        }
+    }
+    assert!(count > 1);
 }
