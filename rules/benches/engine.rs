@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Instant;
 
 const DEVICES: u32 = 1_000;
 const ROUNDS: u32 = 100;
@@ -155,9 +156,57 @@ fn recorded(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// How many devices a large city has.
+const CITY: u32 = 100_000;
+const CITY_RULES: u32 = 1_000;
+
+/// Registers a hundred thousand devices of a thousand sites, then puts a rule for each site, edits
+/// them all, and puts them again unchanged. The budget is a second for each.
+fn reload(_: &mut Criterion) {
+    let start = Timestamp::from_millis(START_MS);
+    let mut engine = Engine::new(Settings::default(), Arc::new(Catalogue::built_in()));
+    let mut changes = Vec::new();
+    let clock = Instant::now();
+    for key in 0..CITY {
+        let json = serde_json::json!({
+            "id": format!("gas-{key}"), "kind": "gas_pressure", "cadence_s": 60,
+            "site": format!("site-{}", key % CITY_RULES)
+        });
+        let device: Device = serde_json::from_value(json).expect("a good device");
+        let view = DeviceView::new(DeviceKey(key), &device, None);
+        engine.put_device(start, view, &mut changes);
+    }
+    println!("reload/register {CITY} devices: {:?}", clock.elapsed());
+    for (name, above, title) in [
+        ("put", 400, "a"),
+        ("edit limits of", 410, "a"),
+        ("edit titles of", 410, "b"),
+        ("put again", 410, "b"),
+    ] {
+        let clock = Instant::now();
+        for site in 0..CITY_RULES {
+            let toml = format!(
+                "[rules.r{site}]\ntitle = \"{title}\"\nkind = \"threshold\"\nselect = {{ site = \"site-{site}\" }}\n\
+                 metric = \"pressure_kpa\"\nabove = {above}\n"
+            );
+            for (id, spec) in parse_toml("bench.toml", &toml).expect("a good rule") {
+                let revision = 1;
+                engine.put_rule(start, Rule { id, revision, spec }, &mut changes);
+            }
+        }
+        let took = clock.elapsed();
+        let share = took.as_secs_f64() * 100.0;
+        println!("reload/{name} {CITY_RULES} rules: {took:?}, {share:.0} % of a second");
+    }
+    let clock = Instant::now();
+    let bytes = engine.checkpoint().len();
+    let written = clock.elapsed();
+    println!("reload/checkpoint of {CITY} devices: {written:?}, {bytes} bytes");
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = live, recorded
+    targets = live, recorded, reload
 }
 criterion_main!(benches);

@@ -168,9 +168,17 @@ fn tell_move(scope: &mut Scope<'_>, old: &Episode, new: &Episode) {
     if old == new {
         return;
     }
-    if (old.raised_ms, old.cleared_ms) != (new.raised_ms, new.cleared_ms) {
-        note(scope, old, true);
-        note(scope, new, false);
+    // What has not moved may be settled already, and must not be told again.
+    if old.raised_ms != new.raised_ms {
+        scope.note(old.device, old.raised_ms, true, true);
+        scope.note(new.device, new.raised_ms, true, false);
+    }
+    if old.cleared_ms != new.cleared_ms {
+        for (cleared_ms, is_gone) in [(old.cleared_ms, true), (new.cleared_ms, false)] {
+            if let Some(cleared_ms) = cleared_ms {
+                scope.note(new.device, cleared_ms, false, is_gone);
+            }
+        }
     }
     let now_ms = scope.pulse.now_ms;
     let began_alike = (old.raised_ms, old.device) == (new.raised_ms, new.device);

@@ -1,14 +1,14 @@
 //! The laws of the engine, over random streams.
 
 use crate::support::{
-    LATENESS_MS, START_MS, Sample, at, catalogue, device, engine, history, metric, quality, rules,
-    run, settings,
+    DEVICES, LATENESS_MS, START_MS, Sample, at, catalogue, device, engine, engine_in, history,
+    metric, quality, rules, run, settings_in,
 };
-use model::Timestamp;
+use model::{Position, Timestamp, Value};
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any};
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
-use rules::{Change, Engine, History, Plan, Rule, What, backtest};
+use rules::{Change, Condition, Engine, History, Plan, Rule, What, backtest};
 use std::convert::Infallible;
 
 /// Every key that changes what a lane does.
@@ -69,7 +69,7 @@ aggregate = "mean"
 window_s = 60
 off_delay_s = 25
 levels = [{ above = 4.5, below = 1.5, severity = "minor" }, { above = 6.0, severity = "major" }]
-schedule = { times = ["00:00-00:05", "00:08-00:20"] }
+schedule = HOURS
 
 [rules.h_count]
 kind = "window"
@@ -106,7 +106,7 @@ select = {}
 metric = "temperature_c"
 window_s = 200
 rise_pct = 50
-schedule = { times = ["00:02-00:10"] }
+schedule = HOURS
 
 [rules.l_frozen]
 kind = "frozen"
@@ -114,7 +114,7 @@ select = {}
 metric = "pressure_kpa"
 after_s = 40
 epsilon = 1
-schedule = { times = ["00:00-00:06", "00:09-00:30"] }
+schedule = HOURS
 
 [rules.m_full]
 kind = "occupancy"
@@ -122,18 +122,114 @@ select = {}
 metric = "pressure_kpa"
 capacity = 4
 on_delay_s = 10
+
+[rules.n_certain]
+kind = "threshold"
+select = {}
+metric = "pressure_kpa"
+above = 3.5
+on_delay_s = 15
+uncertain = "ignore"
+severity = "minor"
+
+[rules.o_in_hours]
+kind = "threshold"
+select = {}
+metric = "pressure_kpa"
+above = 3.5
+on_delay_s = 20
+off_delay_s = 30
+schedule = HOURS
+
+[rules.p_silent_in_hours]
+kind = "silence"
+select = {}
+after_s = 40
+schedule = HOURS
+
+[rules.q_strayed]
+kind = "geofence"
+select = {}
+dwell_s = 15
+confirm = 2
+max_speed_ms = 30.0
+schedule = HOURS
+[rules.q_strayed.fences]
+type = "Polygon"
+coordinates = [[[117.9, 24.4], [118.0022, 24.4], [118.0022, 24.6], [117.9, 24.6], [117.9, 24.4]]]
+
+[rules.r_gateway]
+kind = "silence"
+select = { kind = "gateway" }
+after_s = 30
+
+[rules.s_two_of_a_site]
+kind = "all"
+of = ["a_plain"]
+scope = "site"
+within_s = 60
+severity = "critical"
+
+[rules.t_at_once]
+kind = "all"
+of = ["a_plain", "d_steps"]
+severity = "critical"
+
+[rules.u_any_of_the_grid]
+kind = "any"
+of = ["b_delayed", "e_silent", "o_in_hours"]
+scope = "grid"
+devices_min = 2
+severity = "major"
+
+[rules.v_in_hours]
+kind = "all"
+of = ["n_certain", "j_fall"]
+within_s = 30
+scope = "grid"
+schedule = HOURS
+severity = "critical"
 "#;
 
-const THRESHOLDS_MAX: usize = 4;
+/// Hours that open and close within the streams, in Berlin around and within the hour that its
+/// clocks leave out, in Shanghai, and in no zone at all.
+const HOURS: &str = r#"{ times = [
+  "01:45-02:30", "03:05-03:15", "03:20-03:21", "03:22-03:50", "08:44-08:50", "08:52-09:05",
+  "09:10-09:40", "00:42-00:44", "00:50-01:10"] }"#;
 
-fn all_rules() -> Vec<Rule> {
-    rules(RULES)
+/// A rule that is told when messages came, which another order of arrival changes.
+const ON_RECEIPT: &str = r#"
+[rules.y_clock]
+kind = "clock"
+select = {}
+skew_s = 60
+confirm = 2
+"#;
+
+const ZONES: [&str; 3] = ["Europe/Berlin", "Asia/Shanghai", "UTC"];
+
+fn zone() -> impl Strategy<Value = &'static str> {
+    (0..ZONES.len()).prop_map(|place| ZONES[place])
 }
 
-fn thresholds() -> Vec<Rule> {
-    let mut rules = all_rules();
-    rules.truncate(THRESHOLDS_MAX);
-    rules
+/// Every rule whose alarms do not depend on the order of arrival.
+fn timely_rules() -> Vec<Rule> {
+    rules(&RULES.replace("HOURS", HOURS))
+}
+
+fn all_rules() -> Vec<Rule> {
+    let mut all = timely_rules();
+    all.extend(rules(ON_RECEIPT));
+    all
+}
+
+/// The rules on values, to which late readings say nothing live.
+fn on_values() -> Vec<Rule> {
+    let is_on_values = |rule: &Rule| {
+        let takes_silence = rule.spec.members().iter().any(|id| id == "e_silent");
+        !matches!(rule.spec.condition, Condition::Silence(_)) && !takes_silence
+    };
+    timely_rules().into_iter().filter(is_on_values).collect()
 }
 
 /// How a reading's clock and way are.
@@ -150,7 +246,7 @@ enum Way {
 #[derive(Clone, Copy, Debug)]
 struct Step {
     device: u32,
-    is_pressure: bool,
+    metric: &'static str,
     value: u8,
     quality: u8,
     gap_ms: i64,
@@ -181,10 +277,15 @@ fn step() -> impl Strategy<Value = Step> {
     // On a grid of 5 s, as the delays of the rules are, so that readings and deadlines often meet.
     let on_grid = (0..=12i64).prop_map(|steps| steps * 5_000);
     let gap = prop_oneof![5 => on_grid, 1 => 1..=5_000i64, 1 => 1..=60_000i64];
-    (1..=3u32, any::<bool>(), 0..=9u8, 0..=20u8, gap, way()).prop_map(
-        |(device, is_pressure, value, quality, gap_ms, way)| Step {
+    let metric = prop_oneof![
+        5 => Just("pressure_kpa"),
+        3 => Just("temperature_c"),
+        2 => Just("position"),
+    ];
+    (1..=3u32, metric, 0..=9u8, 0..=20u8, gap, way()).prop_map(
+        |(device, metric, value, quality, gap_ms, way)| Step {
             device,
-            is_pressure,
+            metric,
             value,
             quality,
             gap_ms,
@@ -197,20 +298,30 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step(), 1..200)
 }
 
+/// A bike goes east, fifty metres a step, and now and then it is not locked.
+fn value(step: &Step) -> Value {
+    if step.metric == "position" {
+        Value::Position(Position {
+            lon: 118.0 + f64::from(step.value) * 0.000_5,
+            lat: 24.5,
+            accuracy_m: (step.quality > 10).then_some(8.0),
+            locked: Some(step.quality != 5),
+        })
+    } else {
+        Value::Number(f64::from(step.value))
+    }
+}
+
 /// Lays the steps out in time, twice: the same readings, in two orders of arrival.
 fn two_streams(steps: &[Step]) -> (Vec<Sample>, Vec<Sample>, i64) {
-    let (pressure, temperature) = (metric("pressure_kpa"), metric("temperature_c"));
+    let catalogue = catalogue();
     let mut clock_ms = START_MS + 2 * LATENESS_MS;
     let mut one = Vec::new();
     let mut other = Vec::new();
     let mut used = std::collections::HashSet::new();
     for step in steps {
         clock_ms += step.gap_ms;
-        let metric = if step.is_pressure {
-            pressure
-        } else {
-            temperature
-        };
+        let metric = catalogue.find(step.metric).expect("a built-in metric");
         let mut observed_ms = match step.way {
             Way::Timely { .. } | Way::Late { .. } => clock_ms,
             Way::Ahead { ahead_ms } => clock_ms + LATENESS_MS + ahead_ms,
@@ -233,7 +344,7 @@ fn two_streams(steps: &[Step]) -> (Vec<Sample>, Vec<Sample>, i64) {
         let sample = Sample {
             device: step.device,
             metric,
-            value: f64::from(step.value),
+            value: value(step),
             quality: quality(step.quality),
             observed_ms,
             received_ms,
@@ -262,8 +373,9 @@ fn in_order(samples: &[Sample]) -> Vec<Sample> {
     samples
 }
 
-fn restarted(engine: &Engine) -> Engine {
-    Engine::restore(settings(), catalogue(), &engine.checkpoint()).expect("a good checkpoint")
+fn restarted(zone: &str, engine: &Engine) -> Engine {
+    Engine::restore(settings_in(zone), catalogue(), &engine.checkpoint())
+        .expect("a good checkpoint")
 }
 
 /// A few seconds' worth, unless `PROPTEST_CASES` asks for more.
@@ -279,20 +391,20 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn any_order_of_arrival_within_the_lateness_gives_the_same_history(steps in steps()) {
+    fn any_order_of_arrival_within_the_lateness_gives_the_same_history(steps in steps(), zone in zone()) {
         let (one, other, end_ms) = two_streams(&steps);
-        let expected = history(&run(&mut engine(all_rules()), &in_order(&one), end_ms));
-        let of_one = history(&run(&mut engine(all_rules()), &one, end_ms));
+        let expected = history(&run(&mut engine_in(zone, timely_rules()), &in_order(&one), end_ms));
+        let of_one = history(&run(&mut engine_in(zone, timely_rules()), &one, end_ms));
         prop_assert_eq!(&of_one, &expected);
-        let of_other = history(&run(&mut engine(all_rules()), &other, end_ms));
+        let of_other = history(&run(&mut engine_in(zone, timely_rules()), &other, end_ms));
         prop_assert_eq!(&of_other, &expected);
     }
 
     #[test]
-    fn extra_ticks_change_nothing(steps in steps(), ticks in vec(0..=3u8, 200)) {
+    fn extra_ticks_change_nothing(steps in steps(), zone in zone(), ticks in vec(0..=3u8, 200)) {
         let (one, _, end_ms) = two_streams(&steps);
-        let expected = run(&mut engine(all_rules()), &one, end_ms);
-        let mut ticked = engine(all_rules());
+        let expected = run(&mut engine_in(zone, all_rules()), &one, end_ms);
+        let mut ticked = engine_in(zone, all_rules());
         let mut changes = Vec::new();
         let mut last_ms = START_MS;
         for (sample, ticks) in one.iter().zip(ticks) {
@@ -313,15 +425,15 @@ proptest! {
     }
 
     #[test]
-    fn a_restart_anywhere_changes_nothing(steps in steps(), every in 1..20usize) {
+    fn a_restart_anywhere_changes_nothing(steps in steps(), zone in zone(), every in 1..20usize) {
         let (one, _, end_ms) = two_streams(&steps);
-        let expected = run(&mut engine(all_rules()), &one, end_ms);
-        let mut engine = engine(all_rules());
+        let expected = run(&mut engine_in(zone, all_rules()), &one, end_ms);
+        let mut engine = engine_in(zone, all_rules());
         let mut changes = Vec::new();
         for (index, sample) in one.iter().enumerate() {
             engine.apply(at(sample.received_ms), &sample.reading(), &mut changes);
             if index % every == 0 {
-                engine = restarted(&engine);
+                engine = restarted(zone, &engine);
             }
         }
         engine.advance(at(end_ms), &mut changes);
@@ -329,7 +441,7 @@ proptest! {
     }
 
     #[test]
-    fn late_readings_only_record(steps in steps(), late in vec((0..3u8, 1..=900_000i64), 200)) {
+    fn late_readings_only_record(steps in steps(), zone in zone(), late in vec((0..3u8, 1..=900_000i64), 200)) {
         let (mut one, _, end_ms) = two_streams(&steps);
         let timely: Vec<Sample> = one
             .iter()
@@ -344,7 +456,7 @@ proptest! {
         }
         one.sort_by_key(|sample| sample.received_ms);
         let end_ms = end_ms + 2_000_000;
-        let changes = run(&mut engine(thresholds()), &one, end_ms);
+        let changes = run(&mut engine_in(zone, on_values()), &one, end_ms);
         let is_recorded = |change: &Change| matches!(change.what, What::Recorded(_));
         let (recorded, live): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(is_recorded);
         for change in &recorded {
@@ -352,7 +464,7 @@ proptest! {
             prop_assert!(outcome.cleared_at.is_some_and(|end| end >= outcome.raised_at));
         }
         let live: Vec<Change> = live.into_iter().map(unnumbered).collect();
-        let expected = run(&mut engine(thresholds()), &timely, end_ms);
+        let expected = run(&mut engine_in(zone, on_values()), &timely, end_ms);
         let expected = expected.into_iter().filter(|change| !is_recorded(change));
         let expected: Vec<Change> = expected.map(unnumbered).collect();
         prop_assert_eq!(live, expected);
@@ -361,6 +473,7 @@ proptest! {
     #[test]
     fn late_readings_of_one_burst_may_come_in_any_order(
         steps in steps(),
+        zone in zone(),
         order in vec(any::<u32>(), 200),
     ) {
         let (one, _, end_ms) = two_streams(&steps);
@@ -370,21 +483,22 @@ proptest! {
             .map(|sample| Sample { received_ms: burst_ms, ..sample })
             .collect();
         let end_ms = burst_ms + 2 * LATENESS_MS;
-        let expected = history(&run(&mut engine(thresholds()), &burst, end_ms));
+        let expected = history(&run(&mut engine_in(zone, on_values()), &burst, end_ms));
         let mut places = order.iter();
         burst.sort_by_cached_key(|_| places.next());
-        let shuffled = history(&run(&mut engine(thresholds()), &burst, end_ms));
+        let shuffled = history(&run(&mut engine_in(zone, on_values()), &burst, end_ms));
         prop_assert_eq!(shuffled, expected);
     }
 
     #[test]
     fn editing_one_rule_leaves_the_others_as_they_were(
         steps in steps(),
+        zone in zone(),
         edits in vec((0..200usize, 0..4u8), 1..20),
     ) {
         let (one, _, end_ms) = two_streams(&steps);
-        let expected = history(&run(&mut engine(all_rules()), &one, end_ms));
-        let mut engine = engine(all_rules());
+        let expected = history(&run(&mut engine_in(zone, all_rules()), &one, end_ms));
+        let mut engine = engine_in(zone, all_rules());
         let mut changes = Vec::new();
         for (index, sample) in one.iter().enumerate() {
             for (_, edit) in edits.iter().filter(|(place, _)| *place == index) {
@@ -400,18 +514,19 @@ proptest! {
     #[test]
     fn a_backtest_of_what_was_recorded_gives_the_same_alarms(
         steps in steps(),
+        zone in zone(),
         chunk in 1..50usize,
     ) {
         let (one, _, end_ms) = two_streams(&steps);
-        let mut engine = engine(all_rules());
+        let mut engine = engine_in(zone, all_rules());
         let mut live = History::default();
         for change in run(&mut engine, &one, end_ms) {
             live.apply(&change);
         }
         let plan = Plan {
-            settings: settings(),
+            settings: settings_in(zone),
             catalogue: catalogue(),
-            devices: (1..=3).map(device).collect(),
+            devices: (1..=DEVICES).map(device).collect(),
             rules: all_rules(),
             from: at(START_MS),
             until: at(end_ms),
@@ -447,7 +562,7 @@ proptest! {
             .map(|(at_s, value)| Sample {
                 device: 1,
                 metric: pressure,
-                value: *value,
+                value: Value::Number(*value),
                 quality: quality(u8::MAX),
                 observed_ms: START_MS + at_s * 1000,
                 received_ms: START_MS + at_s * 1000,

@@ -9,14 +9,19 @@ use std::sync::Arc;
 pub(crate) const LATENESS_S: u32 = 120;
 pub(crate) const LATENESS_MS: i64 = 120_000;
 pub(crate) fn settings() -> Settings {
+    settings_in("UTC")
+}
+
+pub(crate) fn settings_in(zone: &str) -> Settings {
     Settings {
         lateness_s: LATENESS_S,
-        zone: Zone::utc(),
+        zone: Zone::named(zone).expect("a zone of the table"),
     }
 }
 
-/// When rules and devices are put in.
-pub(crate) const START_MS: i64 = 1_772_323_200_000;
+/// When rules and devices are put in: twenty minutes before clocks in Europe go from 02:00 to 03:00,
+/// on 2026-03-29.
+pub(crate) const START_MS: i64 = 1_774_744_800_000;
 
 pub(crate) fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(ms)
@@ -42,20 +47,33 @@ pub(crate) fn rules(toml: &str) -> Vec<Rule> {
         .collect()
 }
 
-/// Device number `key`, of kind `gas_pressure`, reporting every 20 s.
+/// Device number `key`, of kind `gas_pressure`, reporting every 20 s: two in one site, all in one
+/// grid, behind the gateway of number 4, which never speaks itself.
 pub(crate) fn device(key: u32) -> DeviceView {
-    let json = serde_json::json!({
-        "id": format!("gas-{key}"), "kind": "gas_pressure", "cadence_s": 20
-    });
+    let json = if key == DEVICES {
+        serde_json::json!({"id": "gw-1", "kind": "gateway"})
+    } else {
+        serde_json::json!({
+            "id": format!("gas-{key}"), "kind": "gas_pressure", "cadence_s": 20,
+            "site": if key < 3 { "one" } else { "two" }, "parent": "gw-1",
+            "tags": {"capacity": "5"}
+        })
+    };
     let device: Device = serde_json::from_value(json).expect("a good device");
-    DeviceView::new(DeviceKey(key), &device, None)
+    DeviceView::new(DeviceKey(key), &device, Some("grid-1"))
 }
 
-/// An engine with devices 1 to 3 and these rules, all put in at the start.
+pub(crate) const DEVICES: u32 = 4;
+
+/// An engine with the devices and these rules, all put in at the start.
 pub(crate) fn engine(rules: Vec<Rule>) -> Engine {
-    let mut engine = Engine::new(settings(), catalogue());
+    engine_in("UTC", rules)
+}
+
+pub(crate) fn engine_in(zone: &str, rules: Vec<Rule>) -> Engine {
+    let mut engine = Engine::new(settings_in(zone), catalogue());
     let mut changes = Vec::new();
-    for key in 1..=3 {
+    for key in 1..=DEVICES {
         engine.put_device(at(START_MS), device(key), &mut changes);
     }
     for rule in rules {
@@ -70,7 +88,7 @@ pub(crate) fn engine(rules: Vec<Rule>) -> Engine {
 pub(crate) struct Sample {
     pub(crate) device: u32,
     pub(crate) metric: MetricKey,
-    pub(crate) value: f64,
+    pub(crate) value: Value,
     pub(crate) quality: Quality,
     pub(crate) observed_ms: i64,
     pub(crate) received_ms: i64,
@@ -83,7 +101,7 @@ impl Sample {
                 device: DeviceKey(self.device),
                 metric: self.metric,
             },
-            value: Value::Number(self.value),
+            value: self.value,
             quality: self.quality,
             observed_at: at(self.observed_ms),
             received_at: at(self.received_ms),
