@@ -1,19 +1,16 @@
 //! `cityhub backtest --input`: rules over a stream of a file instead of the hub's own history.
 
-mod rehearsal;
-
 use crate::grid::Grids;
 use crate::{inventory, rulebook};
 use anyhow::{Context, Result, bail, ensure};
 use codecs::Decoded;
 use model::{Catalogue, Cause, Device, DeviceKey, MetricKey, Quality, Reading, Series, Timestamp};
-use rehearsal::{Kept, Rehearsal};
-use rules::{DeviceView, Plan, Rule, RuleError, RuleSpec, Settings};
+use rules::{DeviceView, Played, Rehearsal, Rule, RuleError, RuleSpec, Settings, Step};
 use sdk::{DeviceEntry, Devices, SecretSalt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -79,32 +76,31 @@ impl Trial {
         stream.lateness_ms = i64::from(self.settings.lateness_s) * 1000;
         let named = || input.display().to_string();
         let from = stream.begin().with_context(named)?;
-        let plan = Plan {
-            settings: self.settings.clone(),
-            catalogue: Arc::clone(&self.catalogue),
-            devices: devices
-                .iter()
-                .map(|(key, device)| {
-                    let place = device.location.as_ref();
-                    let grid = place.and_then(|place| self.grids.find(place));
-                    DeviceView::new(*key, device, grid)
-                })
-                .collect(),
-            rules: self.rules(),
-            from,
-            until: from,
-        };
-        let mut rehearsal = Rehearsal::begin(plan);
+        let settings = self.settings.clone();
+        let mut rehearsal = Rehearsal::begin(settings, Arc::clone(&self.catalogue), from);
+        for (key, device) in &devices {
+            let place = device.location.as_ref();
+            let grid = place.and_then(|place| self.grids.find(place));
+            let view = DeviceView::new(*key, device, grid);
+            rehearsal.change(from, Step::PutDevice(view));
+        }
+        for rule in self.rules() {
+            rehearsal.change(from, Step::PutRule(rule));
+        }
         let mut readings = Vec::new();
         while stream.take_line(&mut readings).with_context(named)? {
             for reading in readings.drain(..) {
                 rehearsal.take(&reading);
             }
         }
-        rehearsal.advance(stream.now);
+        let alarms = rehearsal.finish(stream.now);
+        let announced: BTreeSet<_> = alarms
+            .iter()
+            .filter_map(|alarm| Some((alarm.row.announced_at?, &alarm.row.id)))
+            .collect();
         Ok(Verdict {
-            floods: rehearsal.floods,
-            rows: rehearsal.finish().iter().map(show).collect(),
+            floods: rules::count_floods(announced.iter().map(|(at, _)| *at)),
+            rows: alarms.iter().map(show).collect(),
             readings: stream.readings,
         })
     }
@@ -258,10 +254,10 @@ impl<'a, R: BufRead> Stream<'a, R> {
 }
 
 /// Shows an alarm as the API does, with the worst that it came to and whether people were told.
-fn show(kept: &Kept) -> Value {
-    let mut shown = json!(kept.row);
-    shown["worst"] = json!(kept.worst);
-    shown["announced"] = json!(kept.row.announced_at.is_some());
+fn show(alarm: &Played) -> Value {
+    let mut shown = json!(alarm.row);
+    shown["worst"] = json!(alarm.worst);
+    shown["announced"] = json!(alarm.row.announced_at.is_some());
     shown
 }
 

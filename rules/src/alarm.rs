@@ -15,7 +15,7 @@ mod time;
 mod verb;
 
 pub use facts::{Around, Cover, Facts, Scope};
-pub use flood::FloodEvent;
+pub use flood::{FloodEvent, count_floods};
 pub use verb::{ActError, Action, SHELVE_MINUTES_MAX, Verb};
 
 use crate::{Change, ClearReason, What};
@@ -163,6 +163,17 @@ impl AlarmBook {
         }
     }
 
+    /// Lets a row go that is over, where nobody will ever acknowledge it. The first of a chatter
+    /// stays, for those that follow are measured by it.
+    pub(crate) fn put_away(&mut self, number: u64) {
+        let is_over = |row: &&AlarmRow| row.state == AlarmState::ClearedUnacked && !row.chattering;
+        if self.rows.get(&number).filter(is_over).is_some()
+            && let Some(row) = self.take(number)
+        {
+            self.leave(number, row);
+        }
+    }
+
     /// Shows a row as it is in another book; a copy for readers is kept so.
     pub fn put(&mut self, row: AlarmRow) {
         let Some(number) = alarm_number(&row.id) else {
@@ -210,7 +221,11 @@ impl AlarmBook {
         };
         self.run_until(change.at, scene);
         scene.at = change.at;
-        let known = self.take(change.alarm);
+        let begins = matches!(change.what, What::Raised(_) | What::Recorded(_));
+        let known = match begins {
+            true => None,
+            false => self.take(change.alarm),
+        };
         let Some(mut row) = known.or_else(|| Some(row::begin(change, facts?))) else {
             return;
         };
@@ -421,6 +436,10 @@ impl AlarmBook {
             self.rows.insert(number, row);
             return;
         }
+        self.leave(number, row);
+    }
+
+    fn leave(&mut self, number: u64, row: AlarmRow) {
         if self.left.len() == LEFT_ROWS_MAX {
             self.left.pop_front();
         }

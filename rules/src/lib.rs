@@ -18,7 +18,7 @@ mod spec;
 
 pub use alarm::{
     ActError, Action, AlarmBook, AlarmEvent, Around, BookEvent, Cover, Facts, FloodEvent, Load,
-    SHELVE_MINUTES_MAX, Scope, Verb,
+    SHELVE_MINUTES_MAX, Scope, Verb, count_floods,
 };
 pub use backtest::{Plan, backtest};
 pub use change::{Change, ClearReason, Figures, Outcome, What, alarm_id, change_crc, overtaken};
@@ -30,7 +30,7 @@ pub use kind::{
     threshold, window,
 };
 pub use pack::{pack_names, read_pack};
-pub use rehearse::{Rehearsal, rehearse};
+pub use rehearse::{Played, Rehearsal, Step};
 pub use schedule::{Schedule, Zone};
 pub use spec::{
     Beside, RuleError, RuleSpec, Select, Targets, Uncertain, parse_json, parse_toml,

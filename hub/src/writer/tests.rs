@@ -1,5 +1,6 @@
 //! The writer on a real journal in a scratch folder, with time in the test's hand.
 
+mod backtest;
 mod health;
 
 use super::{Published, Setup, Times, open};

@@ -5,6 +5,7 @@ mod coverage;
 mod rate;
 mod replay;
 mod review;
+mod sides;
 
 pub use self::compare::{Diff, Tally};
 pub use self::coverage::Coverage;

@@ -24,6 +24,17 @@ pub struct FloodEvent {
     pub announced: usize,
 }
 
+/// Counts the floods among alarms that were announced at these times, in order.
+pub fn count_floods(announced: impl IntoIterator<Item = Timestamp>) -> u64 {
+    let mut flood = Flood::default();
+    let mut floods = 0;
+    for (at, number) in announced.into_iter().zip(0..) {
+        flood.advance(at);
+        floods += u64::from(flood.count(at, number).is_some());
+    }
+    floods
+}
+
 /// The announcements that still count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Flood {

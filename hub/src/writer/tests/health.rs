@@ -14,7 +14,7 @@ use store::EventFilter;
 type Told = (u64, String, String, f64);
 
 impl Rig {
-    async fn put(&self, devices: &[Json]) {
+    pub(super) async fn put(&self, devices: &[Json]) {
         let devices = devices.iter().map(|device| {
             let device: Device = serde_json::from_value(device.clone()).unwrap();
             (device, SecretChange::Keep)
@@ -23,7 +23,7 @@ impl Rig {
         self.command(action).await.unwrap();
     }
 
-    async fn report(&self, id: &str, value: f64, observed_at: Timestamp) {
+    pub(super) async fn report(&self, id: &str, value: f64, observed_at: Timestamp) {
         let device = self.published.devices.find(id).unwrap().key;
         let observation = Observation {
             metric: self.pressure,

@@ -33,17 +33,21 @@ pub struct Rate {
     pub histogram: BTreeMap<&'static str, u64>,
     /// The share of periods with more than ten.
     pub flood_pct: f64,
+    /// How often more than ten within ten minutes began (ISA-18.2).
+    pub floods: u64,
 }
 
 impl Rate {
-    pub(super) fn of(alarms: &[&TestedAlarm], (from, until): (Timestamp, Timestamp)) -> Self {
+    pub(super) fn of(alarms: &[TestedAlarm], (from, until): (Timestamp, Timestamp)) -> Self {
         let period = |at: Timestamp| at.millis().div_euclid(PERIOD_MS);
         let mut counts = BTreeMap::<i64, u64>::new();
-        let announced = alarms.iter().filter(|alarm| alarm.announced);
-        for alarm in announced.clone() {
-            *counts.entry(period(alarm.row.raised_at)).or_default() += 1;
+        let told = alarms.iter().filter_map(|alarm| alarm.row.announced_at);
+        let mut announced: Vec<Timestamp> = told.collect();
+        announced.sort_unstable();
+        for at in &announced {
+            *counts.entry(period(*at)).or_default() += 1;
         }
-        // An alarm may have begun before its first reading was received.
+        // An alarm may be told at the time of its readings, before they were received.
         let first = counts
             .keys()
             .next()
@@ -53,7 +57,6 @@ impl Rate {
         let last = counts.keys().last().copied().unwrap_or(i64::MIN);
         let last = last.max(period(until.plus_ms(-1))).max(first);
         let periods = last.abs_diff(first) + 1;
-        let announced = announced.count() as u64;
         let mut histogram: BTreeMap<&'static str, u64> = ["0", "1", "2", "3-5", "6-10", "over 10"]
             .map(|name| (name, 0))
             .into();
@@ -65,14 +68,15 @@ impl Rate {
         *histogram.entry("0").or_default() += periods - counts.len() as u64;
         let peak = counts.iter().max_by_key(|(at, count)| (**count, -**at));
         Self {
-            announced,
+            announced: announced.len() as u64,
             periods,
-            mean: announced as f64 / periods as f64,
+            mean: announced.len() as f64 / periods as f64,
             max: peak.map_or(0, |(_, count)| *count),
             max_at: peak.map(|(at, _)| Timestamp::from_millis(at.saturating_mul(PERIOD_MS))),
             histogram,
             flood_pct: 100.0 * f64::from(u32::try_from(flooded).unwrap_or(u32::MAX))
                 / periods as f64,
+            floods: rules::count_floods(announced),
         }
     }
 }

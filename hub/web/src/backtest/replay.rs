@@ -1,18 +1,18 @@
-//! The live engine over what was received, with the devices as they were registered meanwhile.
+//! A rehearsal over what was received, with the devices as they were registered meanwhile.
 
-use crate::past::{Past, Step};
+use crate::past::{self, Past};
 use model::{Catalogue, Reading, Timestamp};
-use rules::{AlarmSpan, Change, Engine, History, Rule, Settings};
+use rules::{Played, Rehearsal, Rule, Settings, Step};
 use sdk::DeviceEntry;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Feeds the engine changes and readings in the order of their stamps: changes first, as live.
+/// Plays changes and readings in the order of their stamps: changes first, as live.
 pub(super) struct Replay {
-    engine: Engine,
-    history: History,
+    rehearsal: Rehearsal,
     steps: VecDeque<(Timestamp, Step)>,
-    out: Vec<Change>,
+    /// When the next step comes.
+    next: Timestamp,
 }
 
 impl Replay {
@@ -25,60 +25,55 @@ impl Replay {
         present: &[Arc<DeviceEntry>],
         rules: Vec<Rule>,
     ) -> Self {
-        let is_of_a_device =
-            |step: &Step| matches!(step, Step::PutDevice(_) | Step::DeleteDevice(_));
-        let steps = past.between(from, Timestamp::MAX);
-        let steps = steps.filter(|(_, step)| is_of_a_device(step)).cloned();
-        let mut replay = Self {
-            engine: Engine::new(settings, catalogue),
-            history: History::default(),
-            steps: steps.collect(),
-            out: Vec::new(),
-        };
+        let mut rehearsal = Rehearsal::begin(settings, catalogue, from);
         for device in past.devices_at(from, present).into_values() {
-            replay
-                .engine
-                .put_device(from, device.view(), &mut replay.out);
+            rehearsal.change(from, Step::PutDevice(device.view()));
         }
         for rule in rules {
-            replay.engine.put_rule(from, rule, &mut replay.out);
+            rehearsal.change(from, Step::PutRule(rule));
         }
-        replay.keep();
+        let steps = past.between(from, Timestamp::MAX);
+        let steps = steps.filter_map(|(at, step)| Some((*at, of_a_device(step)?)));
+        let mut replay = Self {
+            rehearsal,
+            steps: steps.collect(),
+            next: Timestamp::MAX,
+        };
+        replay.look_ahead();
         replay
     }
 
     #[inline]
     pub(super) fn take(&mut self, reading: &Reading) {
-        self.change_until(reading.received_at);
-        self.engine
-            .apply(reading.received_at, reading, &mut self.out);
-        self.keep();
+        if self.next <= reading.received_at {
+            self.change_until(reading.received_at);
+        }
+        self.rehearsal.take(reading);
     }
 
     /// Fires what is due up to `until` and gives the alarms.
-    pub(super) fn finish(mut self, until: Timestamp) -> Vec<AlarmSpan> {
+    pub(super) fn finish(mut self, until: Timestamp) -> Vec<Played> {
         self.change_until(until);
-        self.engine.advance(until, &mut self.out);
-        self.keep();
-        self.history.into_spans()
+        self.rehearsal.finish(until)
     }
 
-    #[inline]
     fn change_until(&mut self, at: Timestamp) {
         while let Some((stamp, step)) = self.steps.pop_front_if(|(stamp, _)| *stamp <= at) {
-            match step {
-                Step::PutDevice(put) => self.engine.put_device(stamp, put.view(), &mut self.out),
-                Step::DeleteDevice(key) => self.engine.remove_device(stamp, key, &mut self.out),
-                Step::PutRule(_) | Step::DeleteRule(_) => {}
-            }
-            self.keep();
+            self.rehearsal.change(stamp, step);
         }
+        self.look_ahead();
     }
 
-    #[inline]
-    fn keep(&mut self) {
-        for change in self.out.drain(..) {
-            self.history.apply(&change);
-        }
+    fn look_ahead(&mut self) {
+        self.next = self.steps.front().map_or(Timestamp::MAX, |(at, _)| *at);
+    }
+}
+
+/// Gives a change of the register; rules are the caller's.
+fn of_a_device(step: &past::Step) -> Option<Step> {
+    match step {
+        past::Step::PutDevice(put) => Some(Step::PutDevice(put.view())),
+        past::Step::DeleteDevice(key) => Some(Step::RemoveDevice(*key)),
+        past::Step::PutRule(_) | past::Step::DeleteRule(_) => None,
     }
 }

@@ -124,7 +124,7 @@ async fn the_rate_is_counted_by_ten_minutes_beside_its_reference() {
         rates["tested"],
         json!({"announced": 3, "periods": 2, "mean": 1.5, "max": 2, "max_at": at(0),
             "histogram": {"0": 0, "1": 1, "2": 1, "3-5": 0, "6-10": 0, "over 10": 0},
-            "flood_pct": 0.0})
+            "flood_pct": 0.0, "floods": 0})
     );
     assert_eq!(rates["in_force"]["announced"], 2);
     assert_eq!(rates["reference"]["flood_over"], 10);

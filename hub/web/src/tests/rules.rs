@@ -95,7 +95,7 @@ async fn a_backtest_gives_the_alarms_that_live_would_have_given() {
     assert_eq!(row["raised_at"], "2026-03-01T00:00:20.000Z");
     assert_eq!(row["cleared_at"], "2026-03-01T00:00:30.000Z");
     assert_eq!(row["peak"], 420.0);
-    assert_eq!(row["state"], "normal");
+    assert_eq!(row["state"], "cleared_unacked");
     assert_eq!(answer["coverage"]["readings"], 3);
     assert_eq!(answer["coverage"]["devices"], 1);
     // Nothing was recorded live, so all of it is gained.
