@@ -19,6 +19,9 @@ pub(crate) const OWN: char = '~';
 const OFFLINE: &str = "~offline";
 const CLOCK: &str = "~clock";
 
+/// The kind of device that is heard through its children.
+const GATEWAY: &str = "gateway";
+
 /// A device that promises no cadence is expected once a minute.
 pub(super) const CADENCE_ASSUMED_S: u32 = 60;
 
@@ -299,16 +302,35 @@ impl Writer {
         staged.health.insert(device, None);
     }
 
-    /// Takes note that something was heard of a device at that time.
+    /// Takes note that something was heard of a device at that time, and so of its gateway.
     #[inline]
     pub(super) fn hear(
+        &mut self,
+        group: &mut Group,
+        staged: &mut Staged,
+        entry: &DeviceEntry,
+        at: Timestamp,
+    ) {
+        if self.ward.awaited.is_empty() {
+            return;
+        }
+        self.welcome(group, staged, entry.key, at);
+        let parent = entry.device.parent.as_ref();
+        let parent = parent.and_then(|id| self.published.devices.find(id.as_str()));
+        if let Some(parent) = parent.filter(|parent| parent.device.kind == GATEWAY) {
+            self.welcome(group, staged, parent.key, at);
+        }
+    }
+
+    /// Brings a device online that was awaited.
+    fn welcome(
         &mut self,
         group: &mut Group,
         staged: &mut Staged,
         device: DeviceKey,
         at: Timestamp,
     ) {
-        if self.ward.awaited.is_empty() || !self.ward.awaited.remove(&device) {
+        if !self.ward.awaited.remove(&device) {
             return;
         }
         self.ward

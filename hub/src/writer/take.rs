@@ -40,7 +40,7 @@ impl Writer {
             for observation in &part.observations {
                 let heard = self.observe(group, (now, &entry), observation, &mut receipt)?;
                 if let Some(at) = heard {
-                    self.hear(group, staged, entry.key, at);
+                    self.hear(group, staged, &entry, at);
                 }
             }
         }

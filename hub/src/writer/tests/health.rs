@@ -209,6 +209,13 @@ async fn a_gateway_is_heard_through_its_children() {
         cause("a"),
         (DeviceStatus::Offline, Some(SilenceCause::Sensor))
     );
+    // It never reported itself, and is missed all the same when its children are silent.
+    assert_eq!(rig.health("gw").status, DeviceStatus::Online);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(
+        cause("gw"),
+        (DeviceStatus::Offline, Some(SilenceCause::Link))
+    );
     rig.stop().await;
 }
 

@@ -214,6 +214,14 @@ async fn csv_is_imported_after_a_dry_run_that_names_lines() {
         .problem(415);
 }
 
+fn health(status: DeviceStatus, since_ms: i64, cause: Option<SilenceCause>) -> DeviceHealth {
+    DeviceHealth {
+        status,
+        since: Timestamp::from_millis(since_ms),
+        cause,
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_list_filters_counts_and_goes_on_by_cursor() {
     let hub = Hub::start();
@@ -226,25 +234,10 @@ async fn the_list_filters_counts_and_goes_on_by_cursor() {
     );
     hub.store(b, &[("smoke_obscuration_dbm", 90, 0.2)]);
     let received_ms = START_MS + 1_001;
-    let health = |status, since_ms, cause| DeviceHealth {
-        status,
-        since: Timestamp::from_millis(since_ms),
-        cause,
-    };
-    hub.state.statuses.put([
-        (
-            a,
-            Some(health(
-                DeviceStatus::Offline,
-                received_ms + 30_000,
-                Some(SilenceCause::Link),
-            )),
-        ),
-        (
-            b,
-            Some(health(DeviceStatus::Online, START_MS + 90_000, None)),
-        ),
-    ]);
+    let link = Some(SilenceCause::Link);
+    let gone = health(DeviceStatus::Offline, received_ms + 30_000, link);
+    let here = health(DeviceStatus::Online, START_MS + 90_000, None);
+    hub.state.statuses.put([(a, Some(gone)), (b, Some(here))]);
     let all = hub.get("/api/v1/devices").await.json();
     assert_eq!(all["total"], 3);
     assert_eq!(all["counts"]["online"], 1);
@@ -294,8 +287,8 @@ async fn the_list_filters_counts_and_goes_on_by_cursor() {
     );
     let counts = hub.get("/api/v1/devices?limit=0").await.json();
     assert_eq!(
-        (ids(counts.clone()).len(), &counts["total"]),
-        (0, &json!(3))
+        (&counts["items"], &counts["total"]),
+        (&json!([]), &json!(3))
     );
 }
 

@@ -1,22 +1,24 @@
 //! A hub for tests: the real store in a folder of its own, and a writer that does what the API
 //! asks of it.
 
+mod feed;
+
 use crate::{
     City, Health, Knocks, RuleEntry, RuleList, STREAM_CLIENTS_MAX, State, Statuses, router,
 };
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
+use feed::NoFeed;
 use http_body_util::BodyExt;
 use model::{
-    AlarmRow, AlarmState, Catalogue, Device, DeviceId, DeviceKey, Event, MetricKey, Quality,
-    Reading, Series, Severity, Timestamp, Value,
+    AlarmRow, AlarmState, Catalogue, Device, DeviceId, DeviceKey, MetricKey, Quality, Reading,
+    Series, Severity, Timestamp, Value,
 };
 use rules::AlarmBook;
 use sdk::{
-    Access, Action, Actor, Clock, CommandError, DeviceEntry, Devices, Done, Feed, FeedError,
-    Intake, LiveBatch, Mark, Operator, PendingCommand, Role, SecretChange, SecretSalt, Tail,
-    TokenHash, TokenTable,
+    Access, Action, Actor, Clock, CommandError, DeviceEntry, Devices, Done, Intake, Mark, Operator,
+    PendingCommand, Role, SecretChange, SecretSalt, Tail, TokenHash, TokenTable,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,18 +33,11 @@ use tower::ServiceExt;
 /// The instant at which the tests' clock starts: 2026-03-01T00:00:00Z.
 pub(super) const START_MS: i64 = 1_772_323_200_000;
 
-/// Nobody reads events by this feed here; the web asks the store itself.
-struct NoFeed;
-
-impl Feed for NoFeed {
-    fn events(&self, _: u64, _: usize) -> Result<Vec<Event>, FeedError> {
-        Ok(Vec::new())
-    }
-    fn live(&self, _: u64, _: usize) -> Result<LiveBatch, FeedError> {
-        Ok(LiveBatch::default())
-    }
-    fn cursor(&self, _: &str) -> Result<Option<u64>, FeedError> {
-        Ok(None)
+fn city() -> City {
+    City {
+        name: "示范市".to_owned(),
+        code: "350200".to_owned(),
+        time_zone: "Asia/Shanghai".to_owned(),
     }
 }
 
@@ -126,11 +121,7 @@ impl Hub {
             clock: Clock::starting_at(start),
             health,
             knocks: Knocks::default(),
-            city: City {
-                name: "示范市".to_owned(),
-                code: "350200".to_owned(),
-                time_zone: "Asia/Shanghai".to_owned(),
-            },
+            city: city(),
             driver_names: ["mqtt".to_owned()].into(),
             rule_settings: ::rules::Settings {
                 zone: ::rules::Zone::named("Asia/Shanghai").unwrap(),
