@@ -162,6 +162,11 @@ const CITY_RULES: u32 = 1_000;
 
 /// Registers a hundred thousand devices of a thousand sites, then puts a rule for each site, edits
 /// them all, and puts them again unchanged. The budget is a second for each.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "what happens once in an engine's life is measured once, and told"
+)]
 fn reload(_: &mut Criterion) {
     let start = Timestamp::from_millis(START_MS);
     let mut engine = Engine::new(Settings::default(), Arc::new(Catalogue::built_in()));

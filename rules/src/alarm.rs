@@ -69,7 +69,7 @@ impl AlarmEvent {
 /// What came out of the book.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BookEvent {
-    Alarm(AlarmEvent),
+    Alarm(Box<AlarmEvent>),
     Flood(FloodEvent),
 }
 
@@ -112,12 +112,12 @@ impl Scene<'_> {
     /// Has the row stored, and sends an event if it is `announced`.
     fn note(&mut self, kind: &'static str, row: &mut AlarmRow, announced: bool) {
         row.version += 1;
-        self.out.push(BookEvent::Alarm(AlarmEvent {
+        self.out.push(BookEvent::Alarm(Box::new(AlarmEvent {
             kind,
             at: self.at,
             row: row.clone(),
             announced,
-        }));
+        })));
     }
 }
 

@@ -132,5 +132,12 @@ fn a_fast_clock_is_marked_and_judged_by_the_time_of_arrival() {
     let alarm = &api.get("/api/v1/alarms")["items"][0];
     let raised_at = ms(&alarm["raised_at"]);
     assert!((before..=after).contains(&raised_at), "{alarm}");
+    // One message can be a mistake; three in a row are a wrong clock.
+    assert_eq!(api.get("/api/v1/devices/gas-1")["status"], "online");
+    for later in 1..5 {
+        hub.store("gas-1", &reading(ahead + later, 450.0, 90.0));
+    }
+    let mut stream = api.stream("?from=0&types=cityhub.device.clock_wrong", None);
+    assert_eq!(stream.next_fact().unwrap().json()["subject"], "gas-1");
     assert_eq!(api.get("/api/v1/devices/gas-1")["status"], "clock_wrong");
 }

@@ -52,7 +52,11 @@ impl Frail {
 type Attempt = fn(&tests::hub::Hub, &[u8]) -> bool;
 
 fn over_mqtt(hub: &tests::hub::Hub, payload: &[u8]) -> bool {
-    let mut device = Client::connect(hub.mqtt(), Version::V5, &Identity::device("gas-1"));
+    // A hub that had something to write by itself has ended already, and acknowledges nothing.
+    let identity = Identity::device("gas-1");
+    let Ok(mut device) = Client::try_connect(hub.mqtt(), Version::V5, &identity) else {
+        return false;
+    };
     match device.publish("devices/gas-1/telemetry", payload) {
         Outcome::Acked(_) => true,
         Outcome::Disconnected(_) | Outcome::Closed => false,

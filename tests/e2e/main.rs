@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod alarms;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod clients;
@@ -30,4 +32,7 @@ mod rules;
 mod scenarios;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod verbs;
+#[cfg(test)]
 mod why;

@@ -7,28 +7,35 @@ use tests::hub::{Hub, Place, token};
 use tests::mqtt::{Client, Identity, Version};
 use tests::time::now_s_in_ms;
 
-/// A gas sensor that raises and clears an alarm with every pair of readings: two events a round.
+/// How many sensors take turns, so that none of them chatters.
+const SENSORS: usize = 16;
+
+/// Gas sensors of which the next raises and clears an alarm with a pair of readings: two events a
+/// round, and the one that says that the sensor is there.
 struct Toggler {
     ts: i64,
+    round: usize,
 }
 
 impl Toggler {
     fn new(hub: &Hub) -> Self {
-        hub.register(&json!([{"id": "gas-1", "kind": "gas_pressure"}]));
+        let sensor = |number| json!({"id": format!("gas-{number}"), "kind": "gas_pressure"});
+        hub.register(&Value::Array((0..SENSORS).map(sensor).collect()));
         hub.rule("gas_overpressure", &overpressure());
         Self {
             ts: now_s_in_ms() - 100_000,
+            round: 0,
         }
     }
 
     fn rounds(&mut self, hub: &Hub, count: usize) {
         for _ in 0..count {
+            let device = format!("gas-{}", self.round % SENSORS);
+            self.round += 1;
             for kpa in [450, 300] {
                 self.ts += 100;
-                hub.store(
-                    "gas-1",
-                    &json!({"ts": self.ts, "values": {"pressure_kpa": kpa}}),
-                );
+                let body = json!({"ts": self.ts, "values": {"pressure_kpa": kpa}});
+                hub.store(&device, &body);
             }
         }
         // An alarm that nobody acknowledged stays in the list, so the next one is another.

@@ -194,3 +194,29 @@ fn what_rang_says_how_people_saw_it_then() {
     // When it was raised, nobody had yet.
     because(&api, raised, "rang", &["active unacked"]);
 }
+
+#[test]
+fn an_alarm_that_was_shelved_rang_unseen() {
+    let place = Place::default();
+    let hub = place.start();
+    register(&hub);
+    hub.rule("high", &overpressure());
+    let mut stream = hub.api().stream("?from=0", None);
+    let raised = report(&hub, 450.0);
+    let row = stream.wait_alarm("raised", "high");
+    let api = hub.api();
+    because(
+        &api,
+        raised,
+        "rang",
+        &["450 kPa against a limit of 400 kPa", "active unacked"],
+    );
+    let id = row["id"].as_str().unwrap();
+    let shelve = json!({"version": row["version"], "minutes": 30, "reason": "维修"});
+    api.post(&format!("/api/v1/alarms/{id}/shelve"), &shelve)
+        .expect(200);
+    stream.wait_alarm("shelved", "high");
+    because(&api, now_ms(), "rang_unseen", &[id, "shelved", "until"]);
+    // When it was raised, everybody saw it.
+    because(&api, raised, "rang", &["active unacked"]);
+}

@@ -210,13 +210,16 @@ impl Client {
             .unwrap_or_else(|code| panic!("refused with {code:?}: {identity:?}"))
     }
 
-    /// Connects; gives the code of a refusal, or `None` when the socket was closed without one.
+    /// Connects; gives the code of a refusal, or `None` when the socket was closed without one or
+    /// nobody listens.
     pub fn try_connect(
         addr: SocketAddr,
         version: Version,
         identity: &Identity,
     ) -> Result<Self, Option<u8>> {
-        let mut client = Self::open(addr, version);
+        let Ok(mut client) = Self::reach(addr, version) else {
+            return Err(None);
+        };
         client.send(&connect(version, identity));
         let Some(answer) = client.read() else {
             return Err(None);
@@ -231,7 +234,11 @@ impl Client {
 
     /// Opens a connection and says nothing yet.
     pub fn open(addr: SocketAddr, version: Version) -> Self {
-        let stream = TcpStream::connect_timeout(&addr, PATIENCE).expect("the port is open");
+        Self::reach(addr, version).expect("the port is open")
+    }
+
+    fn reach(addr: SocketAddr, version: Version) -> std::io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
         stream.set_nodelay(true).expect("a socket option");
         stream
             .set_read_timeout(Some(PATIENCE))
@@ -239,14 +246,14 @@ impl Client {
         stream
             .set_write_timeout(Some(PATIENCE))
             .expect("a socket option");
-        Self {
+        Ok(Self {
             stream,
             version,
             buffer: Vec::new(),
             last_packet_id: 0,
             early: VecDeque::new(),
             session_present: false,
-        }
+        })
     }
 
     /// Sends bytes as they are. A server that hangs up meanwhile is seen by the next read.

@@ -171,7 +171,12 @@ fn span_ms(text: &str) -> i64 {
         number.clear();
     }
     assert!(number.is_empty(), "`{text}` is no time");
-    (total * 1000.0).round() as i64 / 1000
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the cast stops at the ends of the range"
+    )]
+    let thousandths = (total * 1000.0).round() as i64;
+    thousandths / 1000
 }
 
 /// A row with its times counted from the start of the scenario.

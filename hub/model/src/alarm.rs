@@ -100,6 +100,10 @@ pub enum Suppression {
 
 /// One alarm as every API, event and file shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of the public JSON"
+)]
 pub struct AlarmRow {
     pub id: String,
     pub rule: String,

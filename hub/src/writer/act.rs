@@ -110,7 +110,10 @@ impl Writer {
         }
         let mut told = Vec::new();
         let action = act.action(actor);
-        let row = match self.book.act(now, act.id, action, &self.engine, &mut told) {
+        let row = match self
+            .book
+            .act((now, &self.engine), act.id, action, &mut told)
+        {
             Ok(row) => row,
             Err(ActError::NotFound) => {
                 let past = self.reader.alarm(act.id)?.is_some();

@@ -79,7 +79,7 @@ impl Writer {
         by: Option<(&str, Option<&str>)>,
     ) {
         match event {
-            BookEvent::Alarm(event) => self.tell_alarm(group, staged, event, by),
+            BookEvent::Alarm(event) => self.tell_alarm(group, staged, *event, by),
             BookEvent::Flood(flood) => {
                 staged.flood = true;
                 self.tell_flood(group, &flood);

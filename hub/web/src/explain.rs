@@ -101,11 +101,11 @@ fn explain(hub: &Inner, question: &Question) -> Result<Explanation, Problem> {
         // The hub's own rules tell the status of devices; they raise no alarms.
         None => asked.retain(|id| !id.starts_with('~')),
     }
-    if let Some(rule) = &question.rule {
-        if asked.is_empty() {
-            let detail = format!("there is no rule `{rule}`, and there never was");
-            return Err(Problem::not_found(detail));
-        }
+    if let Some(rule) = &question.rule
+        && asked.is_empty()
+    {
+        let detail = format!("there is no rule `{rule}`, and there never was");
+        return Err(Problem::not_found(detail));
     }
     let mut answers = Vec::new();
     let mut applying = Vec::new();

@@ -14,10 +14,9 @@ impl AlarmBook {
     /// A comment becomes the row's note, after the name of who made it.
     pub fn act(
         &mut self,
-        now: Timestamp,
+        (now, around): (Timestamp, &dyn Around),
         id: &str,
         action: Action<'_>,
-        around: &dyn Around,
         out: &mut Vec<BookEvent>,
     ) -> Result<AlarmRow, ActError> {
         let number = alarm_number(id).ok_or(ActError::NotFound)?;

@@ -116,7 +116,7 @@ fn facts(device: &Device) -> Facts<'_> {
 
 fn alarms(events: Vec<BookEvent>) -> Vec<AlarmEvent> {
     let alarms = events.into_iter().filter_map(|event| match event {
-        BookEvent::Alarm(event) => Some(event),
+        BookEvent::Alarm(event) => Some(*event),
         BookEvent::Flood(_) => None,
     });
     alarms.collect()
@@ -144,7 +144,7 @@ fn complete(verb: Verb) -> Action<'static> {
 }
 
 fn take(book: &mut AlarmBook, id: &str, action: Action<'_>) -> Result<AlarmRow, ActError> {
-    book.act(at(100), id, action, &Told::default(), &mut Vec::new())
+    book.act((at(100), &Told::default()), id, action, &mut Vec::new())
 }
 
 fn act(book: &mut AlarmBook, id: &str, verb: Verb) -> Result<AlarmState, ActError> {

@@ -86,12 +86,8 @@ impl Hub {
         let dir = tempfile::tempdir().unwrap();
         let (mut journal, reader, recovered) = store::open(dir.path(), options()).unwrap();
         let catalogue = Catalogue::built_in();
-        let names: Vec<&str> = catalogue
-            .defs()
-            .iter()
-            .map(|def| def.name.as_str())
-            .collect();
-        journal.number_metrics(&names).unwrap();
+        let names = catalogue.defs().iter().map(|def| def.name.as_str());
+        journal.number_metrics(&names.collect::<Vec<_>>()).unwrap();
         let driver = journal.number_driver("mqtt").unwrap();
         assert_eq!(driver, 0);
         let (requests, intake) = Intake::open();
@@ -481,7 +477,7 @@ impl Writer {
                 };
                 let now = Timestamp::from_millis(START_MS);
                 let mut book = self.book.write().unwrap();
-                let body = match book.act(now, &id, action, &Alone, &mut Vec::new()) {
+                let body = match book.act((now, &Alone), &id, action, &mut Vec::new()) {
                     Ok(row) => serde_json::to_value(row).unwrap(),
                     Err(error) => return Err(refusal(&error)),
                 };

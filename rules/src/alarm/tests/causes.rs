@@ -178,7 +178,7 @@ fn children_return_at_once_when_their_gateway_is_a_false_alarm_or_out_of_service
         site.falls_silent(3, "s2", 200);
         let mut out = Vec::new();
         let action = complete(verb);
-        let acted = site.book.act(at(300), "a1", action, &site.told, &mut out);
+        let acted = site.book.act((at(300), &site.told), "a1", action, &mut out);
         let row = acted.expect("taken");
         let returned = |id| line(300, "returned", id, ActiveUnacked);
         let own = line(300, verb.name(), "a1", row.state);

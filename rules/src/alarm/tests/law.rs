@@ -180,7 +180,7 @@ impl World {
                     minutes: Some(minutes),
                     ..complete(verb)
                 };
-                self.both(|book, told, out| drop(book.act(now, id, action, told, out)));
+                self.both(|book, told, out| drop(book.act((now, told), id, action, out)));
             }
             Op::Heard => {
                 let gateway = DeviceId::new("gw").expect("an id");

@@ -81,6 +81,25 @@ fn a_window_is_told_what_is_wrong_with_it() {
                 "`clock` or left out",
             ),
             (
+                "window_s = 60\naggregate = \"mean\"\nabove = 3\nfall = 3",
+                8,
+                "fall",
+                "rules of kind `window` have no such key",
+            ),
+        ],
+    );
+    check(
+        "kind = \"window\"\nwindow_s = 60\n",
+        &[("above = 3", 1, "metric", "is missing")],
+    );
+}
+
+#[test]
+fn windows_aligned_to_the_clock_divide_the_day() {
+    check(
+        WINDOW,
+        &[
+            (
                 "window_s = 7000\naggregate = \"mean\"\nabove = 3\nalign = \"clock\"",
                 8,
                 "align",
@@ -92,17 +111,7 @@ fn a_window_is_told_what_is_wrong_with_it() {
                 "align",
                 "must divide 86400",
             ),
-            (
-                "window_s = 60\naggregate = \"mean\"\nabove = 3\nfall = 3",
-                8,
-                "fall",
-                "rules of kind `window` have no such key",
-            ),
         ],
-    );
-    check(
-        "kind = \"window\"\nwindow_s = 60\n",
-        &[("above = 3", 1, "metric", "is missing")],
     );
 }
 
