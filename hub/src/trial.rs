@@ -256,8 +256,11 @@ impl<'a, R: BufRead> Stream<'a, R> {
 /// Shows an alarm as the API does, with the worst that it came to and whether people were told.
 fn show(alarm: &Played) -> Value {
     let mut shown = json!(alarm.row);
-    shown["worst"] = json!(alarm.worst);
-    shown["announced"] = json!(alarm.row.announced_at.is_some());
+    if let Some(fields) = shown.as_object_mut() {
+        let is_announced = alarm.row.announced_at.is_some();
+        fields.insert("worst".to_owned(), json!(alarm.worst));
+        fields.insert("announced".to_owned(), json!(is_announced));
+    }
     shown
 }
 

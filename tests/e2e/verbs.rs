@@ -32,6 +32,7 @@ fn path(row: &Value, verb: &str) -> String {
 /// Sends an action as an officer under an `Idempotency-Key`.
 fn post_keyed(hub: &Hub, path: &str, key: &str, body: &Value) -> Reply {
     let bearer = format!("Bearer {}", token("officer"));
+    let body = body.to_string();
     let request = Request {
         method: "POST",
         path,
@@ -40,7 +41,7 @@ fn post_keyed(hub: &Hub, path: &str, key: &str, body: &Value) -> Reply {
             ("content-type", "application/json"),
             ("idempotency-key", key),
         ],
-        body: body.to_string().as_bytes(),
+        body: body.as_bytes(),
     };
     request.send(hub.addr("http")).unwrap()
 }

@@ -11,7 +11,7 @@ use sdk::{Clock, DeviceEntry, Devices, DriverKey, Mark, Refusals, SecretHash, Se
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
-use store::{LogGroup, Reader, Recovered};
+use store::{Journal, LogGroup, Reader, Recovered};
 use tokio::sync::watch;
 use web::{Health, Knocks, RuleEntry, RuleList, Statuses};
 
@@ -64,15 +64,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         .number_metrics(&names)
         .context("number the metrics")?;
     let catalogue = Arc::new(setup.catalogue.numbered_like(&known));
-    let mut drivers = BTreeMap::new();
-    let mut driver_names = recovered.drivers.clone();
-    for name in setup.drivers {
-        let key = journal.number_driver(&name).context("number the drivers")?;
-        if driver_names.len() <= usize::from(key) {
-            driver_names.push(name.clone());
-        }
-        drivers.insert(name, DriverKey(key));
-    }
+    let (drivers, driver_names) = number_drivers(&mut journal, &recovered, setup.drivers)?;
     let settings = Settings {
         lateness_s: setup.times.lateness_s,
         zone: setup.zone,
@@ -127,6 +119,24 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         drivers,
         driver_names,
     })
+}
+
+/// Gives each driver its key, and the names of all that ever were in the order of their keys.
+fn number_drivers(
+    journal: &mut Journal,
+    recovered: &Recovered,
+    names: Vec<String>,
+) -> Result<(BTreeMap<String, DriverKey>, Vec<String>)> {
+    let mut drivers = BTreeMap::new();
+    let mut driver_names = recovered.drivers.clone();
+    for name in names {
+        let key = journal.number_driver(&name).context("number the drivers")?;
+        if driver_names.len() <= usize::from(key) {
+            driver_names.push(name.clone());
+        }
+        drivers.insert(name, DriverKey(key));
+    }
+    Ok((drivers, driver_names))
 }
 
 /// Takes up the alarms that are not over, and those of the last day that still count.

@@ -1,6 +1,7 @@
 //! The writer on a real journal in a scratch folder, with time in the test's hand.
 
 mod backtest;
+mod book;
 mod health;
 
 use super::{Published, Setup, Times, open};

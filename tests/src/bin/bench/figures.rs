@@ -139,7 +139,8 @@ fn line(name: &str, run: &Run) {
 fn latency(runtime: &tokio::runtime::Runtime) {
     let (hub, _place) = start();
     let probe_rule = json!({"title": "probe", "kind": "threshold", "devices": ["probe"],
-        "metric": "pressure_kpa", "above": 400.0, "severity": "major"});
+        "metric": "pressure_kpa", "levels": [{"severity": "minor", "above": 400.0},
+            {"severity": "major", "above": 500.0}]});
     hub.register(&json!([{"id": "probe", "kind": "gas_pressure"}]));
     hub.rule("probe", &probe_rule);
     let paced = LoadArgs {
@@ -161,7 +162,8 @@ fn latency(runtime: &tokio::runtime::Runtime) {
     );
 }
 
-/// Raises and clears one alarm again and again; gives the milliseconds until each was seen.
+/// Raises an alarm and lets it become worse and better again and again, which is no chatter; gives
+/// the milliseconds until each was seen.
 fn probe(mqtt: SocketAddr, api: &Api, count: usize) -> Vec<f64> {
     let mut stream = api.stream("?types=cityhub.alarm", None);
     let mut device = Client::connect(mqtt, Version::V5, &Identity::device("probe"));
@@ -173,10 +175,10 @@ fn probe(mqtt: SocketAddr, api: &Api, count: usize) -> Vec<f64> {
     let mut samples = Vec::with_capacity(count);
     for round in 0..count {
         runtime.block_on(ticks.tick());
-        let (kpa, kind) = if round % 2 == 0 {
-            (450, "raised")
-        } else {
-            (300, "cleared")
+        let (kpa, kind) = match round {
+            0 => (450, "raised"),
+            _ if round % 2 == 1 => (550, "escalated"),
+            _ => (450, "deescalated"),
         };
         let payload = json!({"ts": now_ms(), "values": {"pressure_kpa": kpa}}).to_string();
         let sent = Instant::now();
