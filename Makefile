@@ -6,13 +6,14 @@ SHELL := bash
 
 DEMO := deploy/demo
 CYCLES ?= 200
+CASES ?= 10500
 DEVICES ?= 100000
 CONNECTED ?= 10000
 MINUTES ?= 10
 RELEASE := cargo build --release --locked -p hub
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
-.PHONY: help run test console bench crash soak scenarios
+.PHONY: help run test console bench crash soak scenarios laws
 
 help: ## lists these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 - \2/p' Makefile
@@ -73,3 +74,6 @@ scenarios: ## judges every labelled scenario with the release build and prints t
 	@$(RELEASE)
 	CITYHUB_BIN=$(TARGET)/cityhub \
 	  cargo test --locked -p tests --test e2e -- --nocapture scenarios::
+
+laws: ## holds the rule engine to its laws over a million readings each
+	PROPTEST_CASES=$(CASES) cargo test --release --locked -p rules --test rules -- --nocapture laws::

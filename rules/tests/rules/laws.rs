@@ -10,186 +10,10 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any};
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 use rules::{Change, Condition, Engine, History, Plan, Rule, What, backtest};
 use std::convert::Infallible;
+use std::sync::LazyLock;
 
 /// Every key that changes what a lane does.
-const RULES: &str = r#"
-[rules.a_plain]
-kind = "threshold"
-select = {}
-metric = "pressure_kpa"
-above = 4.5
-severity = "minor"
-
-[rules.b_delayed]
-kind = "threshold"
-select = {}
-metric = "pressure_kpa"
-above = 4.5
-deadband = 1.0
-on_delay_s = 30
-off_delay_s = 45
-severity = "major"
-
-[rules.c_levels]
-kind = "threshold"
-select = {}
-metric = "pressure_kpa"
-deadband = 0.5
-on_delay_s = 20
-off_delay_s = 25
-levels = [
-  { above = 4.5, below = 1.5, severity = "warning" },
-  { above = 6.5, severity = "major" },
-  { above = 7.5, below = 0.5, severity = "critical" },
-]
-
-[rules.d_steps]
-kind = "threshold"
-devices = ["gas-1", "gas-3"]
-metric = "temperature_c"
-levels = [{ below = 4.5, severity = "minor" }, { below = 2.5, severity = "critical" }]
-
-[rules.e_silent]
-kind = "silence"
-select = {}
-after_s = 50
-severity = "major"
-
-[rules.f_silent_for_cadences]
-kind = "silence"
-devices = ["gas-2"]
-factor = 1.5
-severity = "minor"
-
-[rules.g_mean]
-kind = "window"
-select = {}
-metric = "pressure_kpa"
-aggregate = "mean"
-window_s = 60
-off_delay_s = 25
-levels = [{ above = 4.5, below = 1.5, severity = "minor" }, { above = 6.0, severity = "major" }]
-schedule = HOURS
-
-[rules.h_count]
-kind = "window"
-devices = ["gas-1", "gas-2"]
-metric = "temperature_c"
-aggregate = "count_above"
-count_above_value = 5
-window_s = 150
-above = 2
-on_delay_s = 10
-
-[rules.i_block]
-kind = "window"
-select = {}
-metric = "pressure_kpa"
-aggregate = "sum"
-align = "clock"
-window_s = 60
-above = 10
-below = 1
-
-[rules.j_fall]
-kind = "rate"
-select = {}
-metric = "pressure_kpa"
-window_s = 60
-deadband = 0.5
-off_delay_s = 15
-levels = [{ fall = 3, severity = "minor" }, { fall = 6, severity = "major" }]
-
-[rules.k_rise]
-kind = "rate"
-select = {}
-metric = "temperature_c"
-window_s = 200
-rise_pct = 50
-schedule = HOURS
-
-[rules.l_frozen]
-kind = "frozen"
-select = {}
-metric = "pressure_kpa"
-after_s = 40
-epsilon = 1
-schedule = HOURS
-
-[rules.m_full]
-kind = "occupancy"
-select = {}
-metric = "pressure_kpa"
-capacity = 4
-on_delay_s = 10
-
-[rules.n_certain]
-kind = "threshold"
-select = {}
-metric = "pressure_kpa"
-above = 3.5
-on_delay_s = 15
-uncertain = "ignore"
-severity = "minor"
-
-[rules.o_in_hours]
-kind = "threshold"
-select = {}
-metric = "pressure_kpa"
-above = 3.5
-on_delay_s = 20
-off_delay_s = 30
-schedule = HOURS
-
-[rules.p_silent_in_hours]
-kind = "silence"
-select = {}
-after_s = 40
-schedule = HOURS
-
-[rules.q_strayed]
-kind = "geofence"
-select = {}
-dwell_s = 15
-confirm = 2
-max_speed_ms = 30.0
-schedule = HOURS
-[rules.q_strayed.fences]
-type = "Polygon"
-coordinates = [[[117.9, 24.4], [118.0022, 24.4], [118.0022, 24.6], [117.9, 24.6], [117.9, 24.4]]]
-
-[rules.r_gateway]
-kind = "silence"
-select = { kind = "gateway" }
-after_s = 30
-
-[rules.s_two_of_a_site]
-kind = "all"
-of = ["a_plain"]
-scope = "site"
-within_s = 60
-severity = "critical"
-
-[rules.t_at_once]
-kind = "all"
-of = ["a_plain", "d_steps"]
-severity = "critical"
-
-[rules.u_any_of_the_grid]
-kind = "any"
-of = ["b_delayed", "e_silent", "o_in_hours"]
-scope = "grid"
-devices_min = 2
-severity = "major"
-
-[rules.v_in_hours]
-kind = "all"
-of = ["n_certain", "j_fall"]
-within_s = 30
-scope = "grid"
-schedule = HOURS
-severity = "critical"
-"#;
+const RULES: &str = include_str!("laws/rules.toml");
 
 /// Hours that open and close within the streams, in Berlin around and within the hour that its
 /// clocks leave out, in Shanghai, and in no zone at all.
@@ -214,12 +38,14 @@ fn zone() -> impl Strategy<Value = &'static str> {
 
 /// Every rule whose alarms do not depend on the order of arrival.
 fn timely_rules() -> Vec<Rule> {
-    rules(&RULES.replace("HOURS", HOURS))
+    static READ: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(&RULES.replace("HOURS", HOURS)));
+    READ.clone()
 }
 
 fn all_rules() -> Vec<Rule> {
+    static READ: LazyLock<Vec<Rule>> = LazyLock::new(|| rules(ON_RECEIPT));
     let mut all = timely_rules();
-    all.extend(rules(ON_RECEIPT));
+    all.extend(READ.iter().cloned());
     all
 }
 
@@ -378,7 +204,8 @@ fn restarted(zone: &str, engine: &Engine) -> Engine {
         .expect("a good checkpoint")
 }
 
-/// A few seconds' worth, unless `PROPTEST_CASES` asks for more.
+/// A few seconds' worth, unless `PROPTEST_CASES` asks for more (`make laws`: a million readings a
+/// law, at a hundred a case).
 fn cases() -> ProptestConfig {
     if std::env::var_os("PROPTEST_CASES").is_some() {
         ProptestConfig::default()

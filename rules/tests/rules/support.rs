@@ -4,7 +4,7 @@ use model::{
     Catalogue, Cause, Device, DeviceKey, MetricKey, Quality, Reading, Series, Timestamp, Value,
 };
 use rules::{AlarmSpan, Change, DeviceView, Engine, History, Rule, Settings, Zone, parse_toml};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub(crate) const LATENESS_S: u32 = 120;
 pub(crate) const LATENESS_MS: i64 = 120_000;
@@ -27,8 +27,11 @@ pub(crate) fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(ms)
 }
 
+/// Read once: the laws ask for it a million times.
+static CATALOGUE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| Arc::new(Catalogue::built_in()));
+
 pub(crate) fn catalogue() -> Arc<Catalogue> {
-    Arc::new(Catalogue::built_in())
+    Arc::clone(&CATALOGUE)
 }
 
 pub(crate) fn metric(name: &str) -> MetricKey {
