@@ -58,6 +58,7 @@ bench: ## prints the figures beside those of a bare broker in the same run
 	CITYHUB_BIN=$(TARGET)/cityhub $(TARGET)/bench figures
 	cargo bench --locked -p store --bench store
 	cargo bench --locked -p rules --bench engine
+	cargo bench --locked -p rules --bench memory
 	cargo bench --locked -p model --bench geo
 
 crash: ## kills the hub CYCLES times under load
