@@ -85,7 +85,7 @@ impl Trial {
             rehearsal.change(from, Step::PutDevice(view));
         }
         for rule in self.rules() {
-            rehearsal.change(from, Step::PutRule(rule));
+            rehearsal.change(from, Step::PutRule(Box::new(rule)));
         }
         let mut readings = Vec::new();
         while stream.take_line(&mut readings).with_context(named)? {

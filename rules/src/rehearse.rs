@@ -15,7 +15,7 @@ const TICK_MS: i64 = 1000;
 pub enum Step {
     PutDevice(DeviceView),
     RemoveDevice(DeviceKey),
-    PutRule(Rule),
+    PutRule(Box<Rule>),
     RemoveRule(String),
 }
 
@@ -73,7 +73,7 @@ impl Rehearsal {
         match step {
             Step::PutDevice(device) => self.engine.put_device(at, device, out),
             Step::RemoveDevice(key) => self.engine.remove_device(at, key, out),
-            Step::PutRule(rule) => self.engine.put_rule(at, rule, out),
+            Step::PutRule(rule) => self.engine.put_rule(at, *rule, out),
             Step::RemoveRule(id) => self.engine.remove_rule(at, &id, out),
         }
         self.announce();

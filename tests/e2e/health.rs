@@ -50,7 +50,7 @@ fn trouble(hub: &Hub) {
     let mut stream = hub.api().stream("?from=0&types=cityhub.device", None);
     let now = now_ms();
     for back_s in [60, 40, 20, 0] {
-        report(&hub, "still", now - back_s * 1000, 300.0);
+        report(hub, "still", now - back_s * 1000, 300.0);
     }
     assert_eq!(
         wait(&mut stream, "online", "still")["data"]["previous"],
@@ -59,15 +59,15 @@ fn trouble(hub: &Hub) {
     let frozen = wait(&mut stream, "frozen", "still");
     assert_eq!(frozen["data"]["previous"], "online");
     for _ in 0..3 {
-        report(&hub, "fast", now_ms() + 7_200_000, 300.0);
+        report(hub, "fast", now_ms() + 7_200_000, 300.0);
     }
     wait(&mut stream, "clock_wrong", "fast");
 
     // The first falls silent while its gateway goes on, then everything behind the gateway does.
     let first = now_ms();
-    report(&hub, "first", first, 300.0);
+    report(hub, "first", first, 300.0);
     let last = first + 1_500;
-    report(&hub, "second", last, 300.0);
+    report(hub, "second", last, 300.0);
     let gone = wait(&mut stream, "offline", "first");
     assert_eq!(gone["data"]["cause"], "sensor");
     assert_eq!(ms(&gone["time"]), first + 3_000);

@@ -37,7 +37,7 @@ fn play(readings: &[(i64, u32)], until_s: i64) -> Vec<Played> {
     for device in devices {
         rehearsal.change(at(0), Step::PutDevice(device));
     }
-    rehearsal.change(at(0), Step::PutRule(rule));
+    rehearsal.change(at(0), Step::PutRule(Box::new(rule)));
     let reading = |(s, device): &(i64, u32)| Reading {
         series: Series {
             device: DeviceKey(*device),

@@ -30,7 +30,7 @@ impl Replay {
             rehearsal.change(from, Step::PutDevice(device.view()));
         }
         for rule in rules {
-            rehearsal.change(from, Step::PutRule(rule));
+            rehearsal.change(from, Step::PutRule(Box::new(rule)));
         }
         let steps = past.between(from, Timestamp::MAX);
         let steps = steps.filter_map(|(at, step)| Some((*at, of_a_device(step)?)));

@@ -3,10 +3,6 @@
     clippy::disallowed_methods,
     reason = "the field reports at its own times, and the watch is as long as it says"
 )]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "threads that report in real time wait in real time"
-)]
 
 use crate::{city, machine};
 use serde_json::{Value, json};
