@@ -225,13 +225,14 @@ impl Writer {
                 .book
                 .write()
                 .unwrap_or_else(PoisonError::into_inner);
+            for row in staged.rows.into_values() {
+                book.put(row);
+            }
+            // After the rows of events, which show how it was then.
             for number in &staged.moved {
                 if let Some(row) = self.book.get(&rules::alarm_id(*number)) {
                     book.put(row.clone());
                 }
-            }
-            for row in staged.rows.into_values() {
-                book.put(row);
             }
             book.show_flood(&self.book, self.last_stamp);
         }

@@ -158,7 +158,11 @@ impl AlarmBook {
 
     /// Takes a row back that has left the book.
     pub fn recall(&mut self, row: AlarmRow) {
-        if let Some(number) = alarm_number(&row.id) {
+        let Some(number) = alarm_number(&row.id) else {
+            return;
+        };
+        let is_known = self.left.iter().any(|(left, _)| *left == number);
+        if !is_known && !self.rows.contains_key(&number) {
             self.keep(number, row);
         }
     }
@@ -214,13 +218,10 @@ impl AlarmBook {
             }
             return;
         }
-        let scene = &mut Scene {
-            around,
-            at: change.at,
-            out,
-        };
-        self.run_until(change.at, scene);
-        scene.at = change.at;
+        let at = change.at.min(around.now());
+        let scene = &mut Scene { around, at, out };
+        self.run_until(at, scene);
+        scene.at = at;
         let begins = matches!(change.what, What::Raised(_) | What::Recorded(_));
         let known = match begins {
             true => None,

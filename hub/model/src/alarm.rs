@@ -1,6 +1,6 @@
 //! A condition that holds now, or did, and what people did about it (ISA-18.2 states).
 
-use crate::{DeviceId, Timestamp};
+use crate::{DeviceId, SilenceCause, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -171,6 +171,9 @@ pub struct AlarmRow {
     /// What people found: `false_alarm`.
     #[serde(default)]
     pub verdict: Option<String>,
+    /// Whose silence it is, as far as can be told from here; of `silence` rules only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<SilenceCause>,
     /// The first of a run that came and went three times in a minute.
     #[serde(default)]
     pub chattering: bool,

@@ -54,6 +54,17 @@ impl<'a> Act<'a> {
         }
     }
 
+    /// Gives what makes two requests the same.
+    fn request(&self) -> Value {
+        json!({
+            "version": self.version,
+            "comment": self.comment,
+            "minutes": self.args.minutes,
+            "reason": self.args.reason,
+            "owner": self.args.owner,
+        })
+    }
+
     /// Says what the audit trail keeps beside who, what and which alarm.
     fn detail(&self, version: u64) -> Value {
         let mut detail = json!({ "comment": self.comment, "version": version });
@@ -105,20 +116,26 @@ impl Writer {
         let key = act
             .key
             .map(|key| format!("{}|{}|{:?}|{key}", actor.name, act.id, act.verb));
-        if let Some(body) = self.answered(staged, key.as_deref())? {
-            return Ok(Ok(Done { seq: 0, body }));
+        let request = act.request();
+        if let Some(kept) = self.answered(staged, key.as_deref())? {
+            return Ok(repeated(kept, &request));
         }
         let mut told = Vec::new();
         let action = act.action(actor);
-        let row = match self
-            .book
-            .act((now, &self.engine), act.id, action, &mut told)
-        {
+        let at = (now, &self.engine as &dyn rules::Around);
+        let mut taken = self.book.act(at, act.id, action, &mut told);
+        if taken == Err(ActError::NotFound) {
+            let Some(row) = self.reader.alarm(act.id)? else {
+                return Ok(Err(missing(act.id, false)));
+            };
+            // It is over long ago, but something may still be said about it.
+            self.book.recall(row);
+            let at = (now, &self.engine as &dyn rules::Around);
+            taken = self.book.act(at, act.id, action, &mut told);
+        }
+        let row = match taken {
             Ok(row) => row,
-            Err(ActError::NotFound) => {
-                let past = self.reader.alarm(act.id)?.is_some();
-                return Ok(Err(missing(act.id, past)));
-            }
+            Err(ActError::NotFound) => return Ok(Err(missing(act.id, true))),
             Err(error) => return Ok(Err(refusal(&error))),
         };
         let detail = act.detail(row.version).to_string();
@@ -140,8 +157,9 @@ impl Writer {
             self.tell(group, staged, event, by);
         }
         if let Some(key) = key {
-            group.idempotency(&key, &body.to_string());
-            staged.idempotent.insert(key, body.clone());
+            let kept = json!({ "request": request, "answer": body });
+            group.idempotency(&key, &kept.to_string());
+            staged.idempotent.insert(key, kept);
         }
         Ok(Ok(Done { seq: 0, body }))
     }
@@ -155,6 +173,17 @@ impl Writer {
         let stored = self.reader.idempotency(key)?;
         Ok(stored.and_then(|text| serde_json::from_str(&text).ok()))
     }
+}
+
+/// Gives the answer that the same request got; another request under the same key is a mistake.
+fn repeated(mut kept: Value, request: &Value) -> Answer {
+    if kept.get("request") != Some(request) {
+        return Err(CommandError::Conflict(
+            "this `Idempotency-Key` was used for another request".to_owned(),
+        ));
+    }
+    let body = kept.get_mut("answer").map(Value::take).unwrap_or_default();
+    Ok(Done { seq: 0, body })
 }
 
 /// Says why the book does not take an action.

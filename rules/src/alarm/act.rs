@@ -2,7 +2,7 @@
 
 use super::cause::End;
 use super::index::source;
-use super::row::{FALSE_ALARM, alarm_number, is_on_trial, leave_cause, leave_shelf};
+use super::row::{FALSE_ALARM, alarm_number, is_on_trial, leave_cause, leave_shelf, was_raised};
 use super::verb::{Then, then};
 use super::{ActError, Action, AlarmBook, Around, BookEvent, Scene, Verb};
 use model::{AlarmRow, AlarmState, Timestamp};
@@ -20,7 +20,7 @@ impl AlarmBook {
         out: &mut Vec<BookEvent>,
     ) -> Result<AlarmRow, ActError> {
         let number = alarm_number(id).ok_or(ActError::NotFound)?;
-        let row = self.rows.get(&number).ok_or(ActError::NotFound)?;
+        let row = self.find(number, action.verb).ok_or(ActError::NotFound)?;
         let then = Self::judge(row, &action)?;
         let scene = &mut Scene {
             around,
@@ -42,7 +42,23 @@ impl AlarmBook {
             Verb::FalseAlarm | Verb::OutOfService => self.end_cause(id, End::Dismissed, scene),
             Verb::Ack | Verb::Shelve | Verb::Assign | Verb::Comment | Verb::Reset => {}
         }
+        if row
+            .as_ref()
+            .is_some_and(|row| row.state == AlarmState::Normal)
+        {
+            self.end_cause(id, End::Left, scene);
+        }
         row.ok_or(ActError::NotFound)
+    }
+
+    /// Finds the row: one that is over only to say something about it, and one that never was not
+    /// at all.
+    fn find(&self, number: u64, verb: Verb) -> Option<&AlarmRow> {
+        let is_said = matches!(verb, Verb::Comment | Verb::FalseAlarm);
+        let over = || self.left.iter().find(|(other, _)| *other == number);
+        let over = || over().filter(|(_, row)| is_said && was_raised(row));
+        let row = self.rows.get(&number);
+        row.or_else(|| over().map(|(_, row)| row))
     }
 
     /// Tells whether the action can be taken, and what it makes of the state.

@@ -1,10 +1,14 @@
 //! One cause, one alarm: what a silent gateway, a composite or a chatter explains is suppressed,
 //! and comes back when it is not explained any more.
 
+use super::facts::SILENCE;
 use super::index::source;
 use super::row::{alarm_number, is_cause, is_on_trial, is_silence, leave_cause, leave_shelf};
 use super::{AlarmBook, Cover, Scene, Scope, chatter};
-use model::{AlarmRow, AlarmState, DeviceId, Suppression, Timestamp};
+use model::{AlarmRow, AlarmState, DeviceId, SilenceCause, Suppression, Timestamp};
+
+/// The kind of device that speaks for others.
+const GATEWAY: &str = "gateway";
 
 /// The part of a device's cadence by which its message may be late without having been missed.
 const CADENCE_SLACK: i64 = 2;
@@ -16,6 +20,8 @@ pub(super) enum End {
     Cleared,
     /// People said that it explains nothing.
     Dismissed,
+    /// It has left the list: what came after it must not wait behind something that nobody sees.
+    Left,
 }
 
 /// What explains an alarm.
@@ -35,14 +41,16 @@ impl AlarmBook {
         row: &mut AlarmRow,
         scene: &mut Scene<'_>,
     ) -> &'static str {
+        name_cause(row, scene);
         let run = self.chatter.count(source(row), row.raised_at, number);
         if let Some(kind) = self.set_aside(row, scene) {
             return kind;
         }
+        let returns_at = scene.at.plus_ms(chatter::WINDOW_MS);
         let by_chatter = |first| Cause {
             by: crate::alarm_id(first),
             suppression: Suppression::Chatter,
-            returns_at: Some(row.raised_at.plus_ms(chatter::WINDOW_MS)),
+            returns_at: Some(returns_at),
         };
         if let Some(first) = run {
             self.mark_chattering(first, scene);
@@ -227,8 +235,9 @@ impl AlarmBook {
                 continue;
             };
             match (row.suppression, end) {
+                (Some(Suppression::Chatter), End::Left) => self.release(number, scene),
                 // It returns by itself within a minute.
-                (Some(Suppression::Chatter), _) => {}
+                (Some(Suppression::Chatter), _) | (_, End::Left) => {}
                 (Some(Suppression::Gateway), End::Cleared) if row.active => {
                     let patience_ms = patience_ms(row);
                     if let Some(mut row) = self.take(number) {
@@ -252,6 +261,7 @@ impl AlarmBook {
         };
         let was_acked = row.acked;
         leave_cause(&mut row);
+        name_cause(&mut row, scene);
         let kind = self.come_back(&mut row, "returned", scene);
         // What people had acknowledged before it was suppressed need not be acknowledged again.
         if was_acked && row.state == AlarmState::ActiveUnacked {
@@ -301,6 +311,19 @@ impl AlarmBook {
         let cause = self.rows.get(&cause).or_else(|| left().map(|(_, row)| row));
         cause.is_none_or(|cause| row.severity > cause.severity)
     }
+}
+
+/// Says whose silence an alarm tells of.
+fn name_cause(row: &mut AlarmRow, scene: &Scene<'_>) {
+    if !row.active || row.rule_kind.as_deref() != Some(SILENCE) {
+        return;
+    }
+    row.cause = Some(match &row.parent {
+        _ if row.kind == GATEWAY => SilenceCause::Gateway,
+        None => SilenceCause::Link,
+        Some(gateway) if is_heard_since(row, gateway, scene) => SilenceCause::Sensor,
+        Some(_) => SilenceCause::Gateway,
+    });
 }
 
 fn suppress(row: &mut AlarmRow, cause: Cause) {

@@ -53,6 +53,10 @@ impl Scope {
 
 /// What the book asks about devices and rules when it looks for a cause.
 pub trait Around {
+    /// Gives the instant up to which everything has happened. What a device with a fast clock says
+    /// of later moves no timer of other alarms.
+    fn now(&self) -> Timestamp;
+
     /// Gives the last sign of life, for a gateway that of its children, too.
     fn heard(&self, device: &DeviceId) -> Option<Timestamp>;
 

@@ -182,6 +182,7 @@ pub(super) fn begin(change: &Change, facts: &Facts<'_>) -> AlarmRow {
         shelve_reason: None,
         shelved_severity: None,
         verdict: None,
+        cause: None,
         chattering: false,
         stale: false,
         version: 0,

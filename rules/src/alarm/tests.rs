@@ -71,12 +71,18 @@ fn cleared() -> What {
 /// Devices and rules that are told by the test.
 #[derive(Default)]
 struct Told {
+    /// The changes' own instants, unless said.
+    now: Option<Timestamp>,
     heard: BTreeMap<DeviceId, Timestamp>,
     /// Composite, its scope, its hold and its members.
     covers: Vec<(&'static str, Scope, u32, &'static [&'static str])>,
 }
 
 impl Around for Told {
+    fn now(&self) -> Timestamp {
+        self.now.unwrap_or(Timestamp::MAX)
+    }
+
     fn heard(&self, device: &DeviceId) -> Option<Timestamp> {
         self.heard.get(device).copied()
     }

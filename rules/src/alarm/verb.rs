@@ -162,7 +162,7 @@ pub(super) enum Then {
 
 /// The whole table: a line for each state, a column for each action in the order of [`Verb::ALL`].
 ///
-/// A normal alarm is history, about which nothing is left to do. Suppressed ones have a cause to
+/// A normal alarm is history, about which something can still be said: what it was, too. Suppressed ones have a cause to
 /// act on; they can only be talked about, handed over or taken out of service. What was shelved can
 /// be shelved anew, with a new end and reason. A reset acknowledges, too: whoever resets has seen.
 #[rustfmt::skip]
@@ -181,7 +181,7 @@ pub(super) const TABLE: [(AlarmState, [Then; 9]); 9] = {
         (S::ClearedUnacked, [NORMAL,  SHELVED, no,      same,  same,   NORMAL,     OUT,  no,   no]),
         (S::LatchedUnacked, [LATCHED, SHELVED, no,      same,  same,   LATCHED,    OUT,  no,   NORMAL]),
         (S::LatchedAcked,   [no,      SHELVED, no,      same,  same,   same,       OUT,  no,   NORMAL]),
-        (S::Normal,         [no,      no,      no,      no,    no,     no,         no,   no,   no]),
+        (S::Normal,         [no,      no,      no,      no,    same,   same,       no,   no,   no]),
         (S::Shelved,        [no,      same,    back,    same,  same,   same,       OUT,  no,   no]),
         (S::Suppressed,     [no,      no,      no,      same,  same,   no,         OUT,  no,   no]),
         (S::OutOfService,   [no,      no,      no,      same,  same,   same,       no,   back, no]),

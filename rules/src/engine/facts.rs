@@ -44,6 +44,10 @@ impl Engine {
 }
 
 impl Around for Engine {
+    fn now(&self) -> Timestamp {
+        self.now()
+    }
+
     fn heard(&self, device: &DeviceId) -> Option<Timestamp> {
         self.heard(self.device_named(device)?)
     }

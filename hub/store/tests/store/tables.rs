@@ -187,6 +187,7 @@ fn alarm(id: &str, raised_at: i64, severity: Severity, state: AlarmState) -> Ala
         shelve_reason: None,
         shelved_severity: None,
         verdict: None,
+        cause: None,
         chattering: false,
         stale: false,
         version: 1,

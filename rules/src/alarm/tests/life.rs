@@ -20,8 +20,8 @@ fn every_action_in_every_state_does_what_the_table_says() {
         (LatchedUnacked, false, [to(LatchedAcked), to(Shelved), NO, to(LatchedUnacked), to(LatchedUnacked), to(LatchedAcked), to(OutOfService), NO, to(Normal)]),
         (LatchedAcked, true, [NO, to(Shelved), NO, to(LatchedAcked), to(LatchedAcked), to(LatchedAcked), to(OutOfService), NO, NO]),
         (LatchedAcked, false, [NO, to(Shelved), NO, to(LatchedAcked), to(LatchedAcked), to(LatchedAcked), to(OutOfService), NO, to(Normal)]),
-        (Normal, true, [NO, NO, NO, NO, NO, NO, NO, NO, NO]),
-        (Normal, false, [NO, NO, NO, NO, NO, NO, NO, NO, NO]),
+        (Normal, true, [NO, NO, NO, NO, to(Normal), to(Normal), NO, NO, NO]),
+        (Normal, false, [NO, NO, NO, NO, to(Normal), to(Normal), NO, NO, NO]),
         (Shelved, true, [NO, to(Shelved), to(ActiveUnacked), to(Shelved), to(Shelved), to(Shelved), to(OutOfService), NO, NO]),
         (Shelved, false, [NO, to(Shelved), to(Normal), to(Shelved), to(Shelved), to(Shelved), to(OutOfService), NO, NO]),
         (Suppressed, true, [NO, NO, NO, to(Suppressed), to(Suppressed), NO, to(OutOfService), NO, NO]),
@@ -271,4 +271,34 @@ fn an_alarm_is_assigned_to_whoever_is_named_or_takes_it() {
         (row.state, row.owner.as_deref()),
         (ActiveAcked, Some("wang.wei"))
     );
+}
+
+#[test]
+fn a_device_with_a_fast_clock_ends_nobody_elses_shelf() {
+    let mut book = AlarmBook::default();
+    apply(&mut book, &change(1, 10, raised(450.0)));
+    assert_eq!(act(&mut book, "a1", Verb::Shelve), Ok(Shelved));
+    let until = book.get("a1").and_then(|row| row.shelved_until);
+    let until = until.expect("a shelf has an end");
+    // Another alarm says that it began after that end, but it is not so late yet.
+    let ahead = Change {
+        at: until.plus_s(60),
+        ..change(2, 0, raised(460.0))
+    };
+    let around = Told {
+        now: Some(until.plus_s(-30)),
+        ..Told::default()
+    };
+    let mut other = device();
+    other.id = DeviceId::new("gas-2").expect("an id");
+    book.apply(&ahead, Some(&facts(&other)), &around, &mut Vec::new());
+    assert_eq!(state_of(&book), Shelved);
+    let announced = book.get("a2").and_then(|row| row.announced_at);
+    assert_eq!(announced, Some(until.plus_s(-30)));
+}
+
+#[test]
+fn what_is_over_can_still_be_called_a_false_alarm() {
+    let mut book = book_in(Normal, false);
+    assert_eq!(act(&mut book, "a1", Verb::FalseAlarm), Ok(Normal));
 }
