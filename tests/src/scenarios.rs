@@ -34,6 +34,9 @@ pub struct Must {
     #[serde(default)]
     cleared: Option<Cleared>,
     announced: bool,
+    /// When people are told of it.
+    #[serde(default)]
+    told: Option<[String; 2]>,
     /// The rule or the device of the alarm that it is a consequence of.
     #[serde(default)]
     suppressed_by: Option<String>,
@@ -184,6 +187,7 @@ struct Seen<'a> {
     row: &'a Value,
     raised_ms: i64,
     cleared_ms: Option<i64>,
+    told_ms: Option<i64>,
     claimed: bool,
 }
 
@@ -229,6 +233,7 @@ pub fn compare(labels: &Labels, start_ms: i64, rows: &[Value]) -> Score {
             row,
             raised_ms: at(&row["raised_at"]).expect("an alarm begins"),
             cleared_ms: at(&row["cleared_at"]),
+            told_ms: at(&row["announced_at"]),
             claimed: false,
         })
         .collect();
@@ -309,6 +314,11 @@ impl Must {
         }
         if seen.announced() != self.announced {
             wrong.push("is announced, or not, against its label".to_owned());
+        }
+        if let Some(told) = &self.told
+            && !seen.told_ms.is_some_and(|ms| within(ms, told))
+        {
+            wrong.push(format!("is not told between {} and {}", told[0], told[1]));
         }
         if let Some(cause) = &self.suppressed_by {
             let by = &seen.row["suppressed_by"];

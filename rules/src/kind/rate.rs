@@ -28,8 +28,23 @@ pub struct Spec {
     pub direction: Direction,
     /// The amounts are percent of the value that is compared with, not units of the metric.
     pub is_percent: bool,
+    /// For a fall: what is above this is too much, and that it ends is no fall.
+    #[serde(default)]
+    pub normal_max: Option<f64>,
     /// The amounts, each as the limit `above`; reaching one is enough.
     pub limits: Limits,
+}
+
+/// What is remembered of an excess. Its readings count as the lowest before it, until the value is
+/// back there or has been inside for a window: its end is no fall, but a burst in the middle is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Excess {
+    /// The readings of a window that were inside, each higher than all before it: the first is the
+    /// lowest. The last one stays, however old it is.
+    lows: VecDeque<(i64, f64)>,
+    before: Option<f64>,
+    /// When the value was above last.
+    last_ms: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +53,37 @@ pub(crate) struct State {
     /// Times and values, each lower (for a rise: higher) than all before it; the last is the latest
     /// reading.
     extremes: VecDeque<(i64, f64)>,
+    #[serde(default)]
+    excess: Excess,
     latch: Latch,
+}
+
+impl Excess {
+    /// Tells what a reading counts as.
+    fn count(&mut self, max: f64, window_ms: i64, at_ms: i64, value: f64) -> f64 {
+        if value > max {
+            let lowest = self.lows.front().map_or(max, |low| low.1);
+            self.last_ms = at_ms;
+            return *self.before.get_or_insert(lowest);
+        }
+        let is_new_normal = at_ms.saturating_sub(self.last_ms) >= window_ms;
+        if let Some(before) = self
+            .before
+            .filter(|before| value > *before && !is_new_normal)
+        {
+            return before;
+        }
+        self.before = None;
+        let from_ms = at_ms.saturating_sub(window_ms);
+        while self.lows.back().is_some_and(|low| low.1 >= value) {
+            self.lows.pop_back();
+        }
+        while self.lows.front().is_some_and(|low| low.0 < from_ms) {
+            self.lows.pop_front();
+        }
+        self.lows.push_back((at_ms, value));
+        value
+    }
 }
 
 impl Spec {
@@ -100,11 +145,24 @@ pub(crate) fn start(_: &Spec, params: &Params) -> State {
     State {
         cadence_ms: params.cadence_ms,
         extremes: VecDeque::new(),
+        excess: Excess::default(),
         latch: Latch::default(),
     }
 }
 
 pub(crate) fn step(spec: &Spec, state: &mut State, at_ms: i64, value: f64) -> Step {
+    let value = match spec.normal_max {
+        Some(max) => {
+            let was_inside = state.excess.before.is_none();
+            let value = state.excess.count(max, spec.window_ms(), at_ms, value);
+            if was_inside && state.excess.before.is_some() {
+                // The way up counts as the lowest before it, too.
+                state.extremes.clear();
+            }
+            value
+        }
+        None => value,
+    };
     state.forget(at_ms.saturating_sub(spec.window_ms()));
     while state
         .extremes
@@ -149,6 +207,7 @@ pub(crate) fn figures(spec: &Spec, state: &State) -> Option<Figures> {
 /// Nothing is compared with a reading from before the opening.
 pub(crate) fn hold(_: &Spec, state: &mut State, _: i64, _: f64) {
     state.extremes = VecDeque::new();
+    state.excess = Excess::default();
 }
 
 pub(crate) fn open(_: &Spec, _: &mut State, _: i64) -> Step {
@@ -157,6 +216,7 @@ pub(crate) fn open(_: &Spec, _: &mut State, _: i64) -> Step {
 
 pub(crate) fn close(spec: &Spec, state: &mut State, _: i64) -> Step {
     state.extremes = VecDeque::new();
+    state.excess = Excess::default();
     let figures = figures(spec, state);
     state.latch = Latch::default();
     figures.map_or(Step::Quiet, Step::Cleared)

@@ -18,6 +18,7 @@ const LIMITS: [&str; 22] = [
     "on_delay_s",
     "off_delay_s",
     "window_s",
+    "normal_max",
     "min_coverage_pct",
     "fall",
     "fall_pct",

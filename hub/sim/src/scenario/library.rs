@@ -31,6 +31,11 @@ pub(crate) const LIBRARY: &[Entry] = &[
         rules: include_str!("../../../../tests/scenarios/chatter/rules.toml"),
     },
     Entry {
+        name: "chatter-delayed",
+        scenario: include_str!("../../../../tests/scenarios/chatter-delayed/scenario.toml"),
+        rules: include_str!("../../../../tests/scenarios/chatter-delayed/rules.toml"),
+    },
+    Entry {
         name: "cooking-smoke",
         scenario: include_str!("../../../../tests/scenarios/cooking-smoke/scenario.toml"),
         rules: include_str!("../../../../tests/scenarios/cooking-smoke/rules.toml"),
@@ -39,6 +44,11 @@ pub(crate) const LIBRARY: &[Entry] = &[
         name: "dust-plume",
         scenario: include_str!("../../../../tests/scenarios/dust-plume/scenario.toml"),
         rules: include_str!("../../../../tests/scenarios/dust-plume/rules.toml"),
+    },
+    Entry {
+        name: "fire-half-out",
+        scenario: include_str!("../../../../tests/scenarios/fire-half-out/scenario.toml"),
+        rules: include_str!("../../../../tests/scenarios/fire-half-out/rules.toml"),
     },
     Entry {
         name: "flood",
@@ -84,6 +94,11 @@ pub(crate) const LIBRARY: &[Entry] = &[
         name: "overpressure",
         scenario: include_str!("../../../../tests/scenarios/overpressure/scenario.toml"),
         rules: include_str!("../../../../tests/scenarios/overpressure/rules.toml"),
+    },
+    Entry {
+        name: "overpressure-ends",
+        scenario: include_str!("../../../../tests/scenarios/overpressure-ends/scenario.toml"),
+        rules: include_str!("../../../../tests/scenarios/overpressure-ends/rules.toml"),
     },
     Entry {
         name: "real-fire",

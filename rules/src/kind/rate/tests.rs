@@ -14,6 +14,7 @@ fn spec(direction: Direction, is_percent: bool) -> Spec {
         window_s: 300,
         direction,
         is_percent,
+        normal_max: None,
         limits: Limits {
             levels: vec![Level {
                 severity: Severity::Major,
@@ -159,4 +160,47 @@ fn severity_follows_the_amounts() {
     assert!(matches!(second, Step::Escalated(f) if f.limit == Some(40.0)));
     let third = step(&spec, &mut state, 3 * MINUTE_MS, 270.0);
     assert!(matches!(third, Step::Deescalated(f) if f.value == Some(30.0)));
+}
+
+#[test]
+fn the_end_of_an_excess_is_no_fall_and_a_burst_in_it_is_one() {
+    let mut fall = spec(Direction::Fall, false);
+    let overpressure = [350.0, 430.0, 430.0, 350.0];
+    assert_eq!(raised(&fall, &overpressure), Some((3, 80.0)));
+    fall.normal_max = Some(400.0);
+    assert_eq!(raised(&fall, &overpressure), None);
+    // However slowly it begins and ends.
+    let slow = [350.0, 380.0, 399.0, 410.0, 399.0, 375.0, 350.0, 340.0];
+    assert_eq!(raised(&fall, &slow), None);
+    // 350 - 330: back, and on.
+    let on = [350.0, 430.0, 390.0, 350.0, 330.0];
+    assert_eq!(raised(&fall, &on), Some((4, 20.0)));
+    // The pipe bursts under the excess, which has lasted for longer than the window.
+    let mut burst = vec![350.0];
+    burst.extend([430.0; 10]);
+    burst.push(100.0);
+    assert_eq!(raised(&fall, &burst), Some((11, 250.0)));
+}
+
+#[test]
+fn what_has_been_inside_for_a_window_is_the_new_normal() {
+    let mut fall = spec(Direction::Fall, false);
+    fall.normal_max = Some(400.0);
+    // Inside again from the second minute on; five minutes after the excess it counts as it is.
+    let mut values = vec![350.0, 430.0];
+    values.extend([390.0; 4]);
+    values.push(365.0);
+    assert_eq!(raised(&fall, &values), None);
+    let mut values = vec![350.0, 430.0];
+    values.extend([390.0; 6]);
+    values.push(365.0);
+    assert_eq!(raised(&fall, &values), Some((8, 25.0)));
+}
+
+#[test]
+fn an_excess_from_the_beginning_counts_as_the_most_that_is_normal() {
+    let mut fall = spec(Direction::Fall, false);
+    fall.normal_max = Some(400.0);
+    assert_eq!(raised(&fall, &[430.0, 385.0]), None);
+    assert_eq!(raised(&fall, &[430.0, 380.0]), Some((1, 20.0)));
 }

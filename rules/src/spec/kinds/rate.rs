@@ -25,6 +25,11 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<Spec, RuleError> {
         return Err(fields.wrong("pct", reason));
     }
     let is_percent = in_key || pct == Some(true);
+    let normal_max = fields.number("normal_max")?;
+    if normal_max.is_some() && direction == Direction::Rise {
+        let reason = "goes with a fall only".to_owned();
+        return Err(fields.wrong("normal_max", reason));
+    }
     let limits = limits::read(fields, Keys::Amount(key), None)?;
     let most = limits.levels.iter().filter_map(|level| level.above);
     if let Some(most) = most.reduce(f64::max)
@@ -40,6 +45,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<Spec, RuleError> {
         window_s,
         direction,
         is_percent,
+        normal_max,
         limits,
     })
 }
@@ -63,6 +69,9 @@ fn find_amount(fields: &mut Fields<'_>) -> Result<(&'static str, Direction, bool
 pub(super) fn write_json(spec: &Spec, fields: &mut Map<String, Value>) {
     fields.insert("metric".to_owned(), json!(spec.metric));
     fields.insert("window_s".to_owned(), json!(spec.window_s));
+    if let Some(max) = spec.normal_max {
+        fields.insert("normal_max".to_owned(), json!(max));
+    }
     let same = |(_, direction, is_percent): &&(&str, Direction, bool)| {
         (*direction, *is_percent) == (spec.direction, spec.is_percent)
     };
