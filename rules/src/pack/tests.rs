@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 const MARKS: [&str; 4] = ["V", "V2", "M", "D"];
 
 /// Keys whose figures decide when an alarm is raised or cleared.
-const LIMITS: [&str; 22] = [
+const LIMITS: [&str; 23] = [
     "above",
     "cadence_s",
     "confirm",
