@@ -129,6 +129,7 @@ fn feed(engine: &mut Engine, name: &str, value: f64) {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "a bench prints its figures")]
 fn main() {
     // `cargo test --benches` only asks whether it runs.
     if std::env::args().any(|arg| arg == "--test") {
