@@ -6,6 +6,7 @@
 
 mod alarm;
 mod backtest;
+mod case;
 mod change;
 mod device;
 mod engine;
@@ -21,6 +22,7 @@ pub use alarm::{
     SHELVE_MINUTES_MAX, Scope, Verb, count_floods,
 };
 pub use backtest::{Plan, backtest};
+pub use case::{CaseBook, CaseEvent, NewCase, Repeat, Report, StepError, possible};
 pub use change::{Change, ClearReason, Figures, Outcome, What, alarm_id, change_crc, overtaken};
 pub use device::DeviceView;
 pub use engine::{Engine, RestoreError, Rule, Settings};

@@ -4,6 +4,7 @@
 //! Nothing in this crate waits, reads a file or asks a clock.
 
 mod alarm;
+mod case;
 mod device;
 mod event;
 pub mod geo;
@@ -14,6 +15,7 @@ mod reading;
 mod time;
 
 pub use alarm::{AlarmRow, AlarmState, Severity, Suppression};
+pub use case::{CaseCategory, CaseEvidence, CasePlace, CaseRow, CaseState, CaseStep, CaseStepRow};
 pub use device::{Device, DeviceId, DeviceKey, InvalidDeviceId, Location};
 pub use event::{Event, MinSeverity};
 pub use health::{DeviceHealth, DeviceStatus, SilenceCause};

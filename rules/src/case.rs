@@ -1,0 +1,10 @@
+//! The disposal of cases (处置过程): which step is possible when, and what each one does.
+//!
+//! No I/O and no clock: the caller says what was reported, and when it learnt of it. Every refused
+//! step leaves the case as it was and says what would be possible.
+
+mod book;
+mod steps;
+
+pub use book::{CaseBook, CaseEvent, NewCase, Repeat};
+pub use steps::{Report, StepError, possible};
