@@ -4,7 +4,9 @@
 //! step leaves the case as it was and says what would be possible.
 
 mod book;
+mod calendar;
 mod steps;
 
 pub use book::{CaseBook, CaseEvent, NewCase, Repeat};
+pub use calendar::{Calendar, TimeLimit, TimeUnit, WorkingTimes};
 pub use steps::{Report, StepError, possible};

@@ -22,7 +22,10 @@ pub use alarm::{
     SHELVE_MINUTES_MAX, Scope, Verb, count_floods,
 };
 pub use backtest::{Plan, backtest};
-pub use case::{CaseBook, CaseEvent, NewCase, Repeat, Report, StepError, possible};
+pub use case::{
+    Calendar, CaseBook, CaseEvent, NewCase, Repeat, Report, StepError, TimeLimit, TimeUnit,
+    WorkingTimes, possible,
+};
 pub use change::{Change, ClearReason, Figures, Outcome, What, alarm_id, change_crc, overtaken};
 pub use device::DeviceView;
 pub use engine::{Engine, RestoreError, Rule, Settings};

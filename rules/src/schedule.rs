@@ -215,6 +215,18 @@ impl Schedule {
         }
     }
 
+    /// Tells how long the windows of one day are together.
+    pub(crate) fn open_ms_per_day(&self) -> i64 {
+        if self.times.is_empty() {
+            return DAY_MS;
+        }
+        let minutes = |window: &Window| {
+            let minutes = i64::from(window.to_min) - i64::from(window.from_min);
+            if window.is_over_midnight() { minutes + DAY_MS / 60_000 } else { minutes }
+        };
+        self.times.iter().map(minutes).sum::<i64>() * 60_000
+    }
+
     /// Tells whether windows begin on this date.
     fn takes(&self, date: Date) -> bool {
         let weekday = 1 << date.weekday().to_monday_zero_offset();
