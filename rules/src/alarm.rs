@@ -376,6 +376,24 @@ impl AlarmBook {
         scene.out.extend(began.map(BookEvent::Flood));
     }
 
+    /// Notes which case an alarm belongs to. That is no change of the alarm.
+    pub fn set_case(&mut self, id: &str, case: &str) {
+        let Some(number) = alarm_number(id) else {
+            return;
+        };
+        let left = self.left.iter_mut().rev();
+        let row = match self.rows.get_mut(&number) {
+            Some(row) => Some(row),
+            None => left
+                .filter(|(known, _)| *known == number)
+                .map(|(_, row)| row)
+                .next(),
+        };
+        if let Some(row) = row {
+            row.case = Some(case.to_owned());
+        }
+    }
+
     pub fn get(&self, id: &str) -> Option<&AlarmRow> {
         self.rows.get(&alarm_number(id)?)
     }

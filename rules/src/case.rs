@@ -5,8 +5,9 @@
 
 mod book;
 mod calendar;
+mod place;
 mod steps;
 
-pub use book::{CaseBook, CaseEvent, NewCase, Repeat};
+pub use book::{AlarmNews, CaseBook, CaseCounts, CaseEvent, Repeat, StepFacts};
 pub use calendar::{Calendar, TimeLimit, TimeUnit, WorkingTimes};
 pub use steps::{Report, StepError, possible};

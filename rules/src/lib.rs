@@ -23,8 +23,8 @@ pub use alarm::{
 };
 pub use backtest::{Plan, backtest};
 pub use case::{
-    Calendar, CaseBook, CaseEvent, NewCase, Repeat, Report, StepError, TimeLimit, TimeUnit,
-    WorkingTimes, possible,
+    AlarmNews, Calendar, CaseBook, CaseCounts, CaseEvent, Repeat, Report, StepError, StepFacts,
+    TimeLimit, TimeUnit, WorkingTimes, possible,
 };
 pub use change::{Change, ClearReason, Figures, Outcome, What, alarm_id, change_crc, overtaken};
 pub use device::DeviceView;

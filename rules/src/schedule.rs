@@ -222,7 +222,11 @@ impl Schedule {
         }
         let minutes = |window: &Window| {
             let minutes = i64::from(window.to_min) - i64::from(window.from_min);
-            if window.is_over_midnight() { minutes + DAY_MS / 60_000 } else { minutes }
+            if window.is_over_midnight() {
+                minutes + DAY_MS / 60_000
+            } else {
+                minutes
+            }
         };
         self.times.iter().map(minutes).sum::<i64>() * 60_000
     }

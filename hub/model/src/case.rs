@@ -173,6 +173,14 @@ pub struct CasePlace {
     pub datum: String,
 }
 
+/// How long a case may take, by the table that was in force when it was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseTimeLimit {
+    pub amount: u32,
+    /// `urgent_hour`, `work_hour`, `work_day` or `natural_day`.
+    pub unit: String,
+}
+
 /// What was measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CaseEvidence {
@@ -228,10 +236,18 @@ pub struct CaseRow {
     #[serde(default)]
     pub street: Option<String>,
     pub component_code: Option<String>,
+    /// Class of the component (部件小类), by the mapping of alarms or by its code.
+    #[serde(default)]
+    pub component: Option<CaseCategory>,
     pub device: String,
     /// Kind of the device.
     #[serde(default)]
     pub kind: String,
+    #[serde(default)]
+    pub site: Option<String>,
+    /// The rule of the alarm that opened it.
+    #[serde(default)]
+    pub rule: String,
     /// The alarm that opened it.
     pub alarm: String,
     /// Every alarm that belongs to it, the first one included.
@@ -241,6 +257,8 @@ pub struct CaseRow {
     pub state: CaseState,
     pub opened_at: Timestamp,
     pub due_at: Option<Timestamp>,
+    #[serde(default)]
+    pub time_limit: Option<CaseTimeLimit>,
     pub steps: Vec<CaseStepRow>,
     /// The unit that answers for it, where the city's table names one.
     #[serde(default)]
@@ -284,5 +302,15 @@ pub struct CaseRow {
     pub unroutable: Option<String>,
     #[serde(default)]
     pub overdue: bool,
+    /// What the hub learnt last of the alarm, beyond its figures.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// What was found out about the alarm: `false_alarm` or `withdrawn`. The hub closes nothing on
+    /// account of it.
+    #[serde(default)]
+    pub verdict: Option<String>,
+    /// The code tables by which it was classified.
+    #[serde(default)]
+    pub codes_version: String,
     pub version: u64,
 }

@@ -15,7 +15,9 @@ mod reading;
 mod time;
 
 pub use alarm::{AlarmRow, AlarmState, Severity, Suppression};
-pub use case::{CaseCategory, CaseEvidence, CasePlace, CaseRow, CaseState, CaseStep, CaseStepRow};
+pub use case::{
+    CaseCategory, CaseEvidence, CasePlace, CaseRow, CaseState, CaseStep, CaseStepRow, CaseTimeLimit,
+};
 pub use device::{Device, DeviceId, DeviceKey, InvalidDeviceId, Location};
 pub use event::{Event, MinSeverity};
 pub use health::{DeviceHealth, DeviceStatus, SilenceCause};

@@ -1,13 +1,9 @@
 //! All cases that somebody still has to do something about, and those closed a short while ago.
 
+use super::place::{Cell, DISTANCE_M_MAX, distance_m};
 use super::steps::{Report, StepError, judge};
-use model::geo::Point;
-use model::{CasePlace, CaseRow, CaseState, CaseStep, CaseStepRow, Severity, Timestamp};
+use model::{CaseRow, CaseState, CaseStep, CaseStepRow, Severity, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// Cells of this size index cases by place; it must not be smaller than the distance of repeats
-/// over the cosine of the highest latitude of a city.
-const CELL_DEG: f64 = 0.01;
 
 /// Alarms that one case names; a sensor that rings all year must not grow its case without end.
 const ALARMS_MAX: usize = 1_000;
@@ -19,6 +15,11 @@ pub struct Repeat {
     pub within_s: u32,
 }
 
+impl Repeat {
+    /// The greatest distance that can be asked for.
+    pub const DISTANCE_M_MAX: f64 = DISTANCE_M_MAX;
+}
+
 /// One thing that happened to a case, with the row as it is after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaseEvent {
@@ -28,11 +29,38 @@ pub struct CaseEvent {
     pub at: Timestamp,
 }
 
-/// A case as it would be opened; the book decides whether it is one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewCase {
-    /// `id`, `version` and what only the book knows are filled in by it.
-    pub row: CaseRow,
+/// How an alarm of a case goes on.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct AlarmNews<'a> {
+    pub alarm: &'a str,
+    pub severity: Severity,
+    pub value: Option<f64>,
+    pub limit: Option<f64>,
+    pub peak: Option<f64>,
+    /// Readings beyond the limit.
+    pub readings: u64,
+    /// The time of the reading, or of the end.
+    pub at: Timestamp,
+}
+
+/// What a step must be judged by, beside the case and the report.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepFacts<'a> {
+    /// What the sensor still measures, for the refusal of a premature closing.
+    pub reading: Option<&'a str>,
+    /// The due time of a deferred case whose clock goes on now.
+    pub resumed: Option<Timestamp>,
+    /// The due time that an extension without a date of its own leads to.
+    pub extended: Option<Timestamp>,
+}
+
+/// How many cases are open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CaseCounts {
+    pub by_state: BTreeMap<(CaseState, Severity), u64>,
+    pub overdue: u64,
+    pub unroutable: u64,
+    pub supervised: u64,
 }
 
 /// Every open case, and the closed ones that a repeat may still take up again.
@@ -40,24 +68,34 @@ pub struct NewCase {
 pub struct CaseBook {
     rows: BTreeMap<u64, CaseRow>,
     last_number: u64,
+    /// How long a closed case is remembered: the longest time of repeats.
+    kept_s: u32,
     by_alarm: HashMap<String, u64>,
-    /// By category and place.
-    cells: HashMap<(String, i32, i32), BTreeSet<u64>>,
+    cells: HashMap<Cell, BTreeSet<u64>>,
     /// When something happens by itself: deferments end, due times pass, closed cases are forgotten.
     timers: BTreeSet<(Timestamp, u64)>,
+    counts: CaseCounts,
 }
 
 impl CaseBook {
+    /// Makes an empty book that remembers closed cases for some time.
+    pub fn new(kept_s: u32) -> Self {
+        Self {
+            kept_s,
+            ..Self::default()
+        }
+    }
+
     /// Takes up the cases that are open or were closed within the time of repeats.
-    pub fn restore(rows: Vec<CaseRow>, last_number: u64, repeat: Repeat) -> Self {
+    pub fn restore(rows: Vec<CaseRow>, last_number: u64, kept_s: u32) -> Self {
         let mut book = Self {
             last_number,
-            ..Self::default()
+            ..Self::new(kept_s)
         };
         for row in rows {
             if let Some(number) = case_number(&row.id) {
                 book.last_number = book.last_number.max(number);
-                book.keep(number, row, repeat);
+                book.keep(number, row);
             }
         }
         book
@@ -77,18 +115,20 @@ impl CaseBook {
         self.rows.values()
     }
 
-    /// Opens a case for an alarm, or attaches the alarm to the case that it repeats.
-    pub fn open(&mut self, now: Timestamp, new: NewCase, repeat: Repeat) -> Vec<CaseEvent> {
-        let found = self.find_alike(&new.row, now, repeat);
+    /// Counts the open cases.
+    pub fn counts(&self) -> &CaseCounts {
+        &self.counts
+    }
+
+    /// Opens a case for an alarm, or attaches the alarm to the case that it repeats. The `id`, the
+    /// `version` and what only the book knows are filled in by it.
+    pub fn open(&mut self, now: Timestamp, mut row: CaseRow, repeat: Repeat) -> Vec<CaseEvent> {
+        let found = self.find_alike(&row, now, repeat);
         if let Some(number) = found.filter(|number| self.is_open(*number)) {
-            return self
-                .attach(now, number, &new.row, repeat)
-                .into_iter()
-                .collect();
+            return self.attach(now, number, &row).into_iter().collect();
         }
         self.last_number += 1;
         let number = self.last_number;
-        let mut row = new.row;
         row.id = case_id(number);
         row.version = 1;
         row.alarms = vec![row.alarm.clone()];
@@ -97,83 +137,75 @@ impl CaseBook {
         let mut events = Vec::new();
         if let Some(before) = found {
             row.reopens = Some(case_id(before));
-            events.extend(self.change(now, before, repeat, |old| {
+            events.extend(self.change(now, before, |old| {
                 old.reopened_by = Some(case_id(number));
                 true
             }));
         }
-        self.keep(number, row.clone(), repeat);
-        events.insert(
-            0,
-            CaseEvent {
-                kind: "opened",
-                row,
-                at: now,
-            },
-        );
+        self.keep(number, row.clone());
+        let opened = CaseEvent {
+            kind: "opened",
+            row,
+            at: now,
+        };
+        events.insert(0, opened);
         events
     }
 
     /// Lets the case of an alarm know that the alarm goes on: its severity, value or peak moved.
-    pub fn alarm_moved(
-        &mut self,
-        now: Timestamp,
-        alarm: &str,
-        (severity, value, peak, readings): (Severity, Option<f64>, Option<f64>, u64),
-        repeat: Repeat,
-    ) -> Option<CaseEvent> {
-        let number = *self.by_alarm.get(alarm)?;
-        self.change(now, number, repeat, |row| {
-            let evidence = &mut row.evidence;
-            let is_same = row.severity >= severity
-                && evidence.value == value
-                && evidence.peak == peak
-                && evidence.readings >= readings;
-            row.severity = row.severity.max(severity);
-            evidence.value = value;
-            evidence.peak = peak;
-            evidence.readings = evidence.readings.max(readings);
-            evidence.to = Some(now);
-            !is_same
-        })
+    pub fn alarm_moved(&mut self, now: Timestamp, news: AlarmNews<'_>) -> Option<CaseEvent> {
+        let number = *self.by_alarm.get(news.alarm)?;
+        self.change(now, number, |row| measure(row, news))
     }
 
     /// Lets the case of an alarm know that the violation is no longer measured. That is evidence for
     /// 核实, and closes nothing.
-    pub fn alarm_ended(
+    pub fn alarm_ended(&mut self, now: Timestamp, news: AlarmNews<'_>) -> Option<CaseEvent> {
+        let number = *self.by_alarm.get(news.alarm)?;
+        self.change(now, number, |row| {
+            let before = row.active_alarms.len();
+            row.active_alarms.retain(|active| active != news.alarm);
+            row.violation = !row.active_alarms.is_empty();
+            if row.active_alarms.len() == before {
+                return false;
+            }
+            measure(row, news);
+            row.evidence.to = Some(news.at);
+            true
+        })
+    }
+
+    /// Lets the case of an alarm know what was found out about the alarm: that it was false, or that
+    /// it never was. It no longer counts as a violation; the case stays open.
+    pub fn alarm_judged(
         &mut self,
         now: Timestamp,
         alarm: &str,
-        ended_at: Timestamp,
-        repeat: Repeat,
+        (verdict, note): (&str, &str),
     ) -> Option<CaseEvent> {
         let number = *self.by_alarm.get(alarm)?;
-        self.change(now, number, repeat, |row| {
-            let before = row.active_alarms.len();
+        self.change(now, number, |row| {
             row.active_alarms.retain(|active| active != alarm);
             row.violation = !row.active_alarms.is_empty();
-            row.evidence.to = Some(ended_at);
-            row.active_alarms.len() != before
+            row.verdict = Some(verdict.to_owned());
+            row.note = Some(note.to_owned());
+            true
         })
     }
 
     /// Takes a step that somebody reports; a refused one changes nothing.
-    ///
-    /// `reading` says what the sensor still measures. `due_at` is the due time that an extension
-    /// without a date of its own, or the end of a deferment, leads to.
     pub fn step(
         &mut self,
         now: Timestamp,
         id: &str,
         report: &Report<'_>,
-        (reading, due_at): (Option<&str>, Option<Timestamp>),
-        repeat: Repeat,
+        facts: StepFacts<'_>,
     ) -> Result<CaseEvent, StepError> {
         let number = case_number(id).ok_or(StepError::NotFound)?;
         let row = self.rows.get(&number).ok_or(StepError::NotFound)?;
-        let step = judge(row, report, now, reading)?;
-        let event = self.change(now, number, repeat, |row| {
-            apply(row, step, due_at);
+        let step = judge(row, report, now, facts)?;
+        let event = self.change(now, number, |row| {
+            apply(row, step, facts);
             true
         });
         event
@@ -198,7 +230,6 @@ impl CaseBook {
     pub fn advance(
         &mut self,
         now: Timestamp,
-        repeat: Repeat,
         due_at: impl Fn(&CaseRow, Timestamp) -> Option<Timestamp>,
     ) -> Vec<CaseEvent> {
         let mut events = Vec::new();
@@ -212,7 +243,7 @@ impl CaseBook {
                 continue;
             }
             let resumed = (row.state == CaseState::Deferred).then(|| due_at(row, at));
-            events.extend(self.change(at, number, repeat, |row| match resumed {
+            events.extend(self.change(at, number, |row| match resumed {
                 Some(due_at) => {
                     resume(row, due_at);
                     true
@@ -248,7 +279,7 @@ impl CaseBook {
             let counts = row.state != CaseState::Voided;
             (is_same_place && is_recent && counts).then_some((row.state.is_open(), *number))
         };
-        let cells = around(new);
+        let cells = Cell::of(new).around();
         let numbers = cells
             .iter()
             .filter_map(|cell| self.cells.get(cell))
@@ -256,23 +287,26 @@ impl CaseBook {
         numbers.filter_map(alike).max().map(|(_, number)| number)
     }
 
-    fn attach(
-        &mut self,
-        now: Timestamp,
-        number: u64,
-        new: &CaseRow,
-        repeat: Repeat,
-    ) -> Option<CaseEvent> {
+    fn attach(&mut self, now: Timestamp, number: u64, new: &CaseRow) -> Option<CaseEvent> {
         self.by_alarm.insert(new.alarm.clone(), number);
-        self.change(now, number, repeat, |row| {
+        self.change(now, number, |row| {
             if row.alarms.len() < ALARMS_MAX {
                 row.alarms.push(new.alarm.clone());
             }
             row.active_alarms.push(new.alarm.clone());
             row.violation = true;
             row.repeats = row.repeats.saturating_add(1);
-            row.severity = row.severity.max(new.severity);
-            row.evidence.to = new.evidence.to.or(row.evidence.to);
+            let evidence = &new.evidence;
+            let news = AlarmNews {
+                alarm: &new.alarm,
+                severity: new.severity,
+                value: evidence.value,
+                limit: evidence.limit,
+                peak: evidence.peak,
+                readings: evidence.readings,
+                at: evidence.to.unwrap_or(now),
+            };
+            measure(row, news);
             true
         })
     }
@@ -282,7 +316,6 @@ impl CaseBook {
         &mut self,
         at: Timestamp,
         number: u64,
-        repeat: Repeat,
         change: impl FnOnce(&mut CaseRow) -> bool,
     ) -> Option<CaseEvent> {
         let mut row = self.rows.get(&number)?.clone();
@@ -290,7 +323,7 @@ impl CaseBook {
             return None;
         }
         row.version += 1;
-        self.keep(number, row.clone(), repeat);
+        self.keep(number, row.clone());
         Some(CaseEvent {
             kind: "updated",
             row,
@@ -298,17 +331,23 @@ impl CaseBook {
         })
     }
 
-    fn keep(&mut self, number: u64, row: CaseRow, repeat: Repeat) {
-        if let Some(at) = self.rows.get(&number).and_then(|row| timer(row, repeat)) {
-            self.timers.remove(&(at, number));
+    fn keep(&mut self, number: u64, row: CaseRow) {
+        if let Some(old) = self.rows.get(&number) {
+            if let Some(at) = timer(old, self.kept_s) {
+                self.timers.remove(&(at, number));
+            }
+            self.counts.count(old, -1);
         }
         for alarm in &row.alarms {
-            self.by_alarm.insert(alarm.clone(), number);
+            if !self.by_alarm.contains_key(alarm) {
+                self.by_alarm.insert(alarm.clone(), number);
+            }
         }
-        self.cells.entry(cell(&row)).or_default().insert(number);
-        if let Some(at) = timer(&row, repeat) {
+        self.cells.entry(Cell::of(&row)).or_default().insert(number);
+        if let Some(at) = timer(&row, self.kept_s) {
             self.timers.insert((at, number));
         }
+        self.counts.count(&row, 1);
         self.rows.insert(number, row);
     }
 
@@ -320,7 +359,7 @@ impl CaseBook {
         for alarm in &row.alarms {
             self.by_alarm.remove(alarm);
         }
-        let key = cell(&row);
+        let key = Cell::of(&row);
         if let Some(numbers) = self.cells.get_mut(&key) {
             numbers.remove(&number);
             if numbers.is_empty() {
@@ -330,19 +369,52 @@ impl CaseBook {
     }
 }
 
-/// Measures between two places of one datum; those of two cannot be compared.
-fn distance_m(a: &CasePlace, b: &CasePlace) -> Option<f64> {
-    let point = |place: &CasePlace| Point::from_degrees(place.lon, place.lat);
-    (a.datum == b.datum).then(|| Some(point(a)?.distance_m(point(b)?)))?
+impl CaseCounts {
+    fn count(&mut self, row: &CaseRow, by: i64) {
+        if !row.state.is_open() {
+            return;
+        }
+        let add = |count: &mut u64, counts: bool| {
+            if counts {
+                *count = count.saturating_add_signed(by);
+            }
+        };
+        let key = (row.state, row.severity);
+        add(self.by_state.entry(key).or_default(), true);
+        self.by_state.retain(|_, count| *count > 0);
+        add(&mut self.overdue, row.overdue);
+        add(&mut self.unroutable, row.unroutable.is_some());
+        add(&mut self.supervised, row.supervised);
+    }
+}
+
+/// Takes in what an alarm measures; true if that is news. The figures are those of the worst alarm
+/// of the case, and of the latest among equals.
+fn measure(row: &mut CaseRow, news: AlarmNews<'_>) -> bool {
+    let evidence = &mut row.evidence;
+    let is_worse = news.severity > row.severity;
+    let is_moved = (evidence.value, evidence.limit, evidence.peak)
+        != (news.value, news.limit, news.peak)
+        || evidence.readings < news.readings;
+    if news.severity < row.severity && row.alarms.len() > 1 {
+        return false;
+    }
+    row.severity = row.severity.max(news.severity);
+    evidence.value = news.value;
+    evidence.limit = news.limit;
+    evidence.peak = news.peak;
+    evidence.readings = evidence.readings.max(news.readings);
+    evidence.to = evidence.to.max(Some(news.at));
+    is_worse || is_moved
 }
 
 /// Tells when something happens to a case by itself.
-fn timer(row: &CaseRow, repeat: Repeat) -> Option<Timestamp> {
+fn timer(row: &CaseRow, kept_s: u32) -> Option<Timestamp> {
     match row.state {
         CaseState::Deferred => row.deferred_until,
         CaseState::Closed | CaseState::Voided => row
             .closed_at
-            .map(|closed_at| closed_at.plus_s(i64::from(repeat.within_s) + 1)),
+            .map(|closed_at| closed_at.plus_s(i64::from(kept_s) + 1)),
         // Overdue is said once.
         _ => row
             .due_at
@@ -351,14 +423,15 @@ fn timer(row: &CaseRow, repeat: Repeat) -> Option<Timestamp> {
     }
 }
 
-fn apply(row: &mut CaseRow, step: CaseStepRow, due_at: Option<Timestamp>) {
+fn apply(row: &mut CaseRow, step: CaseStepRow, facts: StepFacts<'_>) {
     if row.state == CaseState::Deferred && step.step != CaseStep::Supervise {
-        resume(row, due_at);
+        resume(row, facts.resumed);
     }
     match step.step {
         CaseStep::Extend => {
             row.extensions = row.extensions.saturating_add(1);
-            row.due_at = step.until.or(due_at).or(row.due_at);
+            row.due_at = step.until.or(facts.extended).or(row.due_at);
+            row.overdue = row.due_at.is_some_and(|due_at| due_at < step.received_at);
         }
         CaseStep::Defer => {
             row.deferred_from = Some(row.state);
@@ -383,36 +456,6 @@ fn resume(row: &mut CaseRow, due_at: Option<Timestamp>) {
     }
     row.deferred_until = None;
     row.due_at = due_at.or(row.due_at);
-}
-
-fn cell(row: &CaseRow) -> (String, i32, i32) {
-    let (x, y) = row.location.as_ref().map_or((i32::MIN, i32::MIN), |place| {
-        (index(place.lon), index(place.lat))
-    });
-    (row.category.code.clone(), x, y)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "degrees over the size of a cell fit i32, and a cast of a float saturates"
-)]
-fn index(degrees: f64) -> i32 {
-    (degrees / CELL_DEG).floor() as i32
-}
-
-/// Gives the cell of a case and its neighbours.
-fn around(row: &CaseRow) -> Vec<(String, i32, i32)> {
-    let (code, x, y) = cell(row);
-    if row.location.is_none() {
-        return vec![(code, x, y)];
-    }
-    let mut cells = Vec::with_capacity(9);
-    for dx in -1..=1 {
-        for dy in -1..=1 {
-            cells.push((code.clone(), x.saturating_add(dx), y.saturating_add(dy)));
-        }
-    }
-    cells
 }
 
 /// Gives the public id of a case.

@@ -1,5 +1,6 @@
 //! The seven steps and the side steps (回退, 作废, 延期, 缓办, 督办) as a state machine.
 
+use super::book::StepFacts;
 use model::{CaseRow, CaseState, CaseStep, CaseStepRow, Timestamp};
 
 /// 延期: how often a case can be extended at most (practice of a running city platform:
@@ -11,8 +12,12 @@ const DEFERMENT_MAX_DAYS: i64 = 366;
 
 const DAY_S: i64 = 86_400;
 
-/// How far the clock of whoever reports may be ahead of the hub's.
-const AHEAD_MAX_S: i64 = 300;
+/// How far the clock of whoever reports may differ from the hub's. Platforms write whole seconds,
+/// and a case that is taken up at once must not be refused for its fraction.
+const SKEW_MAX_S: i64 = 300;
+
+/// Steps that one case takes: the ledger goes out with every event.
+const STEPS_MAX: usize = 1_000;
 
 /// A step as somebody reports it.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,13 +108,11 @@ pub(super) fn target(state: CaseState, step: CaseStep) -> Option<CaseState> {
 }
 
 /// Judges a report, and says what it would make of the case; the case itself is not touched.
-///
-/// `reading` says what the sensor still measures, for the refusal of a premature closing.
 pub(super) fn judge(
     case: &CaseRow,
     report: &Report<'_>,
     now: Timestamp,
-    reading: Option<&str>,
+    facts: StepFacts<'_>,
 ) -> Result<CaseStepRow, StepError> {
     if report
         .version
@@ -133,16 +136,25 @@ pub(super) fn judge(
         return Err(impossible);
     }
     let mut to = target(from, report.step).ok_or(impossible)?;
+    if case.steps.len() >= STEPS_MAX {
+        return Err(StepError::Wrong {
+            field: "step",
+            reason: format!("the case has {STEPS_MAX} steps, which is the most"),
+        });
+    }
     check_time(case, report.at, now)?;
     check_note(report)?;
     if let Some(wanted) = report.to {
         to = check_return(from, report.step, wanted)?;
     }
-    check_until(case, report)?;
+    check_until(case, report, facts)?;
     let is_premature = report.step == CaseStep::Close && case.violation;
     if is_premature && !report.overrides {
         return Err(StepError::StillViolated {
-            reading: reading.unwrap_or("the alarm is still active").to_owned(),
+            reading: facts
+                .reading
+                .unwrap_or("the alarm is still active")
+                .to_owned(),
         });
     }
     if is_premature && is_blank(report.note) {
@@ -180,15 +192,13 @@ fn check_time(case: &CaseRow, at: Timestamp, now: Timestamp) -> Result<(), StepE
         })
     };
     let before = case.steps.last().map_or(case.opened_at, |last| last.at);
-    if at < before {
+    if at < before.plus_s(-SKEW_MAX_S) {
         return wrong(format!(
-            "{at} lies before the last step, which was at {before}"
+            "{at} lies more than {SKEW_MAX_S} s before the last step, which was at {before}"
         ));
     }
-    if at > now.plus_s(AHEAD_MAX_S) {
-        return wrong(format!(
-            "{at} lies more than {AHEAD_MAX_S} s ahead of {now}"
-        ));
+    if at > now.plus_s(SKEW_MAX_S) {
+        return wrong(format!("{at} lies more than {SKEW_MAX_S} s ahead of {now}"));
     }
     Ok(())
 }
@@ -232,7 +242,12 @@ fn check_return(
     Ok(wanted)
 }
 
-fn check_until(case: &CaseRow, report: &Report<'_>) -> Result<(), StepError> {
+fn check_until(case: &CaseRow, report: &Report<'_>, facts: StepFacts<'_>) -> Result<(), StepError> {
+    // The clock of a deferred case stood still.
+    let due_at = match case.state {
+        CaseState::Deferred => facts.resumed.or(case.due_at),
+        _ => case.due_at,
+    };
     let wrong = |reason: String| {
         Err(StepError::Wrong {
             field: "until",
@@ -246,10 +261,10 @@ fn check_until(case: &CaseRow, report: &Report<'_>) -> Result<(), StepError> {
                     "the case was extended {EXTENSIONS_MAX} times, which is the most"
                 ));
             }
-            if case.due_at.is_some_and(|due_at| report.at > due_at) {
+            if due_at.is_some_and(|due_at| report.at > due_at) {
                 return wrong("the case is overdue; it can only be extended before".to_owned());
             }
-            match (case.due_at, report.until) {
+            match (due_at, report.until) {
                 (Some(due_at), Some(until)) if until <= due_at => wrong(format!(
                     "{until} is not after the present due time {due_at}"
                 )),

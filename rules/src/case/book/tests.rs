@@ -1,4 +1,4 @@
-use super::{CaseBook, NewCase, Repeat};
+use super::{AlarmNews, CaseBook, Repeat, StepFacts};
 use crate::case::{Report, StepError};
 use model::{
     CaseCategory, CaseEvidence, CasePlace, CaseRow, CaseState, CaseStep, Severity, Timestamp,
@@ -13,52 +13,82 @@ fn at(s: i64) -> Timestamp {
     Timestamp::from_millis(1_763_700_000_000 + s * 1000)
 }
 
-fn new(alarm: &str, lon: f64) -> NewCase {
-    NewCase {
-        row: CaseRow {
-            id: String::new(),
-            category: CaseCategory {
-                code: "0403".into(),
-                name: "燃气管道破裂".into(),
-            },
-            severity: Severity::Major,
-            title: "中压燃气管道超压".into(),
-            description: String::new(),
-            location: Some(CasePlace {
-                lon,
-                lat: 24.48,
-                datum: "WGS84".into(),
-            }),
-            grid: None,
-            district: None,
-            street: None,
-            component_code: None,
-            device: format!("device-of-{alarm}"),
-            kind: "gas_pressure".into(),
-            alarm: alarm.into(),
-            alarms: Vec::new(),
-            active_alarms: Vec::new(),
-            evidence: CaseEvidence::default(),
-            state: CaseState::Reported,
-            opened_at: at(0),
-            due_at: Some(at(7200)),
-            steps: Vec::new(),
-            unit: None,
-            cameras: Vec::new(),
-            violation: false,
-            repeats: 0,
-            reopens: None,
-            reopened_by: None,
-            supervised: false,
-            major: false,
-            deferred_until: None,
-            deferred_from: None,
-            extensions: 0,
-            closed_at: None,
-            unroutable: None,
-            overdue: false,
-            version: 0,
+fn new(alarm: &str, lon: f64) -> CaseRow {
+    CaseRow {
+        id: String::new(),
+        category: CaseCategory {
+            code: "0403".into(),
+            name: "燃气管道破裂".into(),
         },
+        severity: Severity::Major,
+        title: "中压燃气管道超压".into(),
+        description: String::new(),
+        location: Some(CasePlace {
+            lon,
+            lat: 24.48,
+            datum: "WGS84".into(),
+        }),
+        grid: None,
+        district: None,
+        street: None,
+        component_code: None,
+        device: format!("device-of-{alarm}"),
+        kind: "gas_pressure".into(),
+        alarm: alarm.into(),
+        alarms: Vec::new(),
+        active_alarms: Vec::new(),
+        evidence: CaseEvidence::default(),
+        state: CaseState::Reported,
+        opened_at: at(0),
+        due_at: Some(at(7200)),
+        steps: Vec::new(),
+        unit: None,
+        cameras: Vec::new(),
+        violation: false,
+        repeats: 0,
+        reopens: None,
+        reopened_by: None,
+        supervised: false,
+        major: false,
+        deferred_until: None,
+        deferred_from: None,
+        extensions: 0,
+        closed_at: None,
+        unroutable: None,
+        overdue: false,
+        version: 0,
+        component: None,
+        site: None,
+        rule: String::new(),
+        time_limit: None,
+        note: None,
+        verdict: None,
+        codes_version: String::new(),
+    }
+}
+
+fn ended(alarm: &str, s: i64) -> AlarmNews<'_> {
+    AlarmNews {
+        alarm,
+        severity: Severity::Major,
+        value: None,
+        limit: None,
+        peak: None,
+        readings: 0,
+        at: at(s),
+    }
+}
+
+const NOTHING: StepFacts<'static> = StepFacts {
+    reading: None,
+    resumed: None,
+    extended: None,
+};
+
+fn reading(text: &str) -> StepFacts<'_> {
+    StepFacts {
+        reading: Some(text),
+        ..NOTHING
     }
 }
 
@@ -97,12 +127,11 @@ fn book_in(state: CaseState) -> CaseBook {
         ],
         CaseState::Voided => &[T::Void],
     };
-    let mut book = CaseBook::default();
+    let mut book = CaseBook::new(REPEAT.within_s);
     book.open(at(0), new("a1", 118.09), REPEAT);
-    book.alarm_ended(at(1), "a1", at(1), REPEAT).unwrap();
+    book.alarm_ended(at(1), ended("a1", 1)).unwrap();
     for (step, s) in way.iter().zip(2..) {
-        book.step(at(s), "c1", &report(*step, s), (None, None), REPEAT)
-            .unwrap();
+        book.step(at(s), "c1", &report(*step, s), NOTHING).unwrap();
     }
     assert_eq!(book.get("c1").unwrap().state, state);
     book
@@ -141,7 +170,7 @@ fn every_step_in_every_state_does_what_the_table_says_and_a_refused_one_nothing(
         for (step, wanted) in steps.iter().zip(cells) {
             let mut book = book_in(state);
             let before = book.get("c1").unwrap().clone();
-            let answer = book.step(at(100), "c1", &report(*step, 100), (None, None), REPEAT);
+            let answer = book.step(at(100), "c1", &report(*step, 100), NOTHING);
             let after = book.get("c1").unwrap();
             match CaseState::parse(wanted) {
                 Some(wanted) => {
@@ -167,13 +196,7 @@ fn every_step_in_every_state_does_what_the_table_says_and_a_refused_one_nothing(
 #[test]
 fn a_refusal_says_what_is_possible() {
     let mut book = book_in(CaseState::Dispatched);
-    let answer = book.step(
-        at(9),
-        "c1",
-        &report(CaseStep::Close, 9),
-        (None, None),
-        REPEAT,
-    );
+    let answer = book.step(at(9), "c1", &report(CaseStep::Close, 9), NOTHING);
     assert_eq!(
         answer.unwrap_err().to_string(),
         "`close` (结案) is impossible in the state `dispatched`; possible now: handle, return, void, \
@@ -188,14 +211,8 @@ fn a_case_whose_violation_is_still_measured_closes_only_by_override_and_note() {
     let events = book.open(at(50), new("a2", 118.0901), REPEAT);
     assert_eq!((events.len(), events[0].kind), (1, "updated"));
     assert_eq!(events[0].row.repeats, 1);
-    let reading = Some("412.5 kPa at 10:00");
-    let refused = book.step(
-        at(60),
-        "c1",
-        &report(CaseStep::Close, 60),
-        (reading, None),
-        REPEAT,
-    );
+    let reading = reading("412.5 kPa at 10:00");
+    let refused = book.step(at(60), "c1", &report(CaseStep::Close, 60), reading);
     assert_eq!(
         refused.unwrap_err().to_string(),
         "the sensor still measures the violation: 412.5 kPa at 10:00; close it with `override` and a note"
@@ -205,7 +222,7 @@ fn a_case_whose_violation_is_still_measured_closes_only_by_override_and_note() {
         note: None,
         ..report(CaseStep::Close, 60)
     };
-    let refused = book.step(at(60), "c1", &silent, (reading, None), REPEAT);
+    let refused = book.step(at(60), "c1", &silent, reading);
     assert!(matches!(
         refused,
         Err(StepError::Missing { field: "note", .. })
@@ -214,16 +231,14 @@ fn a_case_whose_violation_is_still_measured_closes_only_by_override_and_note() {
         overrides: true,
         ..report(CaseStep::Close, 60)
     };
-    let event = book
-        .step(at(60), "c1", &overridden, (reading, None), REPEAT)
-        .unwrap();
+    let event = book.step(at(60), "c1", &overridden, reading).unwrap();
     assert_eq!((event.kind, event.row.state), ("closed", CaseState::Closed));
     assert!(event.row.steps.last().unwrap().overridden);
 }
 
 #[test]
 fn an_alarm_far_away_is_a_case_of_its_own() {
-    let mut book = CaseBook::default();
+    let mut book = CaseBook::new(REPEAT.within_s);
     book.open(at(0), new("a1", 118.09), REPEAT);
     // A thousandth of a degree at this latitude is some 101 m.
     let events = book.open(at(1), new("a2", 118.091), REPEAT);
@@ -243,7 +258,7 @@ fn a_repeat_after_closing_is_a_new_case_that_names_the_old_one_for_a_day() {
 
     let mut book = book_in(CaseState::Closed);
     // It was closed at second 7; the window ends a day later.
-    book.advance(at(86_409), REPEAT, |_, _| None);
+    book.advance(at(86_409), |_, _| None);
     let events = book.open(at(86_410), new("a2", 118.09), REPEAT);
     assert_eq!((events.len(), &events[0].row.reopens), (1, &None));
 }
@@ -253,7 +268,7 @@ fn a_deferred_case_comes_back_by_itself_with_a_new_due_time() {
     let mut book = book_in(CaseState::Deferred);
     let ends_at = at(4 + 86_400);
     assert_eq!(book.next_deadline(), Some(ends_at));
-    let events = book.advance(ends_at, REPEAT, |_, from| Some(from.plus_s(60)));
+    let events = book.advance(ends_at, |_, from| Some(from.plus_s(60)));
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].row.state, CaseState::Dispatched);
     assert_eq!(events[0].row.due_at, Some(ends_at.plus_s(60)));
@@ -263,12 +278,12 @@ fn a_deferred_case_comes_back_by_itself_with_a_new_due_time() {
 #[test]
 fn a_case_becomes_overdue_once_just_after_its_due_time() {
     let mut book = book_in(CaseState::Accepted);
-    assert!(book.advance(at(7200), REPEAT, |_, _| None).is_empty());
-    let events = book.advance(at(7300), REPEAT, |_, _| None);
+    assert!(book.advance(at(7200), |_, _| None).is_empty());
+    let events = book.advance(at(7300), |_, _| None);
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].at, at(7200).plus_ms(1));
     assert!(events[0].row.overdue);
-    assert!(book.advance(at(9000), REPEAT, |_, _| None).is_empty());
+    assert!(book.advance(at(9000), |_, _| None).is_empty());
 }
 
 #[test]
@@ -285,7 +300,7 @@ fn steps_that_lack_a_note_or_a_date_or_lie_out_of_order_are_refused_by_name() {
         CaseStep::Extend,
         CaseStep::Defer,
     ] {
-        let answer = book.step(at(50), "c1", &bare(step), (None, None), REPEAT);
+        let answer = book.step(at(50), "c1", &bare(step), NOTHING);
         assert!(
             matches!(answer, Err(StepError::Missing { field: "note", .. })),
             "{step}"
@@ -295,26 +310,14 @@ fn steps_that_lack_a_note_or_a_date_or_lie_out_of_order_are_refused_by_name() {
         note: Some("why"),
         ..bare(CaseStep::Defer)
     };
-    let answer = book.step(at(50), "c1", &noted, (None, None), REPEAT);
+    let answer = book.step(at(50), "c1", &noted, NOTHING);
     assert!(matches!(
         answer,
         Err(StepError::Missing { field: "until", .. })
     ));
-    let early = book.step(
-        at(50),
-        "c1",
-        &report(CaseStep::Handle, 1),
-        (None, None),
-        REPEAT,
-    );
+    let early = book.step(at(50), "c1", &report(CaseStep::Handle, -400), NOTHING);
     assert!(matches!(early, Err(StepError::Wrong { field: "at", .. })));
-    let ahead = book.step(
-        at(50),
-        "c1",
-        &report(CaseStep::Handle, 400),
-        (None, None),
-        REPEAT,
-    );
+    let ahead = book.step(at(50), "c1", &report(CaseStep::Handle, 400), NOTHING);
     assert!(matches!(ahead, Err(StepError::Wrong { field: "at", .. })));
 }
 
@@ -326,31 +329,17 @@ fn a_case_is_extended_twice_at_most_and_never_when_it_is_overdue() {
             until: Some(at(until)),
             ..report(CaseStep::Extend, round)
         };
-        let event = book
-            .step(at(round), "c1", &extend, (None, None), REPEAT)
-            .unwrap();
+        let event = book.step(at(round), "c1", &extend, NOTHING).unwrap();
         assert_eq!(event.row.due_at, Some(at(until)));
     }
-    let third = book.step(
-        at(30),
-        "c1",
-        &report(CaseStep::Extend, 30),
-        (None, None),
-        REPEAT,
-    );
+    let third = book.step(at(30), "c1", &report(CaseStep::Extend, 30), NOTHING);
     assert!(matches!(
         third,
         Err(StepError::Wrong { field: "until", .. })
     ));
 
     let mut late = book_in(CaseState::Handling);
-    let answer = late.step(
-        at(7201),
-        "c1",
-        &report(CaseStep::Extend, 7201),
-        (None, None),
-        REPEAT,
-    );
+    let answer = late.step(at(7201), "c1", &report(CaseStep::Extend, 7201), NOTHING);
     assert!(answer.unwrap_err().to_string().contains("overdue"));
 }
 
@@ -358,7 +347,7 @@ fn a_case_is_extended_twice_at_most_and_never_when_it_is_overdue() {
 fn a_restart_forgets_nothing() {
     let mut book = book_in(CaseState::Deferred);
     let rows: Vec<CaseRow> = book.rows().cloned().collect();
-    let mut restored = CaseBook::restore(rows, 1, REPEAT);
+    let mut restored = CaseBook::restore(rows, 1, REPEAT.within_s);
     assert_eq!(restored.next_deadline(), book.next_deadline());
     let open = |book: &mut CaseBook| book.open(at(60), new("a2", 118.09), REPEAT);
     assert_eq!(open(&mut restored), open(&mut book));
