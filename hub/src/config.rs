@@ -44,6 +44,7 @@ pub struct Config {
     pub sinks: BTreeMap<String, Value>,
     pub intake: IntakeConfig,
     pub health: HealthConfig,
+    pub cases: CasesConfig,
     pub store: StoreConfig,
     pub log: LogConfig,
 }
@@ -63,6 +64,7 @@ impl Default for Config {
             sinks: BTreeMap::new(),
             intake: IntakeConfig::default(),
             health: HealthConfig::default(),
+            cases: CasesConfig::default(),
             store: StoreConfig::default(),
             log: LogConfig::default(),
         }
@@ -80,8 +82,15 @@ pub struct City {
     pub time_zone: String,
     /// GeoJSON of unit grids (单元网格); each polygon has the property `code`.
     pub grid: Option<PathBuf>,
-    /// CSV of event category codes.
+    /// CSV of event classes (事件分类, `code,name`), beside the built-in ones.
     pub categories: Option<PathBuf>,
+    /// CSV of component classes (部件分类, `code,name`), beside the built-in ones.
+    pub components: Option<PathBuf>,
+    /// CSV of time limits (处置时限, `category,min_severity,amount,unit`), which are looked at before
+    /// the built-in ones.
+    pub time_limits: Option<PathBuf>,
+    /// CSV of working times and holidays (`what,text`), instead of the built-in ones.
+    pub working_times: Option<PathBuf>,
 }
 
 impl Config {
@@ -103,6 +112,9 @@ impl Default for City {
             time_zone: "Asia/Shanghai".to_owned(),
             grid: None,
             categories: None,
+            components: None,
+            time_limits: None,
+            working_times: None,
         }
     }
 }
@@ -193,6 +205,33 @@ pub struct HealthConfig {
 impl Default for HealthConfig {
     fn default() -> Self {
         Self { missed_max: 3 }
+    }
+}
+
+/// Which alarms become cases, and when two of them are one.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CasesConfig {
+    /// CSV that says which alarms become which cases; its rows are looked at before the built-in
+    /// ones.
+    pub mapping: Option<PathBuf>,
+    /// An alarm of the same class so near to an open case is a repeat of it.
+    pub distance_m: f64,
+    /// The same after so much time since it was measured last, or since the case was closed.
+    pub within_s: u32,
+    /// A case names the cameras so near.
+    pub camera_distance_m: f64,
+}
+
+impl Default for CasesConfig {
+    fn default() -> Self {
+        // 50 m and 24 h are the defaults of a running city platform for similar cases.
+        Self {
+            mapping: None,
+            distance_m: 50.0,
+            within_s: 86_400,
+            camera_distance_m: 200.0,
+        }
     }
 }
 
@@ -362,6 +401,10 @@ impl Loaded {
         paths.extend(config.metrics.iter_mut());
         paths.extend(config.city.grid.iter_mut());
         paths.extend(config.city.categories.iter_mut());
+        paths.extend(config.city.components.iter_mut());
+        paths.extend(config.city.time_limits.iter_mut());
+        paths.extend(config.city.working_times.iter_mut());
+        paths.extend(config.cases.mapping.iter_mut());
         for path in paths {
             if path.is_relative() {
                 *path = folder.join(&*path);

@@ -39,6 +39,11 @@ impl Grids {
         })
     }
 
+    /// Tells whether the city has no unit grids at all.
+    pub fn is_empty(&self) -> bool {
+        self.grids.is_empty()
+    }
+
     /// Finds the code of the grid in which a place lies; none if its datum is not that of the grids.
     pub fn find(&self, location: &Location) -> Option<&str> {
         let point = location.point()?;

@@ -6,8 +6,8 @@ use crate::config::{Config, Loaded};
 use crate::feed::JournalFeed;
 use crate::reload::{self, Reloader};
 use crate::rulebook::{self, Rulebook};
-use crate::writer::{self, Setup, Times, Writer};
-use crate::{access, grid::Grids, inventory, standing};
+use crate::writer::{self, CaseSetup, Setup, Times, Writer};
+use crate::{access, codes, codes::Codes, grid::Grids, inventory, standing};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
 use sdk::{
@@ -51,6 +51,7 @@ pub enum End {
 pub struct Standing {
     pub catalogue: Catalogue,
     pub grids: Grids,
+    pub codes: Codes,
     pub rules: Rulebook,
 }
 
@@ -71,10 +72,12 @@ pub fn read_standing(loaded: &Loaded) -> Result<Standing> {
         }
         None => Grids::default(),
     };
+    let codes = codes::read(loaded)?;
     let rules = rulebook::of(loaded, &catalogue)?;
     Ok(Standing {
         catalogue,
         grids,
+        codes,
         rules,
     })
 }
@@ -162,6 +165,7 @@ impl Parts {
             let cx = Context {
                 name: name.clone(),
                 ingest: self.ingest(key),
+                operator: Operator::new(self.requests.clone()),
                 devices: self.published.devices.clone(),
                 catalogue: Arc::clone(&self.catalogue),
                 access: self.access.clone(),
@@ -224,6 +228,7 @@ impl Parts {
             access: self.access,
             catalogue: self.catalogue,
             book: self.published.book,
+            cases: self.published.cases,
             rules: self.published.rules,
             reloads,
             tail: self.tail,
@@ -304,6 +309,11 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
                 ahead_max_s: config.intake.ahead_max_s,
             },
             zone: config.rule_settings().zone,
+            cases: CaseSetup {
+                codes: standing.codes,
+                city_code: config.city.code.clone(),
+                camera_distance_m: config.cases.camera_distance_m,
+            },
             missed_max: config.health.missed_max,
             refusals: intake.refusals.clone(),
             health: health.clone(),

@@ -8,21 +8,24 @@
 mod act;
 mod announce;
 mod carry_out;
+mod cases;
 mod configured;
 mod health;
 mod quality;
 mod recorded;
 mod recover;
 mod refused;
+mod step;
 mod take;
 
+pub use cases::CaseSetup;
 pub(crate) use configured::file_mark;
 pub(crate) use health::OWN as OWN_RULES;
 pub use recorded::Recorded;
 pub use recover::{Opened, Setup, open};
 
 use model::{AlarmRow, Catalogue, DeviceHealth, DeviceKey, Timestamp};
-use rules::{AlarmBook, Change, Engine, Rule};
+use rules::{AlarmBook, CaseCounts, Change, Engine, Rule};
 use sdk::{
     Clock, CommandError, DeviceEntry, Devices, Done, Intake, Mark, Pending, PendingCommand,
     Receipt, Request,
@@ -50,6 +53,8 @@ pub struct Published {
     pub devices: Devices,
     pub statuses: Statuses,
     pub book: Arc<RwLock<AlarmBook>>,
+    /// How many cases are open.
+    pub cases: Arc<RwLock<CaseCounts>>,
     pub rules: RuleList,
     pub knocks: Knocks,
 }
@@ -69,6 +74,7 @@ pub struct Writer {
     reader: Reader,
     engine: Engine,
     book: AlarmBook,
+    cases: cases::CaseDesk,
     published: Published,
     catalogue: Arc<Catalogue>,
     grids: crate::grid::Grids,
@@ -99,6 +105,8 @@ struct Staged {
     moved: HashSet<u64>,
     /// A flood of alarms began or ended.
     flood: bool,
+    /// A case changed.
+    cases: bool,
     answers: Vec<(PendingCommand, Result<Done, CommandError>)>,
     receipts: Vec<(Pending, Receipt)>,
     /// How many values were put in quarantine.
@@ -136,7 +144,11 @@ impl Writer {
 
     /// Waits for the next deadline of a rule or alarm, but never past the next housekeeping.
     fn pause(&self) -> Duration {
-        let deadlines = [self.engine.next_deadline(), self.book.next_deadline()];
+        let deadlines = [
+            self.engine.next_deadline(),
+            self.book.next_deadline(),
+            self.cases.book.next_deadline(),
+        ];
         let Some(deadline) = deadlines.into_iter().flatten().min() else {
             return TICK;
         };
@@ -165,7 +177,8 @@ impl Writer {
         self.changes = changes;
         let has_news = !self.changes.is_empty()
             || self.refused.has_news(now)
-            || self.book.is_due(now, &self.engine);
+            || self.book.is_due(now, &self.engine)
+            || self.cases.is_due(now);
         if requests.is_empty() && !has_command && !has_news {
             return self.keep_house(now);
         }
@@ -173,6 +186,7 @@ impl Writer {
         let mut staged = Staged::default();
         self.announce(&mut group, &mut staged, 0)?;
         self.advance_book(&mut group, &mut staged, now);
+        self.advance_cases(&mut group, &mut staged, now);
         self.put_own_rules(&mut group, &mut staged, now, own_rules)?;
         let mut submissions = Vec::with_capacity(requests.len());
         for request in requests {
@@ -235,6 +249,11 @@ impl Writer {
                 }
             }
             book.show_flood(&self.book, self.last_stamp);
+        }
+        if staged.cases {
+            let counts = self.cases.book.counts().clone();
+            let published = self.published.cases.write();
+            *published.unwrap_or_else(PoisonError::into_inner) = counts;
         }
         self.unwritten.extend(staged.moved);
         self.mark.send_replace(Mark {

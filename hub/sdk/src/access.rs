@@ -65,6 +65,11 @@ impl Role {
         matches!(self, Self::Officer | Self::Supervisor | Self::Admin)
     }
 
+    /// Steps of the disposal of cases: the city's platform, and those who stand in for it.
+    pub fn reports_steps(self) -> bool {
+        matches!(self, Self::Platform | Self::Supervisor | Self::Admin)
+    }
+
     pub fn shelves_critical_alarms(self) -> bool {
         matches!(self, Self::Supervisor | Self::Admin)
     }

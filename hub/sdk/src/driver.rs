@@ -1,6 +1,6 @@
 //! What a driver is: a configuration, `open`, `run`.
 
-use crate::{Access, Clock, Devices, Ingest, Tail};
+use crate::{Access, Clock, Devices, Ingest, Operator, Tail};
 use model::Catalogue;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -16,6 +16,8 @@ pub struct Context {
     /// The name of this instance in the configuration (`[drivers.NAME]`).
     pub name: String,
     pub ingest: Ingest,
+    /// For what platforms report: steps of cases.
+    pub operator: Operator,
     pub devices: Devices,
     pub catalogue: Arc<Catalogue>,
     pub access: Access,

@@ -10,6 +10,7 @@ mod driver;
 mod feed;
 mod ingest;
 mod operator;
+mod step;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
@@ -26,3 +27,4 @@ pub use operator::{
     Action, AlarmArgs, AlarmVerb, Command, CommandError, Done, Operator, PendingCommand,
     SecretChange,
 };
+pub use step::StepReport;

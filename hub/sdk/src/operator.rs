@@ -1,7 +1,7 @@
 //! What people and programs ask of the hub: commands that travel the writer's queue, so that they
 //! are durable and ordered like readings.
 
-use crate::{Actor, Request, SecretHash};
+use crate::{Actor, Request, SecretHash, StepReport};
 use model::{Device, DeviceId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -57,6 +57,13 @@ pub enum Action {
         /// The `Idempotency-Key` of the request.
         key: Option<String>,
     },
+    /// A step of the disposal of a case.
+    CaseStep {
+        id: String,
+        report: StepReport,
+        /// The `Idempotency-Key` of the request.
+        key: Option<String>,
+    },
 }
 
 /// What an action on an alarm says beside the comment.
@@ -101,6 +108,12 @@ pub enum CommandError {
     NotFound(String),
     #[error("{0}")]
     Conflict(String),
+    /// A conflict, with what the caller needs to decide what to do.
+    #[error("{reason}")]
+    Refused {
+        reason: String,
+        facts: serde_json::Value,
+    },
     #[error("{0}")]
     Invalid(String),
     #[error("{0}")]

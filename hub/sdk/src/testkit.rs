@@ -3,8 +3,8 @@
 
 use crate::{
     Access, Clock, Context, DeviceEntry, Devices, Done, DriverKey, Feed, FeedError, Ingest, Intake,
-    LiveBatch, Mark, Pending, Receipt, Refusals, Request, SecretHash, SecretSalt, Submission, Tail,
-    TokenHash, TokenTable,
+    LiveBatch, Mark, Operator, Pending, Receipt, Refusals, Request, SecretHash, SecretSalt,
+    Submission, Tail, TokenHash, TokenTable,
 };
 use model::{Catalogue, Device, DeviceKey, Event};
 use std::collections::HashMap;
@@ -106,7 +106,8 @@ impl Kit {
         };
         let cx = Context {
             name: "test".to_owned(),
-            ingest: Ingest::new(DriverKey(1), sender, intake.refusals.clone()),
+            ingest: Ingest::new(DriverKey(1), sender.clone(), intake.refusals.clone()),
+            operator: Operator::new(sender),
             devices: register,
             catalogue: Arc::new(Catalogue::built_in()),
             access: Access::new(tokens(), || None),

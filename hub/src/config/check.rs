@@ -1,6 +1,7 @@
 //! What a configuration must be beyond its form.
 
 use super::{ConfigError, Loaded, locate};
+use crate::codes::WITHIN_S_MAX;
 use std::collections::BTreeMap;
 use tracing_subscriber::EnvFilter;
 
@@ -8,6 +9,9 @@ const LOG_LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"]
 
 /// A device that may miss more than this is not watched.
 const MISSED_MAX: u32 = 1_000;
+
+/// A camera that is farther away sees nothing of a case.
+const CAMERA_M_MAX: f64 = 10_000.0;
 
 impl Loaded {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -24,6 +28,7 @@ impl Loaded {
             );
             return Err(self.error("health.missed_max", reason));
         }
+        self.check_cases()?;
         if let Err(error) = model::Timestamp::parse(&config.intake.oldest) {
             return Err(self.error("intake.oldest", error.to_string()));
         }
@@ -88,8 +93,21 @@ impl Loaded {
             let reason = format!("`{}` is no IANA time zone", config.city.time_zone);
             return Err(self.error("city.time_zone", reason));
         }
-        if config.city.categories.is_some() {
-            return Err(self.error("city.categories", "not available in this version"));
+        Ok(())
+    }
+
+    fn check_cases(&self) -> Result<(), ConfigError> {
+        let cases = &self.config.cases;
+        let most = rules::Repeat::DISTANCE_M_MAX;
+        if !(0.0..=most).contains(&cases.distance_m) {
+            return Err(self.error("cases.distance_m", format!("must be 0 to {most}")));
+        }
+        if cases.within_s > WITHIN_S_MAX {
+            return Err(self.error("cases.within_s", format!("must be 0 to {WITHIN_S_MAX}")));
+        }
+        if !(0.0..=CAMERA_M_MAX).contains(&cases.camera_distance_m) {
+            let reason = format!("must be 0 to {CAMERA_M_MAX}");
+            return Err(self.error("cases.camera_distance_m", reason));
         }
         Ok(())
     }

@@ -157,10 +157,22 @@ fn a_value_that_cannot_work_is_refused() {
         "1 or more",
     );
     check(
-        "[city]\ncategories = \"c.csv\"\n",
+        "[cases]\ndistance_m = 501.0\n",
         2,
-        "city.categories",
-        "not available in this version",
+        "cases.distance_m",
+        "500",
+    );
+    check(
+        "[cases]\nwithin_s = 604801\n",
+        2,
+        "cases.within_s",
+        "604800",
+    );
+    check(
+        "[cases]\ncamera_distance_m = -1.0\n",
+        2,
+        "cases.camera_distance_m",
+        "0 to",
     );
     check("[log]\nlevel = \"loud\"\n", 2, "log.level", "`loud`");
     check("[log]\nlevel = \"hub=loud\"\n", 2, "log.level", "hub=loud");

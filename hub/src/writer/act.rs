@@ -165,7 +165,11 @@ impl Writer {
     }
 
     /// Finds the answer that the same request got before.
-    fn answered(&self, staged: &Staged, key: Option<&str>) -> Result<Option<Value>, StoreError> {
+    pub(super) fn answered(
+        &self,
+        staged: &Staged,
+        key: Option<&str>,
+    ) -> Result<Option<Value>, StoreError> {
         let Some(key) = key else { return Ok(None) };
         if let Some(body) = staged.idempotent.get(key) {
             return Ok(Some(body.clone()));

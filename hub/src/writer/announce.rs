@@ -57,6 +57,9 @@ impl Writer {
         for event in told {
             self.tell(group, staged, event, None);
         }
+        if matches!(change.what, What::Updated(_)) {
+            self.note_figures(group, staged, change);
+        }
         Ok(())
     }
 
@@ -91,9 +94,10 @@ impl Writer {
         &mut self,
         group: &mut Group,
         staged: &mut Staged,
-        event: AlarmEvent,
+        mut event: AlarmEvent,
         by: Option<(&str, Option<&str>)>,
     ) {
+        let cases = self.follow_alarm(staged, group.stamp(), &mut event);
         if let Some(number) = event.number() {
             staged.moved.remove(&number);
             self.unwritten.remove(&number);
@@ -115,6 +119,9 @@ impl Writer {
             });
         }
         staged.rows.insert(event.row.id.clone(), event.row);
+        for event in cases {
+            self.tell_case(group, staged, event);
+        }
     }
 
     fn tell_flood(&mut self, group: &mut Group, flood: &FloodEvent) {

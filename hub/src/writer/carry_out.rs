@@ -28,6 +28,7 @@ impl Writer {
                 self.change_rules(group, staged, now, (actor, put, delete))
             }
             Action::Alarm { .. } => return self.act(group, staged, now, command),
+            Action::CaseStep { .. } => return self.step_case(group, staged, now, command),
         })
     }
 
@@ -40,7 +41,7 @@ impl Writer {
         }
     }
 
-    fn device_named(&self, staged: &Staged, id: &DeviceId) -> Option<Arc<DeviceEntry>> {
+    pub(super) fn device_named(&self, staged: &Staged, id: &DeviceId) -> Option<Arc<DeviceEntry>> {
         let changed = staged
             .devices
             .values()

@@ -1,5 +1,6 @@
 //! Opens the data directory and brings the writer to where the last commit left it.
 
+use super::cases::{CaseDesk, CaseSetup};
 use super::health::{Ward, is_own, own_rules};
 use super::refused::Book;
 use super::{Published, Recorded, Times, Writer};
@@ -28,6 +29,7 @@ pub struct Setup {
     pub times: Times,
     /// The city's time zone, in which schedules are read.
     pub zone: rules::Zone,
+    pub cases: CaseSetup,
     /// Reports that a device may miss before it is offline.
     pub missed_max: u32,
     pub refusals: Refusals,
@@ -72,7 +74,9 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let mut engine = restore_engine(settings, &catalogue, &recovered)?;
     let mut book = restore_book(&reader, &recovered)?;
     let unwritten = replay(&reader, &recovered, &mut engine, &mut book)?;
-    let published = publish(&recovered, &book);
+    let cases = CaseDesk::restore(setup.cases, &reader, recovered.last_stamp)
+        .context("read the cases that are open")?;
+    let published = publish(&recovered, &book, &cases);
     let registered = recovered.devices.iter().map(|stored| stored.key);
     let (ward, statuses) = Ward::restore(recovered.statuses.clone(), registered, &reader);
     published.statuses.put(statuses);
@@ -90,6 +94,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         reader: reader.clone(),
         engine,
         book,
+        cases,
         published: published.clone(),
         catalogue: Arc::clone(&catalogue),
         grids: setup.grids,
@@ -244,7 +249,7 @@ fn replay_group(
     Ok(())
 }
 
-fn publish(recovered: &Recovered, book: &AlarmBook) -> Published {
+fn publish(recovered: &Recovered, book: &AlarmBook, cases: &CaseDesk) -> Published {
     let devices = Devices::new(SecretSalt(recovered.salt));
     devices.put(recovered.devices.iter().map(|stored| DeviceEntry {
         key: stored.key,
@@ -265,6 +270,7 @@ fn publish(recovered: &Recovered, book: &AlarmBook) -> Published {
         devices,
         statuses: Statuses::default(),
         book: Arc::new(RwLock::new(book.clone())),
+        cases: Arc::new(RwLock::new(cases.book.counts().clone())),
         rules,
         knocks: Knocks::default(),
     }

@@ -2,9 +2,11 @@
 
 mod backtest;
 mod book;
+mod cases;
 mod health;
 
-use super::{Published, Setup, Times, open};
+use super::{CaseSetup, Published, Setup, Times, open};
+use crate::codes::{Codes, OwnTables};
 use crate::grid::Grids;
 use crate::judge::{Archive, Backtest};
 use model::{
@@ -40,11 +42,19 @@ fn at(ms: i64) -> Timestamp {
 }
 
 fn start(folder: &Path, clock: Clock) -> Rig {
+    start_with(folder, clock, &OwnTables::default(), Grids::default())
+}
+
+fn start_with(folder: &Path, clock: Clock, own: &OwnTables, grids: Grids) -> Rig {
+    let repeat = rules::Repeat {
+        distance_m: 50.0,
+        within_s: 86_400,
+    };
     let (requests, intake) = Intake::open();
     let setup = Setup {
         options: store::Options::default(),
         catalogue: Catalogue::built_in(),
-        grids: Grids::default(),
+        grids,
         clock: clock.clone(),
         times: Times {
             lateness_s: 120,
@@ -52,6 +62,11 @@ fn start(folder: &Path, clock: Clock) -> Rig {
             ahead_max_s: 86_400,
         },
         zone: rules::Zone::utc(),
+        cases: CaseSetup {
+            codes: Codes::new(own, rules::Zone::utc(), repeat).unwrap(),
+            city_code: "350200".to_owned(),
+            camera_distance_m: 200.0,
+        },
         missed_max: 3,
         refusals: intake.refusals.clone(),
         health: web::Health::new("test", clock.now()),

@@ -1,5 +1,6 @@
 //! Reading alarms: the open ones and all that ever were.
 
+use crate::conditions::Conditions;
 use crate::db::sqlite_error;
 use crate::error::{Result, StoreError};
 use crate::reader::{AlarmPage, AlarmQuery, Reader, StateFilter};
@@ -33,70 +34,43 @@ fn read(conn: &Connection, rest: &str, params: Vec<Value>) -> Result<Vec<AlarmRo
     Ok(alarms)
 }
 
-/// Conditions of a query, with their parameters.
-#[derive(Debug, Default)]
-struct Conditions {
-    sql: Vec<String>,
-    params: Vec<Value>,
-}
-
-impl Conditions {
-    /// Adds a condition; each `?` in it stands for one parameter.
-    fn add(&mut self, sql: &str, params: impl IntoIterator<Item = Value>) {
-        self.sql.push(sql.to_owned());
-        self.params.extend(params);
-    }
-
-    fn equal(&mut self, column: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.add(&format!("{column} = ?"), [Value::from(value.to_owned())]);
+fn conditions_of(query: &AlarmQuery) -> Result<Conditions> {
+    let mut conditions = Conditions::default();
+    match &query.states {
+        StateFilter::Open => conditions.add("state <> 'normal'", []),
+        StateFilter::All => conditions.add("1", []),
+        StateFilter::Only(states) => {
+            conditions.any_of("state", states.iter().map(|state| state.name()));
         }
     }
-
-    fn any_of<'a>(&mut self, column: &str, values: impl Iterator<Item = &'a str>) {
-        let values: Vec<Value> = values.map(|value| value.to_owned().into()).collect();
-        let places = vec!["?"; values.len()].join(", ");
-        self.add(&format!("{column} IN ({places})"), values);
+    if !query.severities.is_empty() {
+        let names = query.severities.iter().map(|severity| severity.name());
+        conditions.any_of("severity", names);
     }
-
-    fn of(query: &AlarmQuery) -> Result<Self> {
-        let mut conditions = Self::default();
-        match &query.states {
-            StateFilter::Open => conditions.add("state <> 'normal'", []),
-            StateFilter::All => conditions.add("1", []),
-            StateFilter::Only(states) => {
-                conditions.any_of("state", states.iter().map(|state| state.name()));
-            }
-        }
-        if !query.severities.is_empty() {
-            let names = query.severities.iter().map(|severity| severity.name());
-            conditions.any_of("severity", names);
-        }
-        conditions.equal("kind", query.kind.as_deref());
-        conditions.equal("device", query.device.as_ref().map(|id| id.as_str()));
-        conditions.equal("grid", query.grid.as_deref());
-        conditions.equal("rule", query.rule.as_deref());
-        if !query.withdrawn {
-            // What is open cannot be withdrawn, so that its JSON need not be looked into.
-            conditions.add(
-                "(state <> 'normal' OR json_extract(json, '$.note') IS NOT 'withdrawn')",
-                [],
-            );
-        }
-        if let Some(q) = query.q.as_deref().filter(|q| !q.is_empty()) {
-            conditions.add("instr(words, ?) > 0", [Value::from(q.to_lowercase())]);
-        }
-        if let Some(after) = &query.after {
-            let (raised_at, id) = parse_cursor(after)?;
-            // The first condition alone can use the index.
-            conditions.add("raised_at <= ?", [Value::from(raised_at)]);
-            conditions.add(
-                "(raised_at, length(id), id) < (?, length(?), ?)",
-                [raised_at.into(), id.to_owned().into(), id.to_owned().into()],
-            );
-        }
-        Ok(conditions)
+    conditions.equal("kind", query.kind.as_deref());
+    conditions.equal("device", query.device.as_ref().map(|id| id.as_str()));
+    conditions.equal("grid", query.grid.as_deref());
+    conditions.equal("rule", query.rule.as_deref());
+    if !query.withdrawn {
+        // What is open cannot be withdrawn, so that its JSON need not be looked into.
+        conditions.add(
+            "(state <> 'normal' OR json_extract(json, '$.note') IS NOT 'withdrawn')",
+            [],
+        );
     }
+    if let Some(q) = query.q.as_deref().filter(|q| !q.is_empty()) {
+        conditions.add("instr(words, ?) > 0", [Value::from(q.to_lowercase())]);
+    }
+    if let Some(after) = &query.after {
+        let (raised_at, id) = parse_cursor(after)?;
+        // The first condition alone can use the index.
+        conditions.add("raised_at <= ?", [Value::from(raised_at)]);
+        conditions.add(
+            "(raised_at, length(id), id) < (?, length(?), ?)",
+            [raised_at.into(), id.to_owned().into(), id.to_owned().into()],
+        );
+    }
+    Ok(conditions)
 }
 
 fn parse_cursor(cursor: &str) -> Result<(i64, &str)> {
@@ -110,7 +84,7 @@ impl Reader {
     /// Gives alarms, newest first; among those of one instant the number in the id decides, so
     /// that a10 is newer than a9.
     pub fn alarms(&self, query: &AlarmQuery) -> Result<AlarmPage> {
-        let mut conditions = Conditions::of(query)?;
+        let mut conditions = conditions_of(query)?;
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         // One more than asked for tells whether there is a next page.
         conditions.params.push(limit.saturating_add(1).into());

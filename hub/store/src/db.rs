@@ -63,6 +63,22 @@ CREATE TABLE idempotency (key TEXT PRIMARY KEY, at INTEGER NOT NULL, response TE
 CREATE INDEX idempotency_at ON idempotency (at);
 ";
 
+/// What is searched for lies apart from the rows, so that a search reads little. Made in a database
+/// of an earlier version, too.
+const CASES: &str = "
+CREATE TABLE IF NOT EXISTS case_row (
+  number INTEGER PRIMARY KEY, open INTEGER NOT NULL, state TEXT NOT NULL, severity TEXT NOT NULL,
+  category TEXT NOT NULL, grid TEXT, district TEXT, street TEXT, unit TEXT, kind TEXT NOT NULL,
+  device TEXT NOT NULL, unroutable INTEGER NOT NULL, overdue INTEGER NOT NULL,
+  opened_at INTEGER NOT NULL, due_at INTEGER, closed_at INTEGER, words TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS case_open ON case_row (number) WHERE open = 1;
+CREATE INDEX IF NOT EXISTS case_grid ON case_row (grid, number);
+CREATE INDEX IF NOT EXISTS case_device ON case_row (device, number);
+CREATE INDEX IF NOT EXISTS case_opened ON case_row (opened_at, number);
+CREATE INDEX IF NOT EXISTS case_closed ON case_row (closed_at) WHERE open = 0;
+CREATE TABLE IF NOT EXISTS case_json (number INTEGER PRIMARY KEY, json TEXT NOT NULL);
+";
+
 pub(crate) fn sqlite_error(what: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + Copy {
     move |source| StoreError::Sqlite { what, source }
 }
@@ -106,6 +122,7 @@ pub(crate) fn open_writer(dir: &Path) -> Result<Connection> {
     check_format(&conn)?;
     add_event_sums(&mut conn).map_err(failed)?;
     add_device_statuses(&conn).map_err(failed)?;
+    conn.execute_batch(CASES).map_err(failed)?;
     Ok(conn)
 }
 

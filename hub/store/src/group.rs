@@ -8,7 +8,7 @@ use crate::record::{Encoder, Observed};
 use crate::statements::Op;
 use crate::view::PartCount;
 use crate::{Admission, Journal, NewEvent, StoredDevice, StoredStatus};
-use model::{AlarmRow, DeviceKey, Event, Reading, Reason, Timestamp};
+use model::{AlarmRow, CaseRow, DeviceKey, Event, Reading, Reason, Timestamp};
 use std::sync::Arc;
 
 /// What will be committed together. Made by [`Journal::begin`], ended by [`Journal::commit`];
@@ -170,6 +170,17 @@ impl Group {
     /// Puts an alarm's row, replacing the one with its id.
     pub fn alarm(&mut self, row: &AlarmRow) {
         self.ops.push(Op::Alarm(Box::new(row.clone())));
+    }
+
+    /// Puts a case's row, replacing the one with its id. An id that is none of a case (`c1`, `c2` …)
+    /// is not stored.
+    pub fn case(&mut self, row: &CaseRow) {
+        if let Some(number) = crate::cases::number_of(&row.id) {
+            self.ops.push(Op::Case {
+                number,
+                row: Box::new(row.clone()),
+            });
+        }
     }
 
     pub fn put_device(&mut self, device: &StoredDevice) {

@@ -6,8 +6,10 @@
 
 mod alarms;
 mod audit;
+mod cases;
 mod cell;
 mod check;
+mod conditions;
 mod db;
 mod dedup;
 mod entries;
@@ -32,6 +34,7 @@ mod swap;
 mod view;
 mod wire;
 
+pub use cases::{CaseFilter, CasePage, CaseQuery};
 pub use entries::{
     Admission, AuditRow, ChangeRow, LiveReadings, LogGroup, LogReading, NewEvent, QuarantineRow,
     Recovered, Seen, StoredDevice, StoredRule, StoredStatus,

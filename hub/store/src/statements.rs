@@ -4,7 +4,7 @@ use crate::audit;
 use crate::db::put_meta;
 use crate::db::sqlite_error;
 use crate::{StoredDevice, StoredStatus, error::Result};
-use model::{AlarmRow, DeviceKey, Event, Reason, SilenceCause, Timestamp};
+use model::{AlarmRow, CaseRow, DeviceKey, Event, Reason, SilenceCause, Timestamp};
 use rusqlite::{Connection, params};
 
 /// Frames kept in quarantine.
@@ -18,6 +18,10 @@ pub(crate) enum Op {
         event: Event,
     },
     Alarm(Box<AlarmRow>),
+    Case {
+        number: u64,
+        row: Box<CaseRow>,
+    },
     PutDevice(Box<StoredDevice>),
     DeleteDevice(DeviceKey),
     PutStatus(StoredStatus),
@@ -79,6 +83,7 @@ impl Op {
         match self {
             Self::Event { at, event } => put_event(conn, *at, event),
             Self::Alarm(row) => put_alarm(conn, row),
+            Self::Case { number, row } => put_case(conn, *number, row),
             Self::PutDevice(device) => put_device(conn, device),
             Self::DeleteDevice(key) => conn
                 .prepare_cached("UPDATE device SET gone = 1 WHERE key = ?1")?
@@ -216,6 +221,45 @@ fn put_alarm(conn: &Connection, row: &AlarmRow) -> rusqlite::Result<()> {
         json_of(row)?
     ])
     .map(drop)
+}
+
+fn put_case(conn: &Connection, number: u64, row: &CaseRow) -> rusqlite::Result<()> {
+    let words = [
+        row.id.as_str(),
+        &row.title,
+        &row.category.name,
+        &row.device,
+        row.site.as_deref().unwrap_or_default(),
+        &row.rule,
+        &row.alarm,
+        row.unit.as_deref().unwrap_or_default(),
+    ];
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO case_row VALUES
+           (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+    )?
+    .execute(params![
+        number,
+        row.state.is_open(),
+        row.state.name(),
+        row.severity.name(),
+        row.category.code,
+        row.grid,
+        row.district,
+        row.street,
+        row.unit,
+        row.kind,
+        row.device,
+        row.unroutable.is_some(),
+        row.overdue,
+        row.opened_at.millis(),
+        row.due_at.map(Timestamp::millis),
+        row.closed_at.map(Timestamp::millis),
+        words.join("\n").to_lowercase(),
+    ])?;
+    conn.prepare_cached("INSERT OR REPLACE INTO case_json VALUES (?1, ?2)")?
+        .execute(params![number, json_of(row)?])
+        .map(drop)
 }
 
 fn put_status(conn: &Connection, status: &StoredStatus) -> rusqlite::Result<()> {

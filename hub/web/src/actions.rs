@@ -63,8 +63,8 @@ struct Said {
 
 /// Who acts, and by which key a repeated request is known.
 pub(crate) struct Caller {
-    actor: Actor,
-    key: Option<String>,
+    pub(crate) actor: Actor,
+    pub(crate) key: Option<String>,
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -227,7 +227,7 @@ pub(crate) async fn bulk(
 fn code(error: &CommandError) -> &'static str {
     match error {
         CommandError::NotFound(_) => "not_found",
-        CommandError::Conflict(_) => "conflict",
+        CommandError::Conflict(_) | CommandError::Refused { .. } => "conflict",
         CommandError::Invalid(_) => "invalid",
         CommandError::Forbidden(_) => "forbidden",
         CommandError::Busy | CommandError::ShuttingDown => "busy",

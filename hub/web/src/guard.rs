@@ -44,6 +44,8 @@ pub(crate) enum Right {
     /// Events and, with them, alarms.
     ReadEvents,
     Act,
+    /// Report steps of the disposal of cases.
+    ReportSteps,
     /// Look what rules would have done: engineers who write them, supervisors who approve them.
     Backtest,
     Edit,
@@ -52,11 +54,12 @@ pub(crate) enum Right {
 
 impl Right {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::BeKnown,
         Self::Read,
         Self::ReadEvents,
         Self::Act,
+        Self::ReportSteps,
         Self::Backtest,
         Self::Edit,
         Self::ReadAudit,
@@ -68,6 +71,7 @@ impl Right {
             Self::Read => role.reads(),
             Self::ReadEvents => role.reads_events(),
             Self::Act => role.acts_on_alarms(),
+            Self::ReportSteps => role.reports_steps(),
             Self::Backtest => role.edits_devices_and_rules() || role == Role::Supervisor,
             Self::Edit => role.edits_devices_and_rules(),
             Self::ReadAudit => role.reads_audit(),

@@ -6,6 +6,7 @@
 mod actions;
 mod alarms;
 mod backtest;
+mod cases;
 mod census;
 mod devices;
 mod events;

@@ -147,10 +147,19 @@ impl IntoResponse for Problem {
 
 impl From<sdk::CommandError> for Problem {
     fn from(error: sdk::CommandError) -> Self {
-        use sdk::CommandError::{Busy, Conflict, Forbidden, Invalid, NotFound, ShuttingDown};
+        use sdk::CommandError::{
+            Busy, Conflict, Forbidden, Invalid, NotFound, Refused, ShuttingDown,
+        };
         match error {
             NotFound(detail) => Self::not_found(detail),
             Conflict(detail) => Self::conflict(detail),
+            Refused { reason, facts } => match facts {
+                Value::Object(facts) => Self {
+                    more: facts,
+                    ..Self::conflict(reason)
+                },
+                _ => Self::conflict(reason),
+            },
             Invalid(detail) => Self::invalid(detail),
             Forbidden(detail) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
             Busy | ShuttingDown => Self::busy(error.to_string()),

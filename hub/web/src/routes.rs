@@ -5,8 +5,8 @@ use crate::guard::{self, BACKTEST_DEADLINE, Need, Post, REQUEST_DEADLINE, Reques
 use crate::problem::Problem;
 use crate::state::{Inner, Shared, State};
 use crate::{
-    actions, alarms, backtest, devices, events, evidence, explain, ledger, metrics, readings,
-    records, reload, report, rulebook, stream,
+    actions, alarms, backtest, cases, devices, events, evidence, explain, ledger, metrics,
+    readings, records, reload, report, rulebook, stream,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -80,6 +80,7 @@ pub(crate) fn table() -> Vec<Route> {
     const READ: Need = Need::Right(Right::Read);
     const EVENTS: Need = Need::Right(Right::ReadEvents);
     const ACT: Need = Need::Right(Right::Act);
+    const STEPS: Need = Need::Right(Right::ReportSteps);
     const EDIT: Need = Need::Right(Right::Edit);
     const AUDIT: Need = Need::Right(Right::ReadAudit);
     const KNOWN: Need = Need::Right(Right::BeKnown);
@@ -129,6 +130,9 @@ pub(crate) fn table() -> Vec<Route> {
             ACT,
             post(actions::act),
         ),
+        Route::get("/api/v1/cases", EVENTS, cases::list),
+        Route::get("/api/v1/cases/{id}", EVENTS, cases::one),
+        Route::of("post", "/api/v1/cases/{id}/steps", STEPS, post(cases::step)),
         Route::get("/api/v1/events", EVENTS, events::list),
         Route::get("/api/v1/stream", EVENTS, stream::open),
         Route::get("/api/v1/audit", AUDIT, records::audit),

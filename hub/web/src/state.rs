@@ -5,7 +5,7 @@ use crate::recent::Recent;
 use crate::reload::Reloads;
 use crate::{Health, Knocks, RuleList, Statuses};
 use model::Catalogue;
-use rules::AlarmBook;
+use rules::{AlarmBook, CaseCounts};
 use sdk::{Access, Clock, Devices, Operator, Tail};
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -37,6 +37,8 @@ pub struct State {
     pub catalogue: Arc<Catalogue>,
     /// Every alarm that is not `normal`, as of the last commit.
     pub book: Arc<RwLock<AlarmBook>>,
+    /// How many cases are open, as of the last commit.
+    pub cases: Arc<RwLock<CaseCounts>>,
     /// The rules in force, as of the last commit.
     pub rules: RuleList,
     /// Reads the rules of the configuration again.

@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 /// Who may do what, by the contract: v(iewer) o(fficer) s(upervisor) e(ngineer) a(dmin)
 /// u (auditor) p(latform). A dash needs no token.
-const WHO: [(&str, &str, &str); 31] = [
+const WHO: [(&str, &str, &str); 34] = [
     ("get", "/healthz", "-"),
     ("get", "/readyz", "-"),
     ("get", "/metrics", "voseau"),
@@ -40,6 +40,9 @@ const WHO: [(&str, &str, &str); 31] = [
     ("get", "/api/v1/alarms/{id}/evidence", "voseaup"),
     ("get", "/api/v1/explain", "voseau"),
     ("post", "/api/v1/alarms/{id}/{action}", "osa"),
+    ("get", "/api/v1/cases", "voseaup"),
+    ("get", "/api/v1/cases/{id}", "voseaup"),
+    ("post", "/api/v1/cases/{id}/steps", "sap"),
     ("get", "/api/v1/events", "voseaup"),
     ("get", "/api/v1/stream", "voseaup"),
     ("get", "/api/v1/audit", "au"),

@@ -108,6 +108,7 @@ impl Hub {
             }),
             catalogue: Arc::new(catalogue),
             book: Arc::new(RwLock::new(AlarmBook::default())),
+            cases: Arc::default(),
             rules: RuleList::default(),
             reloads: crate::Reloads::open().0,
             tail: Tail {
@@ -457,6 +458,9 @@ impl Writer {
             }
             Action::ChangeRules { .. } => {
                 panic!("only the configuration changes many rules at once")
+            }
+            Action::CaseStep { id, .. } => {
+                Err(CommandError::NotFound(format!("there is no case `{id}`")))
             }
             Action::Alarm {
                 id,

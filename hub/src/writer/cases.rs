@@ -1,0 +1,436 @@
+//! From alarm to case (案件): which alarms open one, what becomes of it while the alarm goes on, and
+//! what happens to it by time alone. All of it is in the commit of the alarm itself.
+
+use super::{Staged, Writer};
+use crate::codes::{Class, Codes};
+use model::geo::Point;
+use model::{
+    AlarmRow, AlarmState, CaseCategory, CaseEvidence, CasePlace, CaseRow, CaseState, CaseStep,
+    CaseTimeLimit, Device, DeviceId, Location, Timestamp, Value,
+};
+use rules::{AlarmEvent, AlarmNews, CaseBook, CaseEvent, Change, Condition, TimeLimit, TimeUnit};
+use sdk::{DeviceEntry, Devices};
+use serde_json::json;
+use store::{Group, NewEvent, Reader, StoreError};
+
+/// A new peak of an alarm is told to its case at most once in this time.
+const FIGURES_EVERY_MS: i64 = 60_000;
+
+/// Cameras that a case names.
+const CAMERAS_MAX: usize = 5;
+
+const CAMERA: &str = "camera";
+const POSITION: &str = "position";
+
+/// Digits of a unit grid code (单元网格编码): division, street, and all.
+const DISTRICT_DIGITS: usize = 6;
+const STREET_DIGITS: usize = 9;
+const GRID_DIGITS: std::ops::RangeInclusive<usize> = 12..=15;
+
+/// Where the class stands in a component code (部件标识码) of 16 digits: after the division.
+const COMPONENT_DIGITS: usize = 16;
+const COMPONENT_CLASS: std::ops::Range<usize> = 6..10;
+
+/// What cases need beside the alarms.
+#[derive(Debug)]
+pub struct CaseSetup {
+    pub codes: Codes,
+    /// The administrative division of the city.
+    pub city_code: String,
+    pub camera_distance_m: f64,
+}
+
+/// Everything that makes cases.
+#[derive(Debug)]
+pub(super) struct CaseDesk {
+    pub(super) book: CaseBook,
+    pub(super) codes: Codes,
+    city_code: String,
+    camera_distance_m: f64,
+    cameras: Cameras,
+}
+
+/// The cameras of the register, as of one version of it.
+#[derive(Debug, Default)]
+struct Cameras {
+    version: Option<u64>,
+    places: Vec<(Point, DeviceId)>,
+}
+
+impl Cameras {
+    /// Gives the cameras around a point, nearest first.
+    fn near(&mut self, devices: &Devices, point: Point, distance_m: f64) -> Vec<String> {
+        let version = Some(devices.version());
+        if self.version != version {
+            let cameras = devices.all().into_iter();
+            self.places = cameras
+                .filter(|entry| entry.device.kind == CAMERA && entry.device.enabled)
+                .filter_map(|entry| {
+                    let point = entry.device.location.as_ref()?.point()?;
+                    Some((point, entry.device.id.clone()))
+                })
+                .collect();
+            self.version = version;
+        }
+        let mut near: Vec<(f64, &DeviceId)> = self
+            .places
+            .iter()
+            .map(|(place, id)| (place.distance_m(point), id))
+            .filter(|(m, _)| *m <= distance_m)
+            .collect();
+        near.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1)));
+        near.truncate(CAMERAS_MAX);
+        near.into_iter().map(|(_, id)| id.to_string()).collect()
+    }
+}
+
+impl CaseDesk {
+    /// Takes up what is on disk.
+    pub(super) fn restore(
+        setup: CaseSetup,
+        reader: &Reader,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let kept_s = setup.codes.kept_s();
+        let (rows, last) = reader.cases_at_hand(now.plus_s(-i64::from(kept_s)))?;
+        Ok(Self {
+            book: CaseBook::restore(rows, last, kept_s),
+            codes: setup.codes,
+            city_code: setup.city_code,
+            camera_distance_m: setup.camera_distance_m,
+            cameras: Cameras::default(),
+        })
+    }
+
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.book.next_deadline().is_some_and(|at| at <= now)
+    }
+
+    /// Tells when a deferred case is due, if its clock goes on now.
+    pub(super) fn resumed(&self, row: &CaseRow, now: Timestamp) -> Option<Timestamp> {
+        let mut steps = row.steps.iter().rev();
+        let stopped = steps.find(|step| step.step == CaseStep::Defer)?.received_at;
+        let unit = limit_of(row).map_or(TimeUnit::NaturalDay, |limit| limit.unit);
+        let due_at = (row.due_at?, unit);
+        Some(self.codes.due_after_pause(due_at, stopped, now))
+    }
+
+    /// Tells when a case is due that gets its own time once more.
+    pub(super) fn extended(&self, row: &CaseRow, now: Timestamp) -> Option<Timestamp> {
+        let due_at = match row.state {
+            CaseState::Deferred => self.resumed(row, now),
+            _ => row.due_at,
+        };
+        Some(self.codes.calendar().due(due_at?, limit_of(row)?))
+    }
+}
+
+fn limit_of(row: &CaseRow) -> Option<TimeLimit> {
+    let limit = row.time_limit.as_ref()?;
+    Some(TimeLimit {
+        amount: limit.amount,
+        unit: TimeUnit::parse(&limit.unit)?,
+    })
+}
+
+impl Writer {
+    /// Lets the cases know of what happened to an alarm, and notes the alarm's case in its row.
+    pub(super) fn follow_alarm(
+        &mut self,
+        staged: &Staged,
+        now: Timestamp,
+        event: &mut AlarmEvent,
+    ) -> Vec<CaseEvent> {
+        let row = &mut event.row;
+        if row.shadow {
+            return Vec::new();
+        }
+        if row.case.is_none() {
+            let known = self.cases.book.of_alarm(&row.id);
+            row.case = known.map(|case| case.id.clone());
+        }
+        if row.case.is_some() {
+            return self.tell_case_of(now, event).into_iter().collect();
+        }
+        let asks = matches!(
+            row.state,
+            AlarmState::ActiveUnacked | AlarmState::ActiveAcked
+        ) && row.active
+            && row.verdict.is_none();
+        if !asks {
+            return Vec::new();
+        }
+        let Some(class) = self.cases.codes.classify(row) else {
+            return Vec::new();
+        };
+        let repeat = class.repeat;
+        let case = self.new_case(staged, (now, event.at), row, class);
+        let events = self.cases.book.open(now, case, repeat);
+        row.case = self
+            .cases
+            .book
+            .of_alarm(&row.id)
+            .map(|case| case.id.clone());
+        if let Some(case) = &row.case {
+            self.book.set_case(&row.id, case);
+        }
+        events
+    }
+
+    /// Tells the case of an alarm how the alarm goes on. The hub closes no case.
+    fn tell_case_of(&mut self, now: Timestamp, event: &AlarmEvent) -> Option<CaseEvent> {
+        let row = &event.row;
+        let news = news(row, event.at);
+        match event.kind {
+            "withdrawn" => {
+                let note = format!(
+                    "alarm {} was withdrawn: later data show no violation",
+                    row.id
+                );
+                let told = ("withdrawn", note.as_str());
+                self.cases.book.alarm_judged(now, &row.id, told)
+            }
+            "false_alarm" => {
+                let said = row.note.as_deref().unwrap_or_default();
+                let note = format!("alarm {} was found to be false: {said}", row.id);
+                let told = ("false_alarm", note.as_str());
+                self.cases.book.alarm_judged(now, &row.id, told)
+            }
+            _ if !row.active => {
+                let news = AlarmNews {
+                    at: row.cleared_at.unwrap_or(event.at),
+                    ..news
+                };
+                self.cases.book.alarm_ended(now, news)
+            }
+            "escalated" | "deescalated" | "amended" if row.verdict.is_none() => {
+                self.cases.book.alarm_moved(now, news)
+            }
+            _ => None,
+        }
+    }
+
+    /// Tells the case of an alarm of a new peak, but not of each.
+    pub(super) fn note_figures(&mut self, group: &mut Group, staged: &mut Staged, change: &Change) {
+        let id = rules::alarm_id(change.alarm);
+        let (Some(row), Some(case)) = (self.book.get(&id), self.cases.book.of_alarm(&id)) else {
+            return;
+        };
+        let last = case.evidence.to.unwrap_or(case.opened_at);
+        let is_early = change.at.since_ms(last) < FIGURES_EVERY_MS;
+        let is_measured = row.active && row.verdict.is_none() && case.state.is_open();
+        if is_early || !is_measured || row.peak == case.evidence.peak {
+            return;
+        }
+        let told = self
+            .cases
+            .book
+            .alarm_moved(group.stamp(), news(row, change.at));
+        if let Some(event) = told {
+            self.tell_case(group, staged, event);
+        }
+    }
+
+    /// Lets everything happen to the cases that is due.
+    pub(super) fn advance_cases(&mut self, group: &mut Group, staged: &mut Staged, now: Timestamp) {
+        if !self.cases.is_due(now) {
+            return;
+        }
+        let mut book = std::mem::take(&mut self.cases.book);
+        let events = book.advance(now, |row, at| self.cases.resumed(row, at));
+        self.cases.book = book;
+        for event in events {
+            self.tell_case(group, staged, event);
+        }
+    }
+
+    /// Puts a case's row and its event into the group.
+    pub(super) fn tell_case(&mut self, group: &mut Group, staged: &mut Staged, event: CaseEvent) {
+        let CaseEvent { kind, row, at } = event;
+        group.case(&row);
+        self.last_event = group.event(&NewEvent {
+            kind: &format!("cityhub.case.{kind}"),
+            subject: &row.id,
+            severity: Some(row.severity),
+            grid: row.grid.as_deref(),
+            time: at,
+            data: &json!(row).to_string(),
+        });
+        staged.cases = true;
+    }
+
+    fn new_case(
+        &mut self,
+        staged: &Staged,
+        (now, at): (Timestamp, Timestamp),
+        alarm: &AlarmRow,
+        class: Class,
+    ) -> CaseRow {
+        let entry = self.device_named(staged, &alarm.device);
+        let device = entry.as_ref().map(|entry| &entry.device);
+        let location = self.place_of(alarm, entry.as_deref());
+        let point = location.as_ref().and_then(Location::point);
+        let found = location.as_ref().and_then(|place| self.grids.find(place));
+        let grid = found.map(str::to_owned).or_else(|| alarm.grid.clone());
+        let (district, street) = divisions(grid.as_deref());
+        let has_place = grid.is_some() || self.grids.is_empty();
+        let unroutable = match (&class.category, has_place) {
+            (Some(_), true) => None,
+            (None, true) => Some("no category"),
+            (Some(_), false) => Some("no grid"),
+            (None, false) => Some("no category, no grid"),
+        };
+        let category = class.category.unwrap_or_else(|| CaseCategory {
+            code: alarm.category.clone().unwrap_or_default(),
+            name: "未分类".to_owned(),
+        });
+        let limit = self.cases.codes.limit(&category.code, alarm.severity);
+        let devices = &self.published.devices;
+        let camera_m = self.cases.camera_distance_m;
+        let cameras = point.map(|point| self.cases.cameras.near(devices, point, camera_m));
+        CaseRow {
+            id: String::new(),
+            severity: alarm.severity,
+            title: alarm.title.clone(),
+            description: describe(alarm, device),
+            location: location.map(|place| CasePlace {
+                lon: place.lon,
+                lat: place.lat,
+                datum: place.datum,
+            }),
+            grid,
+            district: Some(district.unwrap_or_else(|| self.cases.city_code.clone())),
+            street,
+            component_code: device.and_then(|device| device.component_code.clone()),
+            component: class.component.or_else(|| self.component_of(device)),
+            device: alarm.device.to_string(),
+            kind: alarm.kind.clone(),
+            site: alarm.site.clone(),
+            rule: alarm.rule.clone(),
+            alarm: alarm.id.clone(),
+            alarms: Vec::new(),
+            evidence: self.evidence_of(alarm, at),
+            state: CaseState::Reported,
+            opened_at: now,
+            due_at: limit.map(|limit| self.cases.codes.calendar().due(now, limit)),
+            time_limit: limit.map(|limit| CaseTimeLimit {
+                amount: limit.amount,
+                unit: limit.unit.name().to_owned(),
+            }),
+            steps: Vec::new(),
+            unit: class.unit,
+            cameras: cameras.unwrap_or_default(),
+            active_alarms: Vec::new(),
+            violation: true,
+            repeats: 0,
+            reopens: None,
+            reopened_by: None,
+            supervised: false,
+            major: class.is_major,
+            deferred_until: None,
+            deferred_from: None,
+            extensions: 0,
+            closed_at: None,
+            unroutable: unroutable.map(str::to_owned),
+            overdue: false,
+            note: None,
+            verdict: None,
+            codes_version: self.cases.codes.version().to_owned(),
+            version: 0,
+            category,
+        }
+    }
+
+    /// Gives the place of the device; of one that moves, the last that it told.
+    fn place_of(&self, alarm: &AlarmRow, entry: Option<&DeviceEntry>) -> Option<Location> {
+        let entry = entry?;
+        let is_moving = alarm.metric.as_deref() == Some(POSITION);
+        if let Some(location) = entry.device.location.as_ref().filter(|_| !is_moving) {
+            return Some(location.clone());
+        }
+        let metric = self.catalogue.find(POSITION);
+        let latest = self.reader.latest(entry.key);
+        let told = latest.iter().find_map(|reading| match reading.value {
+            Value::Position(position) if Some(reading.series.metric) == metric => Some(Location {
+                lon: position.lon,
+                lat: position.lat,
+                datum: "WGS84".to_owned(),
+            }),
+            _ => None,
+        });
+        told.or_else(|| entry.device.location.clone())
+    }
+
+    fn component_of(&self, device: Option<&Device>) -> Option<CaseCategory> {
+        let code = device?.component_code.as_deref()?;
+        if code.len() != COMPONENT_DIGITS {
+            return None;
+        }
+        self.cases.codes.component(code.get(COMPONENT_CLASS)?)
+    }
+
+    fn evidence_of(&self, alarm: &AlarmRow, at: Timestamp) -> CaseEvidence {
+        let rule = self.engine.rule(&alarm.rule);
+        let window_s = rule.and_then(|rule| match &rule.spec.condition {
+            Condition::Window(spec) => Some(spec.window_s),
+            Condition::Rate(spec) => Some(spec.window_s),
+            _ => None,
+        });
+        CaseEvidence {
+            metric: alarm.metric.clone(),
+            unit: alarm.unit.clone(),
+            value: alarm.value,
+            limit: alarm.limit,
+            window_s,
+            peak: alarm.peak,
+            from: Some(alarm.raised_at),
+            to: Some(at),
+            readings: alarm.count,
+        }
+    }
+}
+
+fn news(row: &AlarmRow, at: Timestamp) -> AlarmNews<'_> {
+    AlarmNews {
+        alarm: &row.id,
+        severity: row.severity,
+        value: row.value,
+        limit: row.limit,
+        peak: row.peak,
+        readings: row.count,
+        at,
+    }
+}
+
+/// Reads district and street (GB/T 2260, GB/T 10114) from a unit grid code; a code of another form
+/// tells neither.
+fn divisions(grid: Option<&str>) -> (Option<String>, Option<String>) {
+    let is_code = |code: &&str| {
+        GRID_DIGITS.contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let first = |digits: usize| {
+        let code = grid.filter(is_code)?;
+        code.get(..digits).map(str::to_owned)
+    };
+    (first(DISTRICT_DIGITS), first(STREET_DIGITS))
+}
+
+/// Says in the words of the trade what was measured where.
+fn describe(alarm: &AlarmRow, device: Option<&Device>) -> String {
+    let name = device.and_then(|device| device.name.as_deref());
+    let mut text = match name {
+        Some(name) => format!("{name}（{}）", alarm.device),
+        None => alarm.device.to_string(),
+    };
+    if let Some(site) = &alarm.site {
+        text.push_str(&format!("，{site}"));
+    }
+    let unit = alarm.unit.as_deref().unwrap_or_default();
+    if let (Some(metric), Some(value)) = (&alarm.metric, alarm.value) {
+        text.push_str(&format!("：{metric} {value} {unit}"));
+        if let Some(limit) = alarm.limit {
+            text.push_str(&format!("，限值 {limit} {unit}"));
+        }
+    }
+    text
+}

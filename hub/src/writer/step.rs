@@ -1,0 +1,166 @@
+//! Carries out the steps of cases that platforms report.
+
+use super::carry_out::Answer;
+use super::{Staged, Writer};
+use model::{CaseRow, CaseStepRow, Timestamp};
+use rules::{Report, StepError, StepFacts};
+use sdk::{Action, Command, CommandError, Done, StepReport};
+use serde_json::{Value, json};
+use store::{Group, StoreError};
+
+impl Writer {
+    pub(super) fn step_case(
+        &mut self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        command: &Command,
+    ) -> Result<Answer, StoreError> {
+        let Action::CaseStep { id, report, key } = &command.action else {
+            let reason = "this is no step of a case".to_owned();
+            return Ok(Err(CommandError::Invalid(reason)));
+        };
+        let actor = &command.actor;
+        // A key belongs to whoever used it and to the case it was used for.
+        let key = key.as_ref().or(report.id.as_ref());
+        let key = key.map(|key| format!("{}|{id}|case|{key}", actor.name));
+        if let Some(body) = self.answered(staged, key.as_deref())? {
+            return Ok(Ok(Done { seq: 0, body }));
+        }
+        let done_by = report.actor.as_deref().unwrap_or(&actor.name);
+        let row = match self.cases.book.get(id) {
+            Some(row) => Some(row.clone()),
+            None => self.reader.case(id)?,
+        };
+        let Some(row) = row else {
+            let reason = format!("there is no case `{id}`");
+            return Ok(Err(CommandError::NotFound(reason)));
+        };
+        let last = row.steps.last();
+        if last.is_some_and(|last| is_repeated(last, report, done_by)) {
+            return Ok(Ok(Done {
+                seq: 0,
+                body: json!(row),
+            }));
+        }
+        let measured = self.measured(&row);
+        let reading = measured.as_ref().map(words);
+        let facts = StepFacts {
+            reading: reading.as_deref(),
+            resumed: self.cases.resumed(&row, now),
+            extended: self.cases.extended(&row, now),
+        };
+        let reported = reported(report, done_by, now);
+        let event = match self.cases.book.step(now, id, &reported, facts) {
+            Ok(event) => event,
+            Err(error) => return Ok(Err(refusal(error, &row, report, measured))),
+        };
+        let detail = json!({ "step": report, "version": event.row.version });
+        let detail = detail.to_string();
+        group.audit(&actor.name, actor.role.name(), "case_step", id, &detail);
+        let body = json!(event.row);
+        self.tell_case(group, staged, event);
+        if let Some(key) = key {
+            group.idempotency(&key, &body.to_string());
+            staged.idempotent.insert(key, body.clone());
+        }
+        Ok(Ok(Done { seq: 0, body }))
+    }
+
+    /// Gives what the sensor measures that still violates: the latest reading of the alarm.
+    fn measured(&self, row: &CaseRow) -> Option<Value> {
+        let alarm = self.book.get(row.active_alarms.last()?)?;
+        let device = self.published.devices.find(alarm.device.as_str())?;
+        let metric = alarm.metric.as_deref();
+        let key = metric.and_then(|metric| self.catalogue.find(metric));
+        let latest = self.reader.latest(device.key);
+        let reading = latest
+            .iter()
+            .find(|reading| Some(reading.series.metric) == key);
+        Some(json!({
+            "alarm": alarm.id,
+            "device": alarm.device,
+            "metric": metric,
+            "value": reading.and_then(|reading| reading.value.as_number()).or(alarm.value),
+            "at": reading.map(|reading| reading.observed_at),
+            "limit": alarm.limit,
+            "unit": alarm.unit,
+        }))
+    }
+}
+
+fn words(measured: &Value) -> String {
+    let text = |name: &str| match measured.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.as_f64().map(|n| n.to_string()).unwrap_or_default(),
+        None => String::new(),
+    };
+    let (unit, limit) = (text("unit"), text("limit"));
+    let mut words = format!("{} {} {unit}", text("metric"), text("value"));
+    if !limit.is_empty() {
+        words.push_str(&format!(", limit {limit} {unit}"));
+    }
+    format!("{words}, at {} by {}", text("at"), text("device"))
+}
+
+fn reported<'a>(report: &'a StepReport, actor: &'a str, now: Timestamp) -> Report<'a> {
+    Report {
+        step: report.step,
+        actor,
+        at: report.at.unwrap_or(now),
+        note: report.note.as_deref(),
+        overrides: report.overrides,
+        to: report.to,
+        until: report.until,
+        version: report.version,
+    }
+}
+
+/// Tells whether a report is the last step once more: one that gives its own time, and the same.
+fn is_repeated(last: &CaseStepRow, report: &StepReport, actor: &str) -> bool {
+    report.at == Some(last.at)
+        && report.step == last.step
+        && actor == last.actor
+        && report.note == last.note
+        && report.until == last.until
+        && report.to.is_none_or(|to| to == last.to)
+}
+
+/// Says why a step is refused, with what the platform needs to go on.
+fn refusal(
+    error: StepError,
+    row: &CaseRow,
+    report: &StepReport,
+    measured: Option<Value>,
+) -> CommandError {
+    let mut reason = error.to_string();
+    let possible = rules::possible(row.state);
+    let mut facts = json!({
+        "case": row.id,
+        "state": row.state,
+        "version": row.version,
+        "step": report.step,
+        "possible": possible,
+    });
+    let mut put = |name: &str, value: Value| {
+        if let Some(facts) = facts.as_object_mut() {
+            facts.insert(name.to_owned(), value);
+        }
+    };
+    match error {
+        // The case has left the book, so it is closed for long.
+        StepError::NotFound => {
+            let error = StepError::Impossible {
+                state: row.state,
+                step: report.step,
+            };
+            reason = error.to_string();
+        }
+        StepError::Missing { .. } | StepError::Wrong { .. } => {
+            return CommandError::Invalid(reason);
+        }
+        StepError::StillViolated { .. } => put("reading", measured.unwrap_or_default()),
+        StepError::Stale { .. } | StepError::Impossible { .. } => {}
+    }
+    CommandError::Refused { reason, facts }
+}

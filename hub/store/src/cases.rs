@@ -1,0 +1,176 @@
+//! Reading cases: the open ones and all that ever were.
+
+use crate::conditions::Conditions;
+use crate::db::sqlite_error;
+use crate::error::{Result, StoreError};
+use crate::reader::Reader;
+use model::{CaseRow, CaseState, DeviceId, Severity, Timestamp};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+
+/// Which states of cases to give.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CaseFilter {
+    /// Everything that somebody still has to do something about.
+    #[default]
+    Open,
+    All,
+    Only(Vec<CaseState>),
+}
+
+/// Which cases to give, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct CaseQuery {
+    pub states: CaseFilter,
+    /// Empty lets every severity pass.
+    pub severities: Vec<Severity>,
+    /// The beginning of a category code.
+    pub category: Option<String>,
+    /// The beginning of a grid code: a street or a community is one.
+    pub grid: Option<String>,
+    pub district: Option<String>,
+    pub street: Option<String>,
+    /// The unit that answers for it.
+    pub unit: Option<String>,
+    /// Kind of the device.
+    pub kind: Option<String>,
+    pub device: Option<DeviceId>,
+    pub overdue: bool,
+    /// Only those that no table could give to anybody.
+    pub unroutable: bool,
+    /// A part of the id, title, category, device, site, rule, alarm or unit.
+    pub q: Option<String>,
+    pub opened_from: Option<Timestamp>,
+    pub opened_to: Option<Timestamp>,
+    /// The `next` of the page before.
+    pub after: Option<u64>,
+    pub limit: usize,
+}
+
+/// Some cases, newest first, each as the JSON text of its row.
+#[derive(Clone, Debug, Default)]
+pub struct CasePage {
+    pub rows: Vec<String>,
+    pub next: Option<u64>,
+}
+
+/// Reads the number in a case's id.
+pub(crate) fn number_of(id: &str) -> Option<u64> {
+    id.strip_prefix('c')?.parse().ok()
+}
+
+fn conditions_of(query: &CaseQuery) -> Conditions {
+    let mut conditions = Conditions::default();
+    match &query.states {
+        CaseFilter::Open => conditions.add("open = 1", []),
+        CaseFilter::All => conditions.add("1", []),
+        CaseFilter::Only(states) => {
+            conditions.any_of("state", states.iter().map(|state| state.name()));
+        }
+    }
+    if !query.severities.is_empty() {
+        let names = query.severities.iter().map(|severity| severity.name());
+        conditions.any_of("severity", names);
+    }
+    conditions.begins_with("category", query.category.as_deref());
+    conditions.begins_with("grid", query.grid.as_deref());
+    conditions.equal("district", query.district.as_deref());
+    conditions.equal("street", query.street.as_deref());
+    conditions.equal("unit", query.unit.as_deref());
+    conditions.equal("kind", query.kind.as_deref());
+    conditions.equal("device", query.device.as_ref().map(DeviceId::as_str));
+    if query.overdue {
+        conditions.add("overdue = 1", []);
+    }
+    if query.unroutable {
+        conditions.add("unroutable = 1", []);
+    }
+    if let Some(q) = query.q.as_deref().filter(|q| !q.is_empty()) {
+        conditions.add("instr(words, ?) > 0", [Value::from(q.to_lowercase())]);
+    }
+    if let Some(from) = query.opened_from {
+        conditions.add("opened_at >= ?", [Value::from(from.millis())]);
+    }
+    if let Some(to) = query.opened_to {
+        conditions.add("opened_at < ?", [Value::from(to.millis())]);
+    }
+    if let Some(after) = query.after {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        conditions.add("number < ?", [Value::from(after)]);
+    }
+    conditions
+}
+
+fn parse(json: &str) -> Result<CaseRow> {
+    serde_json::from_str(json)
+        .map_err(|error| StoreError::Damaged(format!("the row of a case: {error}")))
+}
+
+fn read_json(conn: &Connection, sql: &str, params: Vec<Value>) -> Result<Vec<(u64, String)>> {
+    let failed = sqlite_error("reading cases");
+    let mut query = conn.prepare_cached(sql).map_err(failed)?;
+    let rows = query
+        .query_map(params_from_iter(params), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .map_err(failed)?;
+    rows.collect::<rusqlite::Result<_>>().map_err(failed)
+}
+
+impl Reader {
+    /// Gives cases, newest first.
+    pub fn cases(&self, query: &CaseQuery) -> Result<CasePage> {
+        let mut conditions = conditions_of(query);
+        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+        // One more than asked for tells whether there is a next page.
+        conditions.params.push(limit.saturating_add(1).into());
+        let sql = format!(
+            "SELECT number, json FROM case_json WHERE number IN
+               (SELECT number FROM case_row WHERE {} ORDER BY number DESC LIMIT ?)
+             ORDER BY number DESC",
+            conditions.sql.join(" AND ")
+        );
+        let conn = self.shared.pool.take()?;
+        let mut rows = read_json(&conn, &sql, conditions.params)?;
+        let has_more = rows.len() > query.limit;
+        rows.truncate(query.limit);
+        let next = rows.last().filter(|_| has_more).map(|(number, _)| *number);
+        Ok(CasePage {
+            rows: rows.into_iter().map(|(_, json)| json).collect(),
+            next,
+        })
+    }
+
+    pub fn case(&self, id: &str) -> Result<Option<CaseRow>> {
+        let Some(number) = number_of(id).and_then(|number| i64::try_from(number).ok()) else {
+            return Ok(None);
+        };
+        let conn = self.shared.pool.take()?;
+        let json: Option<String> = conn
+            .prepare_cached("SELECT json FROM case_json WHERE number = ?1")
+            .and_then(|mut query| query.query_row([number], |row| row.get(0)).optional())
+            .map_err(sqlite_error("reading a case"))?;
+        let row = json.as_deref().map(parse).transpose()?;
+        // `c01` is not the id of a case, though its number is that of one.
+        Ok(row.filter(|row| row.id == id))
+    }
+
+    /// Gives the open cases and those closed since then, oldest first, and the number of the last
+    /// case that ever was.
+    pub fn cases_at_hand(&self, closed_since: Timestamp) -> Result<(Vec<CaseRow>, u64)> {
+        let conn = self.shared.pool.take()?;
+        let rows = read_json(
+            &conn,
+            "SELECT number, json FROM case_json WHERE number IN
+               (SELECT number FROM case_row WHERE open = 1
+                UNION ALL SELECT number FROM case_row WHERE open = 0 AND closed_at >= ?)
+             ORDER BY number",
+            vec![closed_since.millis().into()],
+        )?;
+        let last: Option<u64> = conn
+            .query_row("SELECT max(number) FROM case_row", [], |row| row.get(0))
+            .map_err(sqlite_error("reading the last case"))?;
+        let rows = rows.iter().map(|(_, json)| parse(json));
+        Ok((rows.collect::<Result<_>>()?, last.unwrap_or(0)))
+    }
+}

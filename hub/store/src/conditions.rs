@@ -1,0 +1,41 @@
+//! The conditions of a query, with their parameters.
+
+use rusqlite::types::Value;
+
+#[derive(Debug, Default)]
+pub(crate) struct Conditions {
+    pub(crate) sql: Vec<String>,
+    pub(crate) params: Vec<Value>,
+}
+
+impl Conditions {
+    /// Adds a condition; each `?` in it stands for one parameter.
+    pub(crate) fn add(&mut self, sql: &str, params: impl IntoIterator<Item = Value>) {
+        self.sql.push(sql.to_owned());
+        self.params.extend(params);
+    }
+
+    pub(crate) fn equal(&mut self, column: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.add(&format!("{column} = ?"), [Value::from(value.to_owned())]);
+        }
+    }
+
+    /// What begins with a text lies before the text followed by the last character there is, so that
+    /// an index can be used.
+    pub(crate) fn begins_with(&mut self, column: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            let end = format!("{value}\u{10ffff}");
+            self.add(
+                &format!("{column} >= ? AND {column} < ?"),
+                [value.to_owned().into(), end.into()],
+            );
+        }
+    }
+
+    pub(crate) fn any_of<'a>(&mut self, column: &str, values: impl Iterator<Item = &'a str>) {
+        let values: Vec<Value> = values.map(|value| value.to_owned().into()).collect();
+        let places = vec!["?"; values.len()].join(", ");
+        self.add(&format!("{column} IN ({places})"), values);
+    }
+}
