@@ -33,7 +33,7 @@ impl Rig {
             .unwrap();
     }
 
-    async fn rule(&self, id: &str, more: Value) {
+    async fn watch(&self, id: &str, more: Value) {
         let mut spec = json!({"title": "中压燃气管道超压", "kind": "threshold", "select": {},
             "metric": "pressure_kpa", "above": 400.0, "deadband": 10.0, "severity": "major",
             "category": "0403"});
@@ -45,13 +45,13 @@ impl Rig {
     }
 
     /// Lets a second pass, and sends what a device measures then.
-    async fn measure(&self, kpa: f64) {
+    async fn press(&self, kpa: f64) {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let now = self.clock.now();
         self.send(kpa, Some(now)).await;
     }
 
-    async fn step(&self, id: &str, report: Value) -> Result<Value, CommandError> {
+    async fn take_step(&self, id: &str, report: Value) -> Result<Value, CommandError> {
         let (id, report) = (
             id.to_owned(),
             StepReport::parse(report.to_string().as_bytes()).unwrap(),
@@ -120,12 +120,12 @@ async fn station(rig: &Rig) {
         {"id": "cam-away", "kind": "camera", "location": {"lon": 118.0994, "lat": 24.4798}},
     ]))
     .await;
-    rig.rule("over", json!({})).await;
+    rig.watch("over", json!({})).await;
 }
 
 async fn walk(rig: &Rig, id: &str, steps: &[&str]) {
     for step in steps {
-        rig.step(id, json!({"step": step})).await.unwrap();
+        rig.take_step(id, json!({"step": step})).await.unwrap();
     }
 }
 
@@ -140,8 +140,8 @@ async fn an_alarm_opens_a_case_with_all_that_the_platform_needs() {
         grids(folder.path()),
     );
     station(&rig).await;
-    rig.measure(300.0).await;
-    rig.measure(412.5).await;
+    rig.press(300.0).await;
+    rig.press(412.5).await;
     let [case] = rig.cases().try_into().unwrap();
     assert_eq!(case.id, "c1");
     assert_eq!(
@@ -195,8 +195,8 @@ async fn a_place_of_another_datum_is_kept_and_converted_where_it_is_compared() {
     rig.put_all(json!([{"id": "gas-1", "kind": "gas_pressure",
         "location": {"lon": 118.1040, "lat": 24.4798, "datum": "GCJ02"}}]))
         .await;
-    rig.rule("over", json!({})).await;
-    rig.measure(450.0).await;
+    rig.watch("over", json!({})).await;
+    rig.press(450.0).await;
     let [case] = rig.cases().try_into().unwrap();
     let place = case.location.unwrap();
     assert_eq!((place.lon, place.datum.as_str()), (118.1040, "GCJ02"));
@@ -215,8 +215,8 @@ async fn what_no_table_can_give_to_anybody_is_opened_and_found_in_its_queue() {
         grids(folder.path()),
     );
     rig.put_all(json!([{"id": "gas-1", "kind": "truck"}])).await;
-    rig.rule("over", json!({"category": "9999"})).await;
-    rig.measure(450.0).await;
+    rig.watch("over", json!({"category": "9999"})).await;
+    rig.press(450.0).await;
     let query = CaseQuery {
         unroutable: true,
         limit: 10,
@@ -247,9 +247,9 @@ async fn health_alarms_and_rules_on_trial_never_become_cases() {
         let id = id.to_owned();
         rig.command(Action::PutRule { id, spec }).await.unwrap();
     }
-    rig.rule("trial", json!({"shadow": true})).await;
+    rig.watch("trial", json!({"shadow": true})).await;
     for _ in 0..8 {
-        rig.measure(450.0).await;
+        rig.press(450.0).await;
     }
     tokio::time::sleep(Duration::from_secs(120)).await;
     let alarms = rig.open_alarms();
@@ -265,9 +265,9 @@ async fn a_shelved_alarm_opens_no_case_until_it_leaves_the_shelf() {
     rig.put_all(json!([{"id": "gas-1", "kind": "gas_pressure"}]))
         .await;
     // Without a category and below `minor` it is the duty room's alone.
-    rig.rule("over", json!({"severity": "warning", "category": null}))
+    rig.watch("over", json!({"severity": "warning", "category": null}))
         .await;
-    rig.measure(450.0).await;
+    rig.press(450.0).await;
     assert_eq!(rig.cases(), []);
     let act = |verb, args| Action::Alarm {
         id: "a1".to_owned(),
@@ -284,9 +284,9 @@ async fn a_shelved_alarm_opens_no_case_until_it_leaves_the_shelf() {
     };
     rig.command(act(AlarmVerb::Shelve, shelf)).await.unwrap();
     // Now every alarm of the rule would be a case.
-    rig.rule("over", json!({"severity": "warning"})).await;
-    rig.measure(300.0).await;
-    rig.measure(460.0).await;
+    rig.watch("over", json!({"severity": "warning"})).await;
+    rig.press(300.0).await;
+    rig.press(460.0).await;
     let shelved = rig.open_alarms();
     assert!(
         shelved
@@ -296,7 +296,7 @@ async fn a_shelved_alarm_opens_no_case_until_it_leaves_the_shelf() {
     );
     assert_eq!(rig.cases(), []);
     tokio::time::sleep(Duration::from_secs(1_801)).await;
-    rig.measure(461.0).await;
+    rig.press(461.0).await;
     let [case] = rig.cases().try_into().unwrap();
     assert_eq!(case.state, CaseState::Reported);
     rig.stop().await;
@@ -307,7 +307,7 @@ async fn the_sensor_blocks_the_closing_with_its_reading_and_closes_nothing_itsel
     let folder = tempfile::tempdir().unwrap();
     let rig = start(folder.path(), Clock::starting_at(at(0)));
     station(&rig).await;
-    rig.measure(450.0).await;
+    rig.press(450.0).await;
     walk(
         &rig,
         "c1",
@@ -315,7 +315,7 @@ async fn the_sensor_blocks_the_closing_with_its_reading_and_closes_nothing_itsel
     )
     .await;
     let before = rig.case("c1");
-    let refused = rig.step("c1", json!({"step": "close"})).await;
+    let refused = rig.take_step("c1", json!({"step": "close"})).await;
     let Err(CommandError::Refused { reason, facts }) = refused else {
         panic!("{refused:?}")
     };
@@ -327,13 +327,13 @@ async fn the_sensor_blocks_the_closing_with_its_reading_and_closes_nothing_itsel
     assert_eq!(facts["reading"]["value"], 450.0);
     assert_eq!(facts["possible"], json!(["close", "return", "supervise"]));
     assert_eq!(rig.case("c1"), before);
-    rig.measure(300.0).await;
+    rig.press(300.0).await;
     let cleared = rig.case("c1");
     assert_eq!(
         (cleared.state, cleared.violation),
         (CaseState::Verified, false)
     );
-    rig.step("c1", json!({"step": "close"})).await.unwrap();
+    rig.take_step("c1", json!({"step": "close"})).await.unwrap();
     assert_eq!(rig.case("c1").state, CaseState::Closed);
     assert_eq!(
         rig.kinds_of_case_events(),
@@ -350,7 +350,7 @@ async fn a_repeat_joins_the_open_case_and_reopens_the_closed_one() {
     let rig = start(folder.path(), Clock::starting_at(at(0)));
     station(&rig).await;
     for kpa in [450.0, 300.0, 470.0, 300.0] {
-        rig.measure(kpa).await;
+        rig.press(kpa).await;
         // More often than that would be chatter.
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
@@ -368,7 +368,7 @@ async fn a_repeat_joins_the_open_case_and_reopens_the_closed_one() {
         ],
     )
     .await;
-    rig.measure(480.0).await;
+    rig.press(480.0).await;
     let [old, new] = rig.cases().try_into().unwrap();
     assert_eq!(old.reopened_by.as_deref(), Some("c2"));
     assert_eq!(new.reopens.as_deref(), Some("c1"));
@@ -382,7 +382,7 @@ async fn a_false_alarm_is_told_to_its_case_which_stays_open() {
     let folder = tempfile::tempdir().unwrap();
     let rig = start(folder.path(), Clock::starting_at(at(0)));
     station(&rig).await;
-    rig.measure(450.0).await;
+    rig.press(450.0).await;
     let action = Action::Alarm {
         id: "a1".to_owned(),
         verb: AlarmVerb::FalseAlarm,
@@ -408,9 +408,9 @@ async fn a_new_peak_is_told_once_a_minute_at_most_and_the_end_tells_the_last() {
     let rig = start(folder.path(), Clock::starting_at(at(0)));
     station(&rig).await;
     for second in 0..70 {
-        rig.measure(410.0 + f64::from(second)).await;
+        rig.press(410.0 + f64::from(second)).await;
     }
-    rig.measure(300.0).await;
+    rig.press(300.0).await;
     assert_eq!(rig.kinds_of_case_events(), ["opened", "updated", "updated"]);
     let case = rig.case("c1");
     assert_eq!(
@@ -425,16 +425,16 @@ async fn a_step_that_comes_again_is_carried_out_once() {
     let folder = tempfile::tempdir().unwrap();
     let rig = start(folder.path(), Clock::starting_at(at(0)));
     station(&rig).await;
-    rig.measure(450.0).await;
+    rig.press(450.0).await;
     let timed = json!({"step": "accept", "actor": "zhang", "at": rig.clock.now(), "note": "n"});
-    let first = rig.step("c1", timed.clone()).await.unwrap();
-    assert_eq!(rig.step("c1", timed).await.unwrap(), first);
+    let first = rig.take_step("c1", timed.clone()).await.unwrap();
+    assert_eq!(rig.take_step("c1", timed).await.unwrap(), first);
     let named = json!({"step": "dispatch", "id": "m-7"});
-    let second = rig.step("c1", named.clone()).await.unwrap();
+    let second = rig.take_step("c1", named.clone()).await.unwrap();
     walk(&rig, "c1", &["handle"]).await;
-    assert_eq!(rig.step("c1", named).await.unwrap(), second);
+    assert_eq!(rig.take_step("c1", named).await.unwrap(), second);
     // Without a time of its own or an id it is another one.
-    let again = rig.step("c1", json!({"step": "handle"})).await;
+    let again = rig.take_step("c1", json!({"step": "handle"})).await;
     assert!(
         matches!(again, Err(CommandError::Refused { .. })),
         "{again:?}"
@@ -448,8 +448,8 @@ async fn time_alone_makes_a_case_overdue_and_ends_its_deferment_even_across_rest
     let folder = tempfile::tempdir().unwrap();
     let rig = start(folder.path(), Clock::starting_at(at(0)));
     station(&rig).await;
-    rig.measure(450.0).await;
-    rig.measure(300.0).await;
+    rig.press(450.0).await;
+    rig.press(300.0).await;
     walk(&rig, "c1", &["accept"]).await;
     let opened = rig.case("c1").opened_at;
     // An hour of two is spent when it is put off for a day.
@@ -457,7 +457,7 @@ async fn time_alone_makes_a_case_overdue_and_ends_its_deferment_even_across_rest
     let stopped = rig.clock.now();
     let until = stopped.plus_s(86_400);
     let defer = json!({"step": "defer", "note": "flood", "until": until});
-    rig.step("c1", defer).await.unwrap();
+    rig.take_step("c1", defer).await.unwrap();
     let clock = rig.clock.clone();
     rig.stop().await;
     let rig = start(folder.path(), clock);
@@ -474,7 +474,7 @@ async fn time_alone_makes_a_case_overdue_and_ends_its_deferment_even_across_rest
     assert!(rig.case("c1").overdue);
     assert_eq!(rig.published.cases.read().unwrap().overdue, 1);
     let extend = rig
-        .step("c1", json!({"step": "extend", "note": "late"}))
+        .take_step("c1", json!({"step": "extend", "note": "late"}))
         .await;
     assert!(matches!(&extend, Err(CommandError::Invalid(reason)) if reason.contains("overdue")));
     rig.stop().await;
@@ -491,7 +491,7 @@ async fn a_restart_keeps_cases_repeats_and_counts() {
     let folder = tempfile::tempdir().unwrap();
     let rig = start(folder.path(), Clock::starting_at(at(0)));
     station(&rig).await;
-    rig.measure(450.0).await;
+    rig.press(450.0).await;
     walk(&rig, "c1", &["accept"]).await;
     let (before, counts) = (rig.case("c1"), rig.published.cases.read().unwrap().clone());
     let clock = rig.clock.clone();
@@ -499,8 +499,8 @@ async fn a_restart_keeps_cases_repeats_and_counts() {
     let rig = start(folder.path(), clock);
     assert_eq!(rig.case("c1"), before);
     assert_eq!(*rig.published.cases.read().unwrap(), counts);
-    rig.measure(300.0).await;
-    rig.measure(450.0).await;
+    rig.press(300.0).await;
+    rig.press(450.0).await;
     let [case] = rig.cases().try_into().unwrap();
     assert_eq!((case.repeats, case.violation), (1, true));
     assert!(case.opened_at >= Timestamp::from_millis(EPOCH));
@@ -530,7 +530,7 @@ async fn a_citys_own_tables_decide_before_the_built_in_ones() {
         Grids::default(),
     );
     station(&rig).await;
-    rig.measure(450.0).await;
+    rig.press(450.0).await;
     let case = rig.case("c1");
     assert_eq!(
         (case.category.code.as_str(), case.category.name.as_str()),
