@@ -15,6 +15,11 @@ const LATE_INPUTS_MAX: usize = 10_000;
 /// its link must not take the memory.
 const LATE_INPUTS_TOTAL_MAX: usize = 1_000_000;
 
+/// So long after the last late reading no more are waited for, unless the lateness is shorter: a
+/// device delivers its backlog faster than this, and whoever looks at the history soon after should
+/// find the alarms of the past in it. What comes after a longer pause is a run of its own.
+const LATE_QUIET_MS: i64 = 10_000;
+
 /// A run over late readings, apart from the live one.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct LateLane {
@@ -31,7 +36,8 @@ pub(super) struct LateLane {
 impl LateLane {
     /// Tells when it is taken for granted that no more late readings come.
     pub(super) fn ends_ms(&self, lateness_ms: i64) -> i64 {
-        self.last_arrival_ms.saturating_add(lateness_ms)
+        self.last_arrival_ms
+            .saturating_add(lateness_ms.min(LATE_QUIET_MS))
     }
 
     pub(super) fn feed(
