@@ -110,7 +110,11 @@ impl Writer {
         }
         // Its own time counts if it can be believed, as it does for the rules.
         let is_believed = behind_ms.abs() <= lateness_ms;
-        Ok(Some(if is_believed { observed_at } else { now }))
+        Ok(Some(if is_believed {
+            observed_at.min(now)
+        } else {
+            now
+        }))
     }
 
     fn is_plausible(&self, at: Timestamp, now: Timestamp) -> bool {

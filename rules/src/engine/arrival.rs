@@ -46,13 +46,14 @@ impl Arrival {
         }
     }
 
-    /// Tells when the device was alive, as far as can be believed.
+    /// Tells when the device was alive, as far as can be believed: never after it was heard, for
+    /// a clock that is a minute fast must not count a minute of silence away.
     #[inline]
     pub(super) fn alive_ms(&self) -> i64 {
-        if self.is_late || self.is_ahead {
+        if self.is_late {
             self.received_ms
         } else {
-            self.observed_ms
+            self.observed_ms.min(self.received_ms)
         }
     }
 

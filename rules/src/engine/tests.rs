@@ -187,3 +187,24 @@ fn a_device_that_promises_nothing_is_not_missed() {
     assert_eq!(out, []);
     assert_eq!(engine.next_deadline(), None);
 }
+
+#[test]
+fn a_fast_clock_counts_no_silence_away() {
+    let mut engine = engine();
+    let toml = "[rules.quiet]\nkind = \"silence\"\nselect = {}\nafter_s = 30\n";
+    let mut told = Vec::new();
+    for (id, spec) in parse_toml("r.toml", toml).expect("a rule") {
+        let revision = 1;
+        engine.put_rule(at(0), Rule { id, revision, spec }, &mut told);
+    }
+    // The clock is 60 to 100 s fast; every 20 s a reading comes.
+    for (step, ahead_s) in (0..6).zip([60, 100, 80, 60, 100, 60]) {
+        told.extend(apply(&mut engine, 300.0, 20 * step + ahead_s, 20 * step));
+    }
+    assert_eq!(told, []);
+    // The last one came at 100.
+    engine.advance(at(129), &mut told);
+    assert_eq!(told, []);
+    engine.advance(at(130), &mut told);
+    assert!(matches!(told.as_slice(), [raised] if raised.at == at(130)));
+}
