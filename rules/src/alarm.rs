@@ -185,6 +185,8 @@ impl AlarmBook {
         };
         if let Some(old) = self.rows.remove(&number) {
             self.index.remove(number, &old);
+            // An amendment may have moved it.
+            self.chatter.forget(&source(&old), old.raised_at, number);
         }
         self.note_raise(number, &row);
         if let Some(at) = row.announced_at {
@@ -230,10 +232,15 @@ impl AlarmBook {
         let Some(mut row) = known.or_else(|| Some(row::begin(change, facts?))) else {
             return;
         };
-        let was = (row.active && row.version > 0, row.severity, row.raised_at);
+        let was = (row.active && row.version > 0, row.severity);
+        let (old_source, old_raised_at) = (source(&row), row.raised_at);
         let kind = row::update(&mut row, change);
-        if row.raised_at != was.2 {
-            self.chatter.forget(&source(&row), was.2, change.alarm);
+        if let (What::Amended(_), Some(facts)) = (&change.what, facts) {
+            row::follow_device(&mut row, facts);
+        }
+        if row.raised_at != old_raised_at || row.device != old_source.1 {
+            self.chatter
+                .forget(&old_source, old_raised_at, change.alarm);
             self.note_raise(change.alarm, &row);
         }
         let kind = match &change.what {

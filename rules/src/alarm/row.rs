@@ -103,6 +103,19 @@ pub(super) fn update(row: &mut AlarmRow, change: &Change) -> &'static str {
     kind
 }
 
+/// Names the device anew: readings out of order may show that another one completed a composite.
+/// A row whose device is the same keeps what was true of it when the alarm was raised.
+pub(super) fn follow_device(row: &mut AlarmRow, facts: &Facts<'_>) {
+    if row.device == *facts.device {
+        return;
+    }
+    row.device = facts.device.clone();
+    facts.kind.clone_into(&mut row.kind);
+    row.site = facts.site.map(str::to_owned);
+    row.grid = facts.grid.map(str::to_owned);
+    row.parent = facts.gateway.cloned();
+}
+
 fn note_reason(row: &mut AlarmRow, reason: ClearReason) {
     if let Some(note) = reason.note() {
         row.note = Some(note.to_owned());

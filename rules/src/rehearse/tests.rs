@@ -106,3 +106,54 @@ fn a_dead_child_of_a_living_gateway_is_announced_at_its_own_time() {
     // Last heard at 245 s.
     assert_eq!(announced(&played), [(245 + 180, "s5".to_owned())]);
 }
+
+/// Two devices of one site, of which either alarm makes an alarm of the site.
+#[test]
+fn whichever_device_is_heard_first_the_one_that_was_first_in_alarm_has_the_row() {
+    let catalogue = Arc::new(Catalogue::built_in());
+    let metric = catalogue.find("pressure_kpa").expect("a metric");
+    let rule = |id: &str, json| Rule {
+        id: id.to_owned(),
+        revision: 1,
+        spec: parse_json(id, &json).expect("a rule"),
+    };
+    let over = |device: &str| json!({"kind": "threshold", "devices": [device], "metric": "pressure_kpa", "above": 400});
+    let mut rehearsal = Rehearsal::begin(Settings::default(), catalogue, at(0));
+    for (number, id, kind) in [(1, "ca-x", "gas_pressure"), (2, "cb-x", "manhole")] {
+        let json = json!({"id": id, "kind": kind, "site": "CAa"});
+        let device: Device = serde_json::from_value(json).expect("a device");
+        let grid = format!("grid-{number}");
+        let view = DeviceView::new(DeviceKey(number), &device, Some(&grid));
+        rehearsal.change(at(0), Step::PutDevice(view));
+    }
+    rehearsal.change(at(0), Step::PutRule(Box::new(rule("ca", over("ca-x")))));
+    rehearsal.change(at(0), Step::PutRule(Box::new(rule("cb", over("cb-x")))));
+    let any = json!({"kind": "any", "of": ["ca", "cb"], "scope": "site"});
+    rehearsal.change(at(0), Step::PutRule(Box::new(rule("cany", any))));
+    for (device, observed_s, value, received_s) in [
+        (2, 110, 500.0, 160),
+        (2, 120, 300.0, 161),
+        (1, 100, 500.0, 162),
+        (1, 130, 300.0, 163),
+    ] {
+        rehearsal.take(&Reading {
+            series: Series {
+                device: DeviceKey(device),
+                metric,
+            },
+            value: Value::number(value).expect("a number"),
+            quality: Quality::GOOD,
+            observed_at: at(observed_s),
+            received_at: at(received_s),
+        });
+    }
+    let played = rehearsal.finish(at(300));
+    let rows: Vec<_> = played.iter().map(|played| &played.row).collect();
+    let of_site: Vec<_> = rows.iter().filter(|row| row.rule == "cany").collect();
+    let [row] = of_site.as_slice() else {
+        panic!("{of_site:?}");
+    };
+    let whose = (row.device.as_str(), row.kind.as_str(), row.grid.as_deref());
+    assert_eq!(whose, ("ca-x", "gas_pressure", Some("grid-1")));
+    assert_eq!((row.raised_at, row.cleared_at), (at(100), Some(at(130))));
+}

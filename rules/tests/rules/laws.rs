@@ -8,7 +8,9 @@ use model::{Position, Timestamp, Value};
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any};
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
-use rules::{Change, Condition, Engine, History, Plan, Rule, What, backtest};
+use rules::{
+    Change, Condition, Engine, History, Plan, Rehearsal, Rule, Step as Edit, What, backtest,
+};
 use std::convert::Infallible;
 use std::sync::LazyLock;
 
@@ -138,8 +140,16 @@ fn value(step: &Step) -> Value {
     }
 }
 
+/// What another order of arrival does to readings that arrive before their own time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Early {
+    /// They arrive when they do in the first one.
+    Kept,
+    Moved,
+}
+
 /// Lays the steps out in time, twice: the same readings, in two orders of arrival.
-fn two_streams(steps: &[Step]) -> (Vec<Sample>, Vec<Sample>, i64) {
+fn two_streams(steps: &[Step], early: Early) -> (Vec<Sample>, Vec<Sample>, i64) {
     let catalogue = catalogue();
     let mut clock_ms = START_MS + 2 * LATENESS_MS;
     let mut one = Vec::new();
@@ -157,10 +167,21 @@ fn two_streams(steps: &[Step]) -> (Vec<Sample>, Vec<Sample>, i64) {
             observed_ms += 1;
         }
         let (received_ms, other_received_ms) = match step.way {
+            Way::Timely { delay_ms, .. } if early == Early::Kept && delay_ms < 0 => {
+                (observed_ms + delay_ms, observed_ms + delay_ms)
+            }
             Way::Timely {
                 delay_ms,
                 other_delay_ms,
-            } => (observed_ms + delay_ms, observed_ms + other_delay_ms),
+            } => {
+                let is_kept = early == Early::Kept;
+                let other_delay_ms = if is_kept {
+                    other_delay_ms.abs()
+                } else {
+                    other_delay_ms
+                };
+                (observed_ms + delay_ms, observed_ms + other_delay_ms)
+            }
             Way::Ahead { .. } => (clock_ms, clock_ms),
             Way::Late { more_ms } => {
                 let received_ms = observed_ms + LATENESS_MS + more_ms;
@@ -187,11 +208,12 @@ fn two_streams(steps: &[Step]) -> (Vec<Sample>, Vec<Sample>, i64) {
 }
 
 /// The same readings as they would come if nothing ever delayed them.
-fn in_order(samples: &[Sample]) -> Vec<Sample> {
+fn in_order(samples: &[Sample], early: Early) -> Vec<Sample> {
     let mut samples = samples.to_vec();
     for sample in &mut samples {
-        let is_timely = (sample.observed_ms - sample.received_ms).abs() <= LATENESS_MS;
-        if is_timely {
+        let ahead_ms = sample.observed_ms - sample.received_ms;
+        let is_timely = ahead_ms.abs() <= LATENESS_MS;
+        if is_timely && (early == Early::Moved || ahead_ms < 0) {
             sample.received_ms = sample.observed_ms;
         }
     }
@@ -219,17 +241,30 @@ proptest! {
 
     #[test]
     fn any_order_of_arrival_within_the_lateness_gives_the_same_history(steps in steps(), zone in zone()) {
-        let (one, other, end_ms) = two_streams(&steps);
-        let expected = history(&run(&mut engine_in(zone, timely_rules()), &in_order(&one), end_ms));
-        let of_one = history(&run(&mut engine_in(zone, timely_rules()), &one, end_ms));
-        prop_assert_eq!(&of_one, &expected);
-        let of_other = history(&run(&mut engine_in(zone, timely_rules()), &other, end_ms));
-        prop_assert_eq!(&of_other, &expected);
+        // Whoever is early was alive when it was heard, whatever its clock says: for `silence` only
+        // delays are without effect, for values both ways are.
+        for (rules, early) in [(timely_rules(), Early::Kept), (on_values(), Early::Moved)] {
+            let (one, other, end_ms) = two_streams(&steps, early);
+            let expected = in_order(&one, early);
+            let [expected, of_one, of_other] = [&expected, &one, &other].map(|stream| {
+                history(&run(&mut engine_in(zone, rules.clone()), stream, end_ms))
+            });
+            prop_assert_eq!(&of_one, &expected);
+            prop_assert_eq!(&of_other, &expected);
+        }
+    }
+
+    #[test]
+    fn any_order_of_arrival_leaves_the_same_rows(steps in steps(), zone in zone()) {
+        let (one, other, end_ms) = two_streams(&steps, Early::Kept);
+        let expected = rows_of_history(zone, &in_order(&one, Early::Kept), end_ms);
+        prop_assert_eq!(&rows_of_book(zone, &one, end_ms), &expected);
+        prop_assert_eq!(&rows_of_book(zone, &other, end_ms), &expected);
     }
 
     #[test]
     fn extra_ticks_change_nothing(steps in steps(), zone in zone(), ticks in vec(0..=3u8, 200)) {
-        let (one, _, end_ms) = two_streams(&steps);
+        let (one, _, end_ms) = two_streams(&steps, Early::Moved);
         let expected = run(&mut engine_in(zone, all_rules()), &one, end_ms);
         let mut ticked = engine_in(zone, all_rules());
         let mut changes = Vec::new();
@@ -253,7 +288,7 @@ proptest! {
 
     #[test]
     fn a_restart_anywhere_changes_nothing(steps in steps(), zone in zone(), every in 1..20usize) {
-        let (one, _, end_ms) = two_streams(&steps);
+        let (one, _, end_ms) = two_streams(&steps, Early::Moved);
         let expected = run(&mut engine_in(zone, all_rules()), &one, end_ms);
         let mut engine = engine_in(zone, all_rules());
         let mut changes = Vec::new();
@@ -269,7 +304,7 @@ proptest! {
 
     #[test]
     fn late_readings_only_record(steps in steps(), zone in zone(), late in vec((0..3u8, 1..=900_000i64), 200)) {
-        let (mut one, _, end_ms) = two_streams(&steps);
+        let (mut one, _, end_ms) = two_streams(&steps, Early::Moved);
         let timely: Vec<Sample> = one
             .iter()
             .zip(&late)
@@ -303,9 +338,9 @@ proptest! {
         zone in zone(),
         order in vec(any::<u32>(), 200),
     ) {
-        let (one, _, end_ms) = two_streams(&steps);
+        let (one, _, end_ms) = two_streams(&steps, Early::Moved);
         let burst_ms = end_ms + 1_000_000;
-        let mut burst: Vec<Sample> = in_order(&one)
+        let mut burst: Vec<Sample> = in_order(&one, Early::Moved)
             .into_iter()
             .map(|sample| Sample { received_ms: burst_ms, ..sample })
             .collect();
@@ -323,7 +358,7 @@ proptest! {
         zone in zone(),
         edits in vec((0..200usize, 0..4u8), 1..20),
     ) {
-        let (one, _, end_ms) = two_streams(&steps);
+        let (one, _, end_ms) = two_streams(&steps, Early::Moved);
         let expected = history(&run(&mut engine_in(zone, all_rules()), &one, end_ms));
         let mut engine = engine_in(zone, all_rules());
         let mut changes = Vec::new();
@@ -344,7 +379,7 @@ proptest! {
         zone in zone(),
         chunk in 1..50usize,
     ) {
-        let (one, _, end_ms) = two_streams(&steps);
+        let (one, _, end_ms) = two_streams(&steps, Early::Moved);
         let mut engine = engine_in(zone, all_rules());
         let mut live = History::default();
         for change in run(&mut engine, &one, end_ms) {
@@ -461,6 +496,65 @@ fn edit_another(engine: &mut Engine, at_ms: i64, edit: u8, changes: &mut Vec<Cha
     for rule in rules(&toml) {
         engine.put_rule(at(at_ms), rule, changes);
     }
+}
+
+/// An alarm as its row has it: rule, device, kind, site and grid; raised, cleared, severity, value,
+/// limit, peak and count.
+type Row = (String, String);
+
+/// The rows that the book is left with.
+fn rows_of_book(zone: &str, samples: &[Sample], end_ms: i64) -> Vec<Row> {
+    let mut rehearsal = Rehearsal::begin(settings_in(zone), catalogue(), at(START_MS));
+    for key in 1..=DEVICES {
+        rehearsal.change(at(START_MS), Edit::PutDevice(device(key)));
+    }
+    for rule in timely_rules() {
+        rehearsal.change(at(START_MS), Edit::PutRule(Box::new(rule)));
+    }
+    for sample in samples {
+        rehearsal.take(&sample.reading());
+    }
+    let played = rehearsal
+        .finish(at(end_ms))
+        .into_iter()
+        .map(|played| played.row);
+    let rows = played.filter(|row| row.note.as_deref() != Some("withdrawn"));
+    let rows = rows.map(|row| {
+        let whose = format!(
+            "{} {} {} {:?} {:?}",
+            row.rule, row.device, row.kind, row.site, row.grid
+        );
+        let figures = (row.value, row.limit, row.peak, row.count);
+        let how = format!(
+            "{} {:?} {} {figures:?}",
+            row.raised_at, row.cleared_at, row.severity
+        );
+        (whose, how)
+    });
+    let mut rows: Vec<Row> = rows.collect();
+    rows.sort();
+    rows
+}
+
+/// The rows that the engine's history amounts to.
+fn rows_of_history(zone: &str, samples: &[Sample], end_ms: i64) -> Vec<Row> {
+    let changes = run(&mut engine_in(zone, timely_rules()), samples, end_ms);
+    let rows = history(&changes).into_iter().map(|span| {
+        let of = device(span.device.0);
+        let whose = format!(
+            "{} {} {} {:?} {:?}",
+            span.rule, of.id, of.kind, of.site, of.grid
+        );
+        let figures = (span.value, span.limit, span.peak, span.count);
+        let how = format!(
+            "{} {:?} {} {figures:?}",
+            span.raised_at, span.cleared_at, span.severity
+        );
+        (whose, how)
+    });
+    let mut rows: Vec<Row> = rows.collect();
+    rows.sort();
+    rows
 }
 
 fn unnumbered(change: Change) -> Change {

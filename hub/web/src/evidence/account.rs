@@ -23,10 +23,23 @@ pub(super) struct Told {
 pub(super) struct Account {
     rule: String,
     device: DeviceKey,
+    /// Where a composite's alarms come together; another device may have completed it at first.
+    place: Option<String>,
     raised_at: Timestamp,
     cleared_at: Option<Timestamp>,
     is_withdrawn: bool,
     told: BTreeMap<u64, Told>,
+}
+
+/// Names the place of a composite's alarm as the engine does.
+pub(super) fn place_of(row: &AlarmRow) -> Option<String> {
+    let scope = row.scope.as_deref()?;
+    let name = match scope {
+        "site" => row.site.as_deref(),
+        "grid" => row.grid.as_deref(),
+        _ => Some(row.device.as_str()),
+    };
+    Some(format!("{scope}:{}", name?))
 }
 
 impl Account {
@@ -34,6 +47,7 @@ impl Account {
         Self {
             rule: row.rule.clone(),
             device,
+            place: place_of(row),
             raised_at: row.raised_at,
             cleared_at: row.cleared_at,
             is_withdrawn: row.note.as_deref() == Some("withdrawn"),
@@ -43,7 +57,9 @@ impl Account {
 
     pub(super) fn take(&mut self, changes: &[Change]) {
         for change in changes {
-            if *change.rule == *self.rule && change.device == self.device {
+            let is_here = change.device == self.device
+                || (self.place.is_some() && change.scope.as_deref() == self.place.as_deref());
+            if *change.rule == *self.rule && is_here {
                 self.note(change);
             }
         }

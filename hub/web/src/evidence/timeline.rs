@@ -1,5 +1,6 @@
 //! What happened around an alarm, moment by moment, with what the engine made of each.
 
+use super::account::place_of;
 use crate::past::Step;
 use crate::rerun::Moment;
 use crate::state::Inner;
@@ -28,6 +29,7 @@ struct Scope<'a> {
     hub: &'a Inner,
     rule: String,
     device: DeviceKey,
+    place: Option<String>,
     names: BTreeMap<DeviceKey, DeviceId>,
     is_of_life: bool,
     ignores_uncertain: bool,
@@ -48,6 +50,7 @@ impl<'a> Timeline<'a> {
                 hub,
                 rule: row.rule.clone(),
                 device,
+                place: place_of(row),
                 names,
                 is_of_life: text("kind").as_deref() == Some("silence"),
                 ignores_uncertain: text("uncertain").as_deref() == Some("ignore"),
@@ -198,7 +201,9 @@ impl Scope<'_> {
             What::Withdrawn => ("withdrawn", None),
             What::Recorded(outcome) => ("recorded", Some(outcome.figures)),
         };
-        let is_own = *change.rule == *self.rule && change.device == self.device;
+        let is_here = change.device == self.device
+            || (self.place.is_some() && change.scope.as_deref() == self.place.as_deref());
+        let is_own = *change.rule == *self.rule && is_here;
         let figures = figures.map(|figures: Figures| json!(figures));
         Some(json!({
             "at": change.at,
