@@ -1,8 +1,13 @@
 //! Tokens on disk: `access.json` in the data directory, written by `cityhub admin`.
 
+mod trail;
+
+pub(crate) use trail::Trail;
+
 use crate::config::Auth;
 use anyhow::{Context, Result, bail};
-use sdk::{Access, Actor, Role, TokenHash, TokenTable};
+use model::Timestamp;
+use sdk::{Access, Actor, Clock, Role, TokenHash, TokenTable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,6 +25,27 @@ const TOKEN_BYTES: usize = 24;
 #[serde(deny_unknown_fields)]
 struct Stored {
     tokens: BTreeMap<String, StoredToken>,
+    /// What was changed here, oldest first; the hub takes it into the audit trail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<AccessChange>,
+}
+
+/// A change of the file, written together with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccessChange {
+    /// 1, 2, 3 …
+    number: u64,
+    at: Timestamp,
+    /// Who ran the command, as far as the system knows.
+    by: String,
+    /// `add_token` or `remove_token`.
+    action: String,
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    /// The digest of the tokens after it.
+    digest: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,6 +111,7 @@ pub fn add_token(data_dir: &Path, auth: &Auth, name: &str, role: Role) -> Result
     stored
         .tokens
         .insert(name.to_owned(), StoredToken { sha256, role });
+    stored.note("add_token", name, Some(role));
     write(&path, &stored)?;
     Ok(token)
 }
@@ -93,10 +120,62 @@ pub fn add_token(data_dir: &Path, auth: &Auth, name: &str, role: Role) -> Result
 pub fn remove_token(data_dir: &Path, name: &str) -> Result<()> {
     let path = data_dir.join(FILE);
     let mut stored = read(&path)?;
-    if stored.tokens.remove(name).is_none() {
+    let Some(token) = stored.tokens.remove(name) else {
         bail!("there is no token named `{name}`");
-    }
+    };
+    stored.note("remove_token", name, Some(token.role));
     write(&path, &stored)
+}
+
+impl Stored {
+    fn note(&mut self, action: &str, name: &str, role: Option<Role>) {
+        let last = self.changes.last().map_or(0, |change| change.number);
+        self.changes.push(AccessChange {
+            number: last + 1,
+            at: Clock::System.now(),
+            by: whoever_runs_this(),
+            action: action.to_owned(),
+            name: name.to_owned(),
+            role,
+            digest: self.digest(),
+        });
+    }
+
+    /// Gives a number that is another one when the tokens are others.
+    fn digest(&self) -> u64 {
+        let tokens = self.tokens.iter();
+        digest(tokens.map(|(name, token)| (name.as_str(), token.sha256.as_str(), token.role)))
+    }
+}
+
+/// Gives 60 bits of the SHA-256 over names, hashes and roles: it fits where cursors are kept.
+fn digest<'a>(tokens: impl Iterator<Item = (&'a str, &'a str, Role)>) -> u64 {
+    let text = serde_json::to_string(&tokens.collect::<Vec<_>>()).expect("texts are JSON");
+    let digits = TokenHash::of(&text).to_hex();
+    digits
+        .chars()
+        .filter_map(|digit| digit.to_digit(16))
+        .take(15)
+        .fold(0, |sum, digit| sum * 16 + u64::from(digit))
+}
+
+/// Names the user of the system: the number counts, the name is what the environment says.
+#[cfg(unix)]
+fn whoever_runs_this() -> String {
+    use std::os::unix::fs::MetadataExt;
+    let uid = fs::metadata("/proc/self").map_or_else(|_| "?".to_owned(), |me| me.uid().to_string());
+    let name = std::env::var("USER").unwrap_or_default();
+    let name: String = name
+        .chars()
+        .filter(|c| c.is_ascii_graphic())
+        .take(32)
+        .collect();
+    format!("uid {uid} {name}").trim_end().to_owned()
+}
+
+#[cfg(not(unix))]
+fn whoever_runs_this() -> String {
+    "command line".to_owned()
 }
 
 /// Takes random bytes from the system.

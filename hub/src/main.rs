@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use store::StoreError;
+use store::{AuditVerdict, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Bad usage or bad configuration.
@@ -49,7 +49,7 @@ enum Command {
     /// Runs a rule set over stored history and prints the alarms as JSON lines.
     Backtest(BacktestArgs),
     /// Replays history and demands the same alarms; checks every checksum, sequence and count.
-    Verify,
+    Verify(VerifyArgs),
     /// Manages who may sign in.
     Admin {
         #[command(subcommand)]
@@ -84,6 +84,16 @@ struct BacktestArgs {
     /// Built-in rule packs beside the rules given, such as `gas,fire`.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "input")]
     packs: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct VerifyArgs {
+    /// Walk the audit chain alone, and look at nothing else.
+    #[arg(long)]
+    audit: bool,
+    /// The hash of an audit record that was noted elsewhere: it must still be in the chain.
+    #[arg(long, value_name = "HASH", requires = "audit", value_parser = parse_hash)]
+    head: Option<[u8; 32]>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -126,7 +136,8 @@ fn carry_out(cli: Cli) -> Result<ExitCode> {
         Command::Schema => say(&serde_json::to_string_pretty(&schema::schema())?),
         Command::Simulate(args) => simulate(*args),
         Command::Backtest(args) => backtest(&load()?, &args),
-        Command::Verify => verify(&load()?),
+        Command::Verify(args) if args.audit => verify_audit(&load()?, args.head),
+        Command::Verify(_) => verify(&load()?),
         Command::Admin {
             command: AdminCommand::Token { command },
         } => token(&load()?.config, command),
@@ -362,6 +373,43 @@ fn verify(loaded: &Loaded) -> Result<ExitCode> {
         return say("verified: checksums, sequence, ledger and alarm history agree");
     }
     complain(&format!("{} problems", verdict.problems.len()));
+    Ok(ExitCode::FAILURE)
+}
+
+fn parse_hash(text: &str) -> Result<[u8; 32], String> {
+    let mut hash = [0; 32];
+    let digits: Vec<u32> = text
+        .chars()
+        .filter_map(|digit| digit.to_digit(16))
+        .collect();
+    if digits.len() != 64 || text.chars().count() != 64 {
+        return Err("a hash has 64 digits of base 16".to_owned());
+    }
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks(2)) {
+        let value = pair.iter().fold(0, |sum, digit| sum * 16 + digit);
+        *byte = u8::try_from(value).map_err(|error| error.to_string())?;
+    }
+    Ok(hash)
+}
+
+fn verify_audit(loaded: &Loaded, noted: Option<[u8; 32]>) -> Result<ExitCode> {
+    let data_dir = &loaded.config.data_dir;
+    let broken = match store::verify_audit(data_dir, noted.as_ref()) {
+        Ok(AuditVerdict::Whole { links, head, noted }) => {
+            let head: String = head.iter().map(|byte| format!("{byte:02x}")).collect();
+            if let Some(number) = noted {
+                say(&format!(
+                    "the hash that was noted is that of record {number}"
+                ))?;
+            }
+            return say(&format!("verified: {links} audit records, head {head}"));
+        }
+        Ok(AuditVerdict::Broken(broken)) => broken.to_string(),
+        // A table that cannot be walked to its end is a finding like any other.
+        Err(error @ (StoreError::Sqlite { .. } | StoreError::Damaged(_))) => error.to_string(),
+        Err(error) => return Err(error.into()),
+    };
+    complain(&broken);
     Ok(ExitCode::FAILURE)
 }
 

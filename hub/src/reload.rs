@@ -4,7 +4,8 @@ use crate::config::Loaded;
 use crate::{rulebook, standing};
 use anyhow::{Context as _, Result};
 use model::Catalogue;
-use sdk::{Actor, Operator};
+use sdk::{Action, Actor, Command, Operator};
+use serde_json::json;
 use std::sync::Arc;
 use store::Reader;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -49,12 +50,31 @@ impl Reloader {
             let reloaded = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                reloaded = self.reload(actor) => reloaded,
+                reloaded = self.reload(actor.clone()) => reloaded,
             };
             tell(&reloaded);
+            self.note(actor, &reloaded).await;
             if let Some(request) = next {
                 request.answer(reloaded);
             }
+        }
+    }
+
+    /// Says in the audit trail that somebody reloaded, also when nothing came of it; the changes of
+    /// the rules are there by themselves.
+    async fn note(&self, actor: Actor, reloaded: &Result<Reloaded, ReloadError>) {
+        let detail = match reloaded {
+            Ok(done) => json!(done),
+            Err(error) => json!({ "error": error.to_string() }),
+        };
+        let action = Action::Note {
+            action: "reload_rules".to_owned(),
+            subject: "rules".to_owned(),
+            detail,
+            marks: Vec::new(),
+        };
+        if let Err(error) = self.operator.commit(Command { actor, action }).await {
+            tracing::error!(%error, "the reload is not in the audit trail");
         }
     }
 

@@ -127,6 +127,7 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     let (reloads, asked) = Reloads::open();
     let tasks = TaskTracker::new();
     tasks.spawn(parts.reloader(&loaded).serve(asked, hangups, stop.clone()));
+    tasks.spawn(parts.access_trail(&loaded).follow(stop.clone()));
     tasks.close();
     let router = web::router(parts.into_web(&loaded.config, reloads));
     let serving = TaskTracker::new().spawn(door::serve(listener, router, PEERS_MAX, stop.clone()));
@@ -142,7 +143,7 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     supervise::drain("drivers", &drivers, DRIVERS_STOP).await;
     stop.cancel();
     stop_web(serving).await;
-    supervise::drain("the reload of rules", &tasks, WEB_STOP).await;
+    supervise::drain("the reload of rules and tokens", &tasks, WEB_STOP).await;
     writer.stop().await
 }
 
@@ -205,7 +206,14 @@ impl Parts {
                 ReloadError::Rule(error) => anyhow::Error::new(error),
                 error => anyhow::anyhow!("bring the rules into force: {error}"),
             })?;
-        Ok(())
+        let trail = self.access_trail(loaded);
+        trail.note_configured(&loaded.config.auth).await?;
+        trail.take_over().await
+    }
+
+    fn access_trail(&self, loaded: &Loaded) -> access::Trail {
+        let operator = Operator::new(self.requests.clone());
+        access::Trail::new(&loaded.config.data_dir, operator, self.reader.clone())
     }
 
     fn reloader(&self, loaded: &Loaded) -> Reloader {

@@ -4,6 +4,7 @@
 mod access;
 #[cfg(test)]
 mod alarms;
+mod audit;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]

@@ -45,6 +45,14 @@ pub enum Action {
         put: Vec<(String, serde_json::Value)>,
         delete: Vec<String>,
     },
+    /// Only says in the audit trail what was done elsewhere, and remembers marks in the same commit,
+    /// so that nothing is said twice.
+    Note {
+        action: String,
+        subject: String,
+        detail: serde_json::Value,
+        marks: Vec<(String, u64)>,
+    },
     Alarm {
         id: String,
         verb: AlarmVerb,

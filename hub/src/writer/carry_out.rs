@@ -27,6 +27,22 @@ impl Writer {
             Action::ChangeRules { put, delete } => {
                 self.change_rules(group, staged, now, (actor, put, delete))
             }
+            Action::Note {
+                action,
+                subject,
+                detail,
+                marks,
+            } => {
+                let detail = detail.to_string();
+                group.audit(&actor.name, actor.role.name(), action, subject, &detail);
+                for (name, mark) in marks {
+                    group.cursor(name, *mark);
+                }
+                Ok(Done {
+                    seq: 0,
+                    body: Value::Null,
+                })
+            }
             Action::Alarm { .. } => return self.act(group, staged, now, command),
             Action::CaseStep { .. } => return self.step_case(group, staged, now, command),
         })

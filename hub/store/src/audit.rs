@@ -1,12 +1,16 @@
 //! The audit trail: every link carries the hash of all before it.
 
-use crate::db::{get_meta, sqlite_error};
-use crate::error::Result;
+use crate::db::{check_format, get_meta, open_reader, sqlite_error};
+use crate::error::{Result, StoreError};
 use crate::reader::Reader;
-use crate::{AuditRow, AuditVerdict};
+use crate::{AuditBreak, AuditFault, AuditRow, AuditVerdict};
 use model::Timestamp;
-use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
+use std::path::Path;
+
+const COLUMNS: &str = "seq, at, actor, role, action, subject, detail, hash";
 
 /// The end of the chain.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -34,80 +38,223 @@ impl Head {
 }
 
 pub(crate) fn read_head(conn: &Connection) -> Result<Head> {
-    let rows = read_links(conn, "ORDER BY seq DESC LIMIT 1", [])?;
-    Ok(rows.first().map_or_else(Head::default, |row| Head {
-        seq: row.seq,
-        hash: row.hash,
-    }))
+    let sql = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
+    let head = conn
+        .prepare_cached(sql)
+        .and_then(|mut query| {
+            let head = |row: &Row<'_>| {
+                Ok(Head {
+                    seq: row.get(0)?,
+                    hash: row.get(1)?,
+                })
+            };
+            query.query_row([], head).optional()
+        })
+        .map_err(sqlite_error("reading the head of the audit trail"))?;
+    Ok(head.unwrap_or_default())
 }
 
-fn read_links(
-    conn: &Connection,
-    rest: &str,
-    params: impl rusqlite::Params,
-) -> Result<Vec<AuditRow>> {
-    let failed = sqlite_error("reading the audit trail");
-    let sql =
-        format!("SELECT seq, at, actor, role, action, subject, detail, hash FROM audit {rest}");
-    let mut query = conn.prepare_cached(&sql).map_err(failed)?;
-    let rows = query
-        .query_map(params, |row| {
-            Ok(AuditRow {
-                seq: row.get(0)?,
-                at: Timestamp::from_millis(row.get(1)?),
-                actor: row.get(2)?,
-                role: row.get(3)?,
-                action: row.get(4)?,
-                subject: row.get(5)?,
-                detail: row.get(6)?,
-                hash: row.get(7)?,
-            })
+/// Reads one link as it was written; gives what it is called and when it was where it cannot be.
+fn read_link(row: &Row<'_>) -> rusqlite::Result<std::result::Result<AuditRow, AuditBreak>> {
+    let number = match row.get_ref(0)? {
+        ValueRef::Integer(number) => number,
+        // The number is the key of the table, which holds whole numbers only.
+        _ => 0,
+    };
+    let at = match row.get_ref(1)? {
+        ValueRef::Integer(ms) => Some(Timestamp::from_millis(ms)),
+        _ => None,
+    };
+    let broken = |column: &'static str| AuditBreak {
+        number,
+        at,
+        fault: AuditFault::Unreadable { column },
+    };
+    let text = |index: usize, column: &'static str| {
+        Ok::<_, rusqlite::Error>(match row.get_ref(index)? {
+            ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => Ok(text.to_owned()),
+                Err(_) => Err(broken(column)),
+            },
+            _ => Err(broken(column)),
         })
+    };
+    let (actor, role) = (text(2, "actor")?, text(3, "role")?);
+    let (action, subject) = (text(4, "action")?, text(5, "subject")?);
+    let detail = text(6, "detail")?;
+    let hash = match row.get_ref(7)? {
+        ValueRef::Blob(bytes) => <[u8; 32]>::try_from(bytes).map_err(|_| broken("hash")),
+        _ => Err(broken("hash")),
+    };
+    let link = || {
+        Ok(AuditRow {
+            // A number below 0 is out of order, which whoever walks the chain sees by itself.
+            seq: u64::try_from(number).map_err(|_| AuditBreak {
+                number,
+                at,
+                fault: AuditFault::Order,
+            })?,
+            at: at.ok_or_else(|| broken("at"))?,
+            actor: actor?,
+            role: role?,
+            action: action?,
+            subject: subject?,
+            detail: detail?,
+            hash: hash?,
+        })
+    };
+    Ok(link())
+}
+
+/// Computes every link again, from the first one on. With the hash of a record that somebody noted
+/// elsewhere, it demands that this record is still in the chain.
+pub(crate) fn walk(conn: &Connection, noted: Option<&[u8; 32]>) -> Result<AuditVerdict> {
+    let failed = sqlite_error("walking the audit trail");
+    let mut query = conn
+        .prepare(&format!("SELECT {COLUMNS} FROM audit ORDER BY seq"))
         .map_err(failed)?;
-    rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    let mut rows = query.query([]).map_err(failed)?;
+    let (mut head, mut last, mut found) = (Head::default(), Timestamp::MIN, None);
+    while let Some(row) = rows.next().map_err(failed)? {
+        let link = match read_link(row).map_err(failed)? {
+            Ok(link) => link,
+            Err(broken) => return Ok(AuditVerdict::Broken(first_of(&head, broken))),
+        };
+        if let Some(broken) = judge(&mut head, last, &link) {
+            return Ok(AuditVerdict::Broken(broken));
+        }
+        last = link.at;
+        if noted == Some(&head.hash) {
+            found = Some(head.seq);
+        }
+    }
+    // The last links could have been cut off whole; their number is kept elsewhere.
+    let counted = get_meta::<u64>(conn, "audit_links")?.unwrap_or(0);
+    let missing = |fault| {
+        Ok(AuditVerdict::Broken(AuditBreak {
+            number: signed(head.seq.min(counted) + 1),
+            at: None,
+            fault,
+        }))
+    };
+    if head.seq < counted {
+        return missing(AuditFault::CutOff { counted });
+    }
+    if head.seq > counted {
+        return missing(AuditFault::Uncounted { counted });
+    }
+    if noted.is_some() && found.is_none() {
+        return missing(AuditFault::HeadMissing);
+    }
+    Ok(AuditVerdict::Whole {
+        links: head.seq,
+        head: head.hash,
+        noted: found,
+    })
+}
+
+/// Adds a link to what was walked, or tells what is wrong with it.
+fn judge(head: &mut Head, last: Timestamp, link: &AuditRow) -> Option<AuditBreak> {
+    let due = head.seq + 1;
+    let broken = |number: u64, at, fault| {
+        Some(AuditBreak {
+            number: signed(number),
+            at,
+            fault,
+        })
+    };
+    if link.seq < due {
+        return broken(link.seq, Some(link.at), AuditFault::Order);
+    }
+    if link.seq > due {
+        return broken(due, None, AuditFault::Gap { next: link.seq });
+    }
+    let texts = [
+        &link.actor,
+        &link.role,
+        &link.action,
+        &link.subject,
+        &link.detail,
+    ];
+    let (_, expected) = head.link(link.at, texts.map(String::as_str));
+    if expected != link.hash {
+        return broken(due, Some(link.at), AuditFault::Hash);
+    }
+    // No commit has a stamp before that of the last one.
+    if link.at < last {
+        return broken(due, Some(link.at), AuditFault::Order);
+    }
+    None
+}
+
+/// A link that cannot be read may also stand behind others that are missing.
+fn first_of(head: &Head, broken: AuditBreak) -> AuditBreak {
+    let due = signed(head.seq + 1);
+    match u64::try_from(broken.number) {
+        Ok(next) if broken.number > due => AuditBreak {
+            number: due,
+            at: None,
+            fault: AuditFault::Gap { next },
+        },
+        _ => broken,
+    }
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Walks the audit chain of a data directory and looks at nothing else in it, so that it can be
+/// judged whatever became of the rest.
+pub fn verify_audit(dir: &Path, noted: Option<&[u8; 32]>) -> Result<AuditVerdict> {
+    if !crate::db::database_path(dir).is_file() {
+        let reason = format!("{} has no journal", dir.display());
+        return Err(StoreError::Invalid(reason));
+    }
+    let conn = open_reader(dir)?;
+    check_format(&conn)?;
+    let failed = sqlite_error("walking the audit trail");
+    // The links and their count are of one commit, also beside a running hub.
+    let tx = conn.unchecked_transaction().map_err(failed)?;
+    walk(&tx, noted)
 }
 
 impl Reader {
     /// Gives links of the audit chain after `after`, in order.
     pub fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditRow>> {
+        let failed = sqlite_error("reading the audit trail");
+        // No number is beyond what SQLite can hold.
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
         let conn = self.shared.pool.take()?;
-        read_links(
-            &conn,
-            "WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-            (after, limit),
-        )
+        let mut query = conn
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+            ))
+            .map_err(failed)?;
+        let rows = query.query_map((after, limit), read_link).map_err(failed)?;
+        let mut links = Vec::new();
+        for link in rows {
+            let link = link.map_err(failed)?;
+            links.push(link.map_err(|broken| StoreError::Damaged(broken.to_string()))?);
+        }
+        Ok(links)
+    }
+
+    /// Gives the number and the hash of the last link; 0 and zeros where there is none.
+    pub fn audit_head(&self) -> Result<(u64, [u8; 32])> {
+        let conn = self.shared.pool.take()?;
+        read_head(&conn).map(|head| (head.seq, head.hash))
     }
 
     /// Computes every link of the audit chain again.
     pub fn verify_audit(&self) -> Result<AuditVerdict> {
-        const LINKS_AT_ONCE: usize = 1_000;
-        let mut head = Head::default();
-        loop {
-            let links = self.audit(head.seq, LINKS_AT_ONCE)?;
-            for row in &links {
-                let texts = [
-                    &row.actor,
-                    &row.role,
-                    &row.action,
-                    &row.subject,
-                    &row.detail,
-                ];
-                let expected = head.link(row.at, texts.map(String::as_str));
-                if expected != (row.seq, row.hash) {
-                    return Ok(AuditVerdict::Broken { at: expected.0 });
-                }
-            }
-            if links.len() < LINKS_AT_ONCE {
-                break;
-            }
-        }
-        // The last links could have been cut off whole; their number is kept elsewhere.
         let conn = self.shared.pool.take()?;
-        let links = get_meta::<u64>(&conn, "audit_links")?.unwrap_or(0);
-        Ok(if links == head.seq {
-            AuditVerdict::Whole { links }
-        } else {
-            AuditVerdict::Broken { at: head.seq + 1 }
-        })
+        let failed = sqlite_error("walking the audit trail");
+        let tx = conn.unchecked_transaction().map_err(failed)?;
+        walk(&tx, None)
     }
 }
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;

@@ -26,12 +26,8 @@ impl Reader {
         self.check_state(&conn, &mut report)?;
         drop(conn);
         match self.verify_audit()? {
-            AuditVerdict::Whole { links } => report.audit_links = links,
-            AuditVerdict::Broken { at } => {
-                report
-                    .problems
-                    .push(format!("the audit chain breaks at {at}"));
-            }
+            AuditVerdict::Whole { links, .. } => report.audit_links = links,
+            AuditVerdict::Broken(broken) => report.problems.push(broken.to_string()),
         }
         self.check_segments(&mut report)?;
         Ok(report)

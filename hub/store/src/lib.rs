@@ -34,6 +34,7 @@ mod swap;
 mod view;
 mod wire;
 
+pub use audit::verify_audit;
 pub use cases::{CaseFilter, CasePage, CaseQuery};
 pub use entries::{
     Admission, AuditRow, ChangeRow, LiveReadings, LogGroup, LogReading, NewEvent, QuarantineRow,
@@ -44,8 +45,8 @@ pub use group::Group;
 pub use journal::{Journal, open};
 pub use options::Options;
 pub use reader::{
-    Agg, AlarmPage, AlarmQuery, AuditVerdict, CheckReport, EventFilter, Ledger, Page, Point,
-    Reader, SeriesQuery, StateFilter, Stats,
+    Agg, AlarmPage, AlarmQuery, AuditBreak, AuditFault, AuditVerdict, CheckReport, EventFilter,
+    Ledger, Page, Point, Reader, SeriesQuery, StateFilter, Stats,
 };
 pub use recover::open_read_only;
 pub use replay::Replay;

@@ -10,6 +10,7 @@ use model::{
 };
 use rusqlite::OptionalExtension;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// A handle for reading. Cheap to clone; calls may touch the disk.
@@ -111,8 +112,81 @@ pub struct Ledger {
 /// What the audit chain looks like when every link is computed again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuditVerdict {
-    Whole { links: u64 },
-    Broken { at: u64 },
+    Whole {
+        links: u64,
+        /// The hash of the last link; zeros where there is none.
+        head: [u8; 32],
+        /// Which record it is whose hash was noted elsewhere.
+        noted: Option<u64>,
+    },
+    Broken(AuditBreak),
+}
+
+/// The first record of the audit chain that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditBreak {
+    /// Numbers below 1 were never given to a record.
+    pub number: i64,
+    /// The time in the record, where there is one.
+    pub at: Option<Timestamp>,
+    pub fault: AuditFault,
+}
+
+/// What is wrong with a record of the audit chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditFault {
+    /// What it says and the record before it do not give its hash.
+    Hash,
+    /// It is missing; the next one that is there has this number.
+    Gap {
+        next: u64,
+    },
+    /// It stands where its number or its time does not belong.
+    Order,
+    Unreadable {
+        column: &'static str,
+    },
+    /// It is missing, and so are all after it: so many were counted.
+    CutOff {
+        counted: u64,
+    },
+    /// It was added by somebody else than the hub, who counted so many.
+    Uncounted {
+        counted: u64,
+    },
+    /// The chain is whole, but no record has the hash that was noted elsewhere: it was cut off
+    /// and counted anew, or written anew.
+    HeadMissing,
+}
+
+impl fmt::Display for AuditBreak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "audit record {}", self.number)?;
+        if let Some(at) = self.at {
+            write!(f, " of {at}")?;
+        }
+        match &self.fault {
+            AuditFault::Hash => f.write_str(" is not as it was written: its hash is wrong"),
+            AuditFault::Gap { next } => write!(f, " is missing: the next one is {next}"),
+            AuditFault::Order => f.write_str(" is out of order"),
+            AuditFault::Unreadable { column } => {
+                write!(f, " is not as it was written: its {column} cannot be read")
+            }
+            AuditFault::CutOff { counted } => {
+                write!(
+                    f,
+                    " is missing: the tail was cut off, {counted} were counted"
+                )
+            }
+            AuditFault::Uncounted { counted } => {
+                write!(f, " was not written by the hub, which counted {counted}")
+            }
+            AuditFault::HeadMissing => f.write_str(
+                " is the first that can be missing: no record has the hash that was noted, so the \
+                 tail was cut off or the chain was written anew",
+            ),
+        }
+    }
 }
 
 /// What [`Reader::check`] looked at, and what is wrong.

@@ -24,8 +24,10 @@ pub(crate) async fn audit(
     let params = raw.only(&["after", "limit"])?;
     let after = params.number("after")?.unwrap_or(0);
     let limit = params.limit(PAGE_DEFAULT, 1..=PAGE_MAX)?;
-    let rows = ask(&shared, "read the audit trail", move |hub| {
-        hub.reader.audit(after, limit)
+    let (rows, head) = ask(&shared, "read the audit trail", move |hub| {
+        // The head first: it is never ahead of what a full page shows.
+        let head = hub.reader.audit_head()?;
+        Ok((hub.reader.audit(after, limit)?, head))
     })
     .await?;
     let items: Vec<Value> = rows
@@ -44,7 +46,8 @@ pub(crate) async fn audit(
         })
         .collect();
     let next = rows.last().map_or(after, |row| row.seq);
-    Ok(Json(json!({"items": items, "next": next})))
+    let head = json!({"seq": head.0, "hash": hex(&head.1)});
+    Ok(Json(json!({"items": items, "next": next, "head": head})))
 }
 
 /// The detail is JSON text; should it not be, it is shown as it is.

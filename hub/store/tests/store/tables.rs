@@ -4,7 +4,8 @@ use crate::kit::{DAY, Rig, START, at};
 use model::{AlarmRow, AlarmState, DeviceId, DeviceKey, MinSeverity, Reason, Severity};
 use serde_json::json;
 use store::{
-    AlarmQuery, AuditVerdict, EventFilter, NewEvent, Options, StateFilter, StoreError, StoredDevice,
+    AlarmQuery, AuditFault, AuditVerdict, EventFilter, NewEvent, Options, StateFilter, StoreError,
+    StoredDevice,
 };
 
 fn raised(subject: &str, severity: Severity) -> NewEvent<'_> {
@@ -366,21 +367,24 @@ fn a_changed_audit_row_breaks_the_chain_where_it_is() {
         group.audit("wang", "officer", "ack", &format!("a{n}"), "{}");
         rig.journal.commit(group).unwrap();
     }
-    assert_eq!(
-        rig.reader.verify_audit().unwrap(),
-        AuditVerdict::Whole { links: 4 }
-    );
+    let (links, head) = rig.reader.audit_head().unwrap();
+    let noted = None;
+    let whole = AuditVerdict::Whole { links, head, noted };
+    assert_eq!((rig.reader.verify_audit().unwrap(), links), (whole, 4));
     assert_eq!(rig.reader.audit(1, 2).unwrap()[0].subject, "a1");
     drop(rig);
     let change = |sql: &str| {
         let conn = rusqlite::Connection::open(dir.path().join("main.db")).unwrap();
         assert_eq!(conn.execute(sql, []).unwrap(), 1);
     };
-    let verdict = || Rig::open(dir.path()).reader.verify_audit().unwrap();
+    let broken = || match Rig::open(dir.path()).reader.verify_audit().unwrap() {
+        AuditVerdict::Broken(broken) => (broken.number, broken.fault),
+        AuditVerdict::Whole { .. } => panic!("it is not whole"),
+    };
     change("DELETE FROM audit WHERE seq = 4");
-    assert_eq!(verdict(), AuditVerdict::Broken { at: 4 });
+    assert_eq!(broken(), (4, AuditFault::CutOff { counted: 4 }));
     change("UPDATE audit SET actor = 'li' WHERE seq = 2");
-    assert_eq!(verdict(), AuditVerdict::Broken { at: 2 });
+    assert_eq!(broken(), (2, AuditFault::Hash));
 }
 
 #[test]

@@ -158,6 +158,10 @@ async fn the_audit_trail_is_read_link_by_link() {
         .await
         .json();
     assert_eq!(rest["items"][0]["subject"], "r1");
+    // The end of the chain, to be noted elsewhere.
+    assert_eq!(page["head"], rest["head"]);
+    let last = json!({"seq": 2, "hash": rest["items"][0]["hash"]});
+    assert_eq!(rest["head"], last);
 }
 
 #[tokio::test]
