@@ -45,6 +45,7 @@ pub struct Config {
     pub intake: IntakeConfig,
     pub health: HealthConfig,
     pub cases: CasesConfig,
+    pub canary: CanaryConfig,
     pub store: StoreConfig,
     pub log: LogConfig,
 }
@@ -65,6 +66,7 @@ impl Default for Config {
             intake: IntakeConfig::default(),
             health: HealthConfig::default(),
             cases: CasesConfig::default(),
+            canary: CanaryConfig::default(),
             store: StoreConfig::default(),
             log: LogConfig::default(),
         }
@@ -231,6 +233,28 @@ impl Default for CasesConfig {
             distance_m: 50.0,
             within_s: 86_400,
             camera_distance_m: 200.0,
+        }
+    }
+}
+
+/// The hub's own test sensor.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CanaryConfig {
+    pub enabled: bool,
+    /// Seconds from one test to the next, 1 to 3600.
+    pub every_s: u32,
+    /// Where a failure is posted beside all other ways (`http://HOST:PORT/PATH`), so that it is heard
+    /// of when these are what failed.
+    pub webhook: Option<String>,
+}
+
+impl Default for CanaryConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            every_s: 60,
+            webhook: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::feed::JournalFeed;
 use crate::reload::{self, Reloader};
 use crate::rulebook::{self, Rulebook};
 use crate::writer::{self, CaseSetup, Setup, Times, Writer};
-use crate::{access, codes, codes::Codes, grid::Grids, inventory, standing};
+use crate::{access, canary, codes, codes::Codes, grid::Grids, inventory, standing};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
 use sdk::{
@@ -26,6 +26,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::{City, Health, ReloadError, Reloads};
+
+/// Random bytes in the secret of the test sensor.
+const CANARY_SECRET_BYTES: usize = 16;
 
 /// Connections of people and platforms at once.
 const PEERS_MAX: usize = 1_024;
@@ -128,6 +131,7 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     let tasks = TaskTracker::new();
     tasks.spawn(parts.reloader(&loaded).serve(asked, hangups, stop.clone()));
     tasks.spawn(parts.access_trail(&loaded).follow(stop.clone()));
+    parts.spawn_canary(&loaded.config, &tasks, &drivers_stop)?;
     tasks.close();
     let router = web::router(parts.into_web(&loaded.config, reloads));
     let serving = TaskTracker::new().spawn(door::serve(listener, router, PEERS_MAX, stop.clone()));
@@ -209,6 +213,39 @@ impl Parts {
         let trail = self.access_trail(loaded);
         trail.note_configured(&loaded.config.auth).await?;
         trail.take_over().await
+    }
+
+    /// Lets the hub's own test sensor go its way, and a tail of the feed listen for it.
+    fn spawn_canary(
+        &self,
+        config: &Config,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Result<()> {
+        if !config.canary.enabled {
+            return Ok(());
+        }
+        let secret = access::random::<CANARY_SECRET_BYTES>()?;
+        let (course, follower) = canary::Way::new(
+            (self.published.devices.clone(), &self.catalogue),
+            (self.reader.clone(), self.tail.clone()),
+            self.published.canary.clone(),
+            self.health.clone(),
+            secret.iter().map(|byte| format!("{byte:02x}")).collect(),
+        );
+        let webhook = config.canary.webhook.as_deref().map(canary::Url::parse);
+        let canary = canary::Canary {
+            course,
+            clock: self.clock.clone(),
+            every: Duration::from_secs(config.canary.every_s.into()),
+            webhook: webhook.transpose().map_err(anyhow::Error::msg)?,
+            health: self.health.clone(),
+            city: serde_json::json!({ "code": config.city.code, "name": config.city.name }),
+        };
+        // They end with the drivers: a device that is refused while these stop is no failure.
+        tasks.spawn(follower.run(stop.clone()));
+        tasks.spawn(canary.run(stop.clone()));
+        Ok(())
     }
 
     fn access_trail(&self, loaded: &Loaded) -> access::Trail {
@@ -325,6 +362,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
             missed_max: config.health.missed_max,
             refusals: intake.refusals.clone(),
             health: health.clone(),
+            canary: config.canary.enabled,
             drivers: config.drivers.keys().cloned().collect(),
         },
     )?;

@@ -7,6 +7,7 @@
 
 mod act;
 mod announce;
+mod canary;
 mod carry_out;
 mod cases;
 mod configured;
@@ -18,6 +19,7 @@ mod refused;
 mod step;
 mod take;
 
+pub(crate) use canary::{CANARY, METRIC as CANARY_METRIC, Verdict};
 pub use cases::CaseSetup;
 pub(crate) use configured::file_mark;
 pub(crate) use health::OWN as OWN_RULES;
@@ -57,6 +59,8 @@ pub struct Published {
     pub cases: Arc<RwLock<CaseCounts>>,
     pub rules: RuleList,
     pub knocks: Knocks,
+    /// What the rule of the hub's own test sensor said last.
+    pub(crate) canary: watch::Receiver<Verdict>,
 }
 
 /// Which device times can be true, and which are late.
@@ -90,6 +94,9 @@ pub struct Writer {
     trails: quality::Trails,
     /// The hub's own rules, where those in force are others.
     own_rules: Vec<Rule>,
+    canary: watch::Sender<Verdict>,
+    /// The hub's own test sensor is wanted, and not registered yet.
+    lacks_canary: bool,
     changes: Vec<Change>,
 }
 
@@ -107,6 +114,7 @@ struct Staged {
     flood: bool,
     /// A case changed.
     cases: bool,
+    canary: Option<Verdict>,
     answers: Vec<(PendingCommand, Result<Done, CommandError>)>,
     receipts: Vec<(Pending, Receipt)>,
     /// How many values were put in quarantine.
@@ -167,6 +175,7 @@ impl Writer {
     fn commit_group(&mut self, requests: Vec<Request>) -> Result<(), StoreError> {
         let own_rules = std::mem::take(&mut self.own_rules);
         let has_command = !own_rules.is_empty()
+            || self.lacks_canary
             || requests
                 .iter()
                 .any(|request| matches!(request, Request::Command(_)));
@@ -187,6 +196,7 @@ impl Writer {
         self.announce(&mut group, &mut staged, 0)?;
         self.advance_book(&mut group, &mut staged, now);
         self.advance_cases(&mut group, &mut staged, now);
+        self.put_canary(&mut group, &mut staged, now);
         self.put_own_rules(&mut group, &mut staged, now, own_rules)?;
         let mut submissions = Vec::with_capacity(requests.len());
         for request in requests {
@@ -223,6 +233,9 @@ impl Writer {
             }
         }
         self.published.statuses.put(staged.health);
+        if let Some(verdict) = staged.canary {
+            self.canary.send_replace(verdict);
+        }
         for (id, rule) in staged.rules {
             match rule {
                 Some(rule) => self.published.rules.put(RuleEntry {

@@ -4,9 +4,12 @@
 mod access;
 #[cfg(test)]
 mod alarms;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod bad_input;
+#[cfg(test)]
+mod canary;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]

@@ -107,6 +107,10 @@ fn messages(cx: &Context, mut readings: Vec<Reading>) -> Vec<(String, Bytes)> {
 
 fn device_id(cx: &Context, key: DeviceKey) -> Option<String> {
     let entry = cx.devices.get(key)?;
+    // What the hub sends itself is of no use to others.
+    if entry.device.id.is_own() {
+        return None;
+    }
     Some(entry.device.id.as_str().to_owned())
 }
 

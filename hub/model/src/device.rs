@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+/// What the ids of the hub's own devices and rules begin with; nobody else's may.
+pub const OWN: char = '~';
+
 /// Longest device id in bytes; it must fit an MQTT topic level and a URL segment.
 pub(crate) const DEVICE_ID_BYTES_MAX: usize = 128;
 
@@ -49,6 +52,11 @@ impl DeviceId {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Tells whether it is a device of the hub's own, which is in no list and no sum.
+    pub fn is_own(&self) -> bool {
+        self.0.starts_with(OWN)
     }
 }
 

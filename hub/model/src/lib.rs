@@ -18,7 +18,7 @@ pub use alarm::{AlarmRow, AlarmState, Severity, Suppression};
 pub use case::{
     CaseCategory, CaseEvidence, CasePlace, CaseRow, CaseState, CaseStep, CaseStepRow, CaseTimeLimit,
 };
-pub use device::{Device, DeviceId, DeviceKey, InvalidDeviceId, Location};
+pub use device::{Device, DeviceId, DeviceKey, InvalidDeviceId, Location, OWN};
 pub use event::{Event, MinSeverity};
 pub use health::{DeviceHealth, DeviceStatus, SilenceCause};
 pub use ledger::{Counts, Reason, Rejected};

@@ -66,6 +66,8 @@ struct Register {
     by_secret: HashMap<SecretHash, Vec<DeviceKey>>,
     by_identity: HashMap<(String, String), DeviceKey>,
     entries: HashMap<DeviceKey, Arc<DeviceEntry>>,
+    /// How many of them are the hub's own.
+    own: usize,
 }
 
 /// A shared view of the register. Only the hub's writer changes it, after the commit.
@@ -148,17 +150,26 @@ impl Devices {
         target.device.enabled && (writer.key == target.key || is_gateway_of())
     }
 
+    /// Counts the devices; the hub's own is none of them.
     pub fn len(&self) -> usize {
-        self.read().entries.len()
+        let register = self.read();
+        register.entries.len().saturating_sub(register.own)
     }
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Lists every device in the order of its id.
+    /// Lists every device in the order of its id, but for the hub's own.
     pub fn all(&self) -> Vec<Arc<DeviceEntry>> {
-        let mut all: Vec<_> = self.read().entries.values().cloned().collect();
+        let listed = |entry: &&Arc<DeviceEntry>| !entry.device.id.is_own();
+        let mut all: Vec<_> = self
+            .read()
+            .entries
+            .values()
+            .filter(listed)
+            .cloned()
+            .collect();
         all.sort_unstable_by(|a, b| a.device.id.cmp(&b.device.id));
         all
     }
@@ -201,6 +212,7 @@ impl Register {
             self.by_identity
                 .insert((protocol.clone(), name.clone()), key);
         }
+        self.own += usize::from(entry.device.id.is_own());
         self.entries.insert(key, Arc::new(entry));
     }
 
@@ -208,6 +220,7 @@ impl Register {
         let Some(entry) = self.entries.remove(&key) else {
             return;
         };
+        self.own -= usize::from(entry.device.id.is_own());
         self.by_id.remove(entry.device.id.as_str());
         if let Some(hash) = entry.secret
             && let Some(holders) = self.by_secret.get_mut(&hash)

@@ -12,6 +12,8 @@ const MISSED_MAX: u32 = 1_000;
 
 /// A camera that is farther away sees nothing of a case.
 const CAMERA_M_MAX: f64 = 10_000.0;
+/// A test that runs less often tells too late to be of use.
+const CANARY_EVERY_S_MAX: u32 = 3_600;
 
 impl Loaded {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -29,6 +31,7 @@ impl Loaded {
             return Err(self.error("health.missed_max", reason));
         }
         self.check_cases()?;
+        self.check_canary()?;
         if let Err(error) = model::Timestamp::parse(&config.intake.oldest) {
             return Err(self.error("intake.oldest", error.to_string()));
         }
@@ -53,6 +56,19 @@ impl Loaded {
         self.check_log()?;
         self.check_tokens()?;
         self.check_drivers()
+    }
+
+    fn check_canary(&self) -> Result<(), ConfigError> {
+        let canary = &self.config.canary;
+        if !(1..=CANARY_EVERY_S_MAX).contains(&canary.every_s) {
+            let reason = format!("must be 1 to {CANARY_EVERY_S_MAX}, not {}", canary.every_s);
+            return Err(self.error("canary.every_s", reason));
+        }
+        if let Some(url) = &canary.webhook {
+            crate::canary::Url::parse(url)
+                .map_err(|reason| self.error("canary.webhook", reason))?;
+        }
+        Ok(())
     }
 
     fn check_drivers(&self) -> Result<(), ConfigError> {

@@ -36,6 +36,9 @@ impl Writer {
         staged: &mut Staged,
         change: &Change,
     ) -> Result<(), StoreError> {
+        if self.note_canary(group, staged, change) {
+            return Ok(());
+        }
         // The hub's own rules say how devices are, and raise no alarms.
         if self.note_health(group, staged, change) {
             return Ok(());

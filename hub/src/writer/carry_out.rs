@@ -77,6 +77,14 @@ impl Writer {
         now: Timestamp,
         (actor, devices): (&Actor, &[(Device, SecretChange)]),
     ) -> Answer {
+        if let Some((device, _)) = devices.iter().find(|(device, _)| device.id.is_own()) {
+            let reason = format!(
+                "device `{}`: ids that begin with `{}` are the hub's own",
+                device.id,
+                health::OWN
+            );
+            return Err(CommandError::Invalid(reason));
+        }
         for (device, secret) in devices {
             let known = self.device_named(staged, &device.id);
             let secret = match secret {
@@ -157,7 +165,8 @@ impl Writer {
         now: Timestamp,
         (actor, id): (&Actor, &DeviceId),
     ) -> Answer {
-        let Some(entry) = self.device_named(staged, id) else {
+        let entry = self.device_named(staged, id);
+        let Some(entry) = entry.filter(|entry| !entry.device.id.is_own()) else {
             return Err(CommandError::NotFound(format!("there is no device `{id}`")));
         };
         group.delete_device(entry.key);

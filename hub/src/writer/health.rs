@@ -14,7 +14,7 @@ use serde_json::json;
 use store::{Group, NewEvent, StoreError, StoredStatus};
 
 /// What the ids of the hub's own rules begin with; nobody else's may.
-pub(crate) const OWN: char = '~';
+pub(crate) const OWN: char = model::OWN;
 
 const OFFLINE: &str = "~offline";
 const CLOCK: &str = "~clock";

@@ -3,7 +3,7 @@
 use super::cases::{CaseDesk, CaseSetup};
 use super::health::{Ward, is_own, own_rules};
 use super::refused::Book;
-use super::{Published, Recorded, Times, Writer};
+use super::{Published, Recorded, Times, Writer, canary};
 use crate::grid::Grids;
 use anyhow::{Context, Result};
 use model::{AlarmRow, AlarmState, Catalogue, MetricDef, Timestamp};
@@ -35,6 +35,8 @@ pub struct Setup {
     pub refusals: Refusals,
     /// Where refusals are counted for the metrics.
     pub health: Health,
+    /// Whether the hub's own test sensor is wanted.
+    pub canary: bool,
     /// Names of the configured driver instances.
     pub drivers: Vec<String>,
 }
@@ -76,13 +78,19 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let unwritten = replay(&reader, &recovered, &mut engine, &mut book)?;
     let cases = CaseDesk::restore(setup.cases, &reader, recovered.last_stamp)
         .context("read the cases that are open")?;
-    let published = publish(&recovered, &book, &cases);
-    let registered = recovered.devices.iter().map(|stored| stored.key);
+    let (canary, verdict) = watch::channel(canary::Verdict {
+        number: reader.canary()?.map_or(0, |event| event.number),
+        ..canary::Verdict::default()
+    });
+    let published = publish(&recovered, &book, &cases, verdict);
+    let has_canary = set_apart(&reader, &recovered);
+    let listed = recovered.devices.iter().filter(|of| !of.device.id.is_own());
+    let registered = listed.map(|stored| stored.key);
     let (ward, statuses) = Ward::restore(recovered.statuses.clone(), registered, &reader);
     published.statuses.put(statuses);
     let own_rules = outdated(
         &engine,
-        own_rules(setup.missed_max, setup.times.lateness_s)?,
+        wanted_rules(&setup.times, setup.missed_max, setup.canary)?,
     );
     let first = Mark {
         commit: recovered.last_commit,
@@ -112,6 +120,8 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         ),
         changes: Vec::new(),
         ward,
+        canary,
+        lacks_canary: setup.canary && !has_canary,
         trails: super::quality::Trails::default(),
         own_rules,
     };
@@ -142,6 +152,28 @@ fn number_drivers(
         drivers.insert(name, DriverKey(key));
     }
     Ok((drivers, driver_names))
+}
+
+/// Keeps the hub's own test sensor out of the sums; tells whether it is registered.
+fn set_apart(reader: &Reader, recovered: &Recovered) -> bool {
+    let mut own = recovered.devices.iter().filter(|of| of.device.id.is_own());
+    own.next().is_some_and(|own| {
+        reader.set_apart(own.key);
+        true
+    })
+}
+
+/// Gives the hub's own rules as this configuration wants them.
+fn wanted_rules(
+    times: &Times,
+    missed_max: u32,
+    canary: bool,
+) -> Result<Vec<(&'static str, RuleSpec)>> {
+    let mut wanted = own_rules(missed_max, times.lateness_s)?;
+    if canary {
+        wanted.push(canary::rule()?);
+    }
+    Ok(wanted)
 }
 
 /// Takes up the alarms that are not over, and those of the last day that still count.
@@ -249,7 +281,12 @@ fn replay_group(
     Ok(())
 }
 
-fn publish(recovered: &Recovered, book: &AlarmBook, cases: &CaseDesk) -> Published {
+fn publish(
+    recovered: &Recovered,
+    book: &AlarmBook,
+    cases: &CaseDesk,
+    canary: watch::Receiver<canary::Verdict>,
+) -> Published {
     let devices = Devices::new(SecretSalt(recovered.salt));
     devices.put(recovered.devices.iter().map(|stored| DeviceEntry {
         key: stored.key,
@@ -273,5 +310,6 @@ fn publish(recovered: &Recovered, book: &AlarmBook, cases: &CaseDesk) -> Publish
         cases: Arc::new(RwLock::new(cases.book.counts().clone())),
         rules,
         knocks: Knocks::default(),
+        canary,
     }
 }

@@ -70,6 +70,7 @@ fn start_with(folder: &Path, clock: Clock, own: &OwnTables, grids: Grids) -> Rig
         missed_max: 3,
         refusals: intake.refusals.clone(),
         health: web::Health::new("test", clock.now()),
+        canary: true,
         drivers: vec!["mqtt".to_owned()],
     };
     let opened = open(folder, setup).unwrap();

@@ -38,6 +38,9 @@ CREATE TABLE device (
 CREATE TABLE device_status (
   key INTEGER PRIMARY KEY, status TEXT NOT NULL, since INTEGER NOT NULL, cause TEXT,
   memory TEXT NOT NULL);
+CREATE TABLE canary (
+  id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL, after INTEGER NOT NULL,
+  json TEXT NOT NULL);
 CREATE TABLE rule (id TEXT PRIMARY KEY, revision INTEGER NOT NULL, spec TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE alarm (
   id TEXT PRIMARY KEY, raised_at INTEGER NOT NULL, state TEXT NOT NULL, severity TEXT NOT NULL,
@@ -123,6 +126,7 @@ pub(crate) fn open_writer(dir: &Path) -> Result<Connection> {
     add_event_sums(&mut conn).map_err(failed)?;
     add_device_statuses(&conn).map_err(failed)?;
     conn.execute_batch(CASES).map_err(failed)?;
+    add_canary(&conn).map_err(failed)?;
     Ok(conn)
 }
 
@@ -132,6 +136,15 @@ fn add_device_statuses(conn: &Connection) -> rusqlite::Result<()> {
         "CREATE TABLE IF NOT EXISTS device_status (
            key INTEGER PRIMARY KEY, status TEXT NOT NULL, since INTEGER NOT NULL, cause TEXT,
            memory TEXT NOT NULL)",
+    )
+}
+
+/// Gives a database of an earlier version a place for the last event of the canary.
+fn add_canary(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(
+        "CREATE TABLE IF NOT EXISTS canary (
+           id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL, after INTEGER NOT NULL,
+           json TEXT NOT NULL)",
     )
 }
 

@@ -40,6 +40,18 @@ pub struct NewEvent<'a> {
     pub data: &'a str,
 }
 
+/// The last event of the canary. It stands in the feed after an event but has no number in the one
+/// sequence, so that it is in nobody's way and leaves no hole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CanaryEvent {
+    /// 1, 2, 3 … of its own.
+    pub number: u64,
+    /// The event of the feed after which it happened.
+    pub after: u64,
+    /// The whole CloudEvent as JSON text.
+    pub json: String,
+}
+
 /// A reading in the log, with what the segments and the ledger keep beside it.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct LogReading {

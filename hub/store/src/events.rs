@@ -1,9 +1,9 @@
 //! The numbered facts: their CloudEvents form, and reading them by cursor.
 
-use crate::NewEvent;
 use crate::db::sqlite_error;
 use crate::error::{Result, StoreError};
 use crate::reader::{EventFilter, Reader};
+use crate::{CanaryEvent, NewEvent};
 use model::{Event, Severity, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
@@ -19,21 +19,32 @@ struct CloudEvent<'a> {
     subject: &'a str,
     time: Timestamp,
     datacontenttype: &'static str,
-    sequence: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
 }
 
 pub(crate) fn cloud_event(seq: u64, source: &str, event: &NewEvent<'_>) -> String {
+    let sequence = Some(Event::sequence_text(seq));
+    write(seq.to_string(), sequence, source, event)
+}
+
+/// Writes an event of the canary: like all others, but without a place in the sequence.
+pub(crate) fn canary_event(number: u64, source: &str, event: &NewEvent<'_>) -> String {
+    write(format!("canary-{number}"), None, source, event)
+}
+
+fn write(id: String, sequence: Option<String>, source: &str, event: &NewEvent<'_>) -> String {
     let cloud_event = CloudEvent {
         specversion: "1.0",
-        id: seq.to_string(),
+        id,
         source,
         r#type: event.kind,
         subject: event.subject,
         time: event.time,
         datacontenttype: "application/json",
-        sequence: Event::sequence_text(seq),
+        sequence,
         // What is no JSON would make the whole event unreadable; an event without data is not.
         data: serde_json::from_str(event.data).ok(),
     };
@@ -104,6 +115,23 @@ impl Reader {
             query.query_row(params, event_of).optional()
         })
         .map_err(sqlite_error("reading the last event about a subject"))
+    }
+
+    /// Gives the last event of the canary.
+    pub fn canary(&self) -> Result<Option<CanaryEvent>> {
+        let conn = self.shared.pool.take()?;
+        conn.prepare_cached("SELECT number, after, json FROM canary")
+            .and_then(|mut query| {
+                let event = |row: &Row<'_>| {
+                    Ok(CanaryEvent {
+                        number: row.get(0)?,
+                        after: row.get(1)?,
+                        json: row.get(2)?,
+                    })
+                };
+                query.query_row([], event).optional()
+            })
+            .map_err(sqlite_error("reading the canary's event"))
     }
 
     /// Tells how far a subscriber has come.

@@ -7,7 +7,7 @@ use crate::ledger::Tally;
 use crate::record::{Encoder, Observed};
 use crate::statements::Op;
 use crate::view::PartCount;
-use crate::{Admission, Journal, NewEvent, StoredDevice, StoredStatus};
+use crate::{Admission, CanaryEvent, Journal, NewEvent, StoredDevice, StoredStatus};
 use model::{AlarmRow, CaseRow, DeviceKey, Event, Reading, Reason, Timestamp};
 use std::sync::Arc;
 
@@ -165,6 +165,15 @@ impl Group {
             },
         });
         seq
+    }
+
+    /// Puts the canary's event, replacing the one before. It gets no number in the sequence.
+    pub fn canary(&mut self, number: u64, event: &NewEvent<'_>) {
+        self.ops.push(Op::Canary(CanaryEvent {
+            number,
+            after: self.last_event,
+            json: crate::events::canary_event(number, &self.source, event),
+        }));
     }
 
     /// Puts an alarm's row, replacing the one with its id.

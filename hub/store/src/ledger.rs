@@ -8,6 +8,7 @@ use model::{Counts, DeviceKey, Reason, Timestamp};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 pub(crate) const MINUTE_MS: i64 = 60_000;
 
@@ -131,9 +132,15 @@ impl Reader {
             self.sum_minutes(from, to, &mut sums)?;
         }
         let names = self.shared.driver_names();
+        let apart = self.shared.apart.load(Ordering::Relaxed);
         let mut ledger = Ledger::default();
         for ((driver, device), tally) in sums {
             let counts = tally.counts();
+            if device == apart && device != NO_DEVICE {
+                let of = ledger.devices.entry(DeviceKey(device)).or_default();
+                of.add(&counts);
+                continue;
+            }
             ledger.total.add(&counts);
             let name = names.get(usize::from(driver)).cloned();
             let name = name.unwrap_or_else(|| driver.to_string());
@@ -144,6 +151,12 @@ impl Reader {
             }
         }
         Ok(ledger)
+    }
+
+    /// Keeps what a device sends out of every sum but its own: the hub's own test sensor is not
+    /// what the field sent.
+    pub fn set_apart(&self, device: DeviceKey) {
+        self.shared.apart.store(device.0, Ordering::Relaxed);
     }
 
     /// Sums the ledger by driver since the beginning, without looking at devices: cheap enough to

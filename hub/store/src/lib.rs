@@ -37,8 +37,8 @@ mod wire;
 pub use audit::verify_audit;
 pub use cases::{CaseFilter, CasePage, CaseQuery};
 pub use entries::{
-    Admission, AuditRow, ChangeRow, LiveReadings, LogGroup, LogReading, NewEvent, QuarantineRow,
-    Recovered, Seen, StoredDevice, StoredRule, StoredStatus,
+    Admission, AuditRow, CanaryEvent, ChangeRow, LiveReadings, LogGroup, LogReading, NewEvent,
+    QuarantineRow, Recovered, Seen, StoredDevice, StoredRule, StoredStatus,
 };
 pub use error::StoreError;
 pub use group::Group;

@@ -3,7 +3,7 @@
 use crate::audit;
 use crate::db::put_meta;
 use crate::db::sqlite_error;
-use crate::{StoredDevice, StoredStatus, error::Result};
+use crate::{CanaryEvent, StoredDevice, StoredStatus, error::Result};
 use model::{AlarmRow, CaseRow, DeviceKey, Event, Reason, SilenceCause, Timestamp};
 use rusqlite::{Connection, params};
 
@@ -32,6 +32,7 @@ pub(crate) enum Op {
         spec: String,
     },
     DeleteRule(String),
+    Canary(CanaryEvent),
     Change(String),
     Audit {
         actor: String,
@@ -101,6 +102,10 @@ impl Op {
             Self::DeleteRule(id) => conn
                 .prepare_cached("DELETE FROM rule WHERE id = ?1")?
                 .execute([id])
+                .map(drop),
+            Self::Canary(event) => conn
+                .prepare_cached("INSERT OR REPLACE INTO canary VALUES (1, ?1, ?2, ?3)")?
+                .execute(params![event.number, event.after, event.json])
                 .map(drop),
             Self::Change(json) => conn
                 .prepare_cached("INSERT INTO change (seq, stamp, json) VALUES (?1, ?2, ?3)")?

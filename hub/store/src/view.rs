@@ -7,7 +7,7 @@ use crate::segment::{Kind, MetaCache, Segment};
 use model::{Reason, Timestamp};
 use rustc_hash::FxHashMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// What is known of a device that ever sent something.
@@ -196,6 +196,8 @@ pub(crate) struct Shared {
     view: RwLock<View>,
     names: RwLock<Names>,
     next_id: AtomicU64,
+    /// The device whose counts are in no sum but its own.
+    pub(crate) apart: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -213,6 +215,7 @@ impl Shared {
             view: RwLock::new(view),
             names: RwLock::default(),
             next_id: AtomicU64::new(next_id),
+            apart: AtomicU32::new(NO_DEVICE),
         }
     }
 

@@ -1,5 +1,6 @@
 //! How the parts of the hub are doing: a board that the hub writes and the web reads.
 
+use crate::CanaryHealth;
 use model::Timestamp;
 use sdk::Request;
 use serde::Serialize;
@@ -36,6 +37,7 @@ struct Board {
     drivers: BTreeMap<String, DriverHealth>,
     addresses: BTreeMap<String, String>,
     requests: Option<mpsc::WeakSender<Request>>,
+    canary: Option<CanaryHealth>,
     /// By driver and reason.
     refused: BTreeMap<(String, String), u64>,
 }
@@ -110,8 +112,30 @@ impl Health {
         self.lock().refused.clone()
     }
 
-    pub(crate) fn drivers(&self) -> BTreeMap<String, DriverHealth> {
+    /// Gives the drivers as they are now.
+    pub fn drivers(&self) -> BTreeMap<String, DriverHealth> {
         self.lock().drivers.clone()
+    }
+
+    /// Puts the canary on the board.
+    pub fn put_canary(&self, canary: CanaryHealth) {
+        self.lock().canary = Some(canary);
+    }
+
+    /// Changes what the board says of the canary, if it is on it.
+    pub fn change_canary(&self, change: impl FnOnce(&mut CanaryHealth)) {
+        if let Some(canary) = &mut self.lock().canary {
+            change(canary);
+        }
+    }
+
+    /// Gives what `GET /api/v1/health` shows of the canary, if it is on the board.
+    pub fn canary_json(&self, now: Timestamp) -> Option<serde_json::Value> {
+        self.canary().map(|canary| canary.to_json(now))
+    }
+
+    pub(crate) fn canary(&self) -> Option<CanaryHealth> {
+        self.lock().canary.clone()
     }
 
     pub(crate) fn addresses(&self) -> BTreeMap<String, String> {

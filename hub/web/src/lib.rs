@@ -6,6 +6,7 @@
 mod actions;
 mod alarms;
 mod backtest;
+mod canary;
 mod cases;
 mod census;
 mod devices;
@@ -42,6 +43,7 @@ mod tests;
 pub use backtest::{
     Coverage, Diff, Progress, Rate, Review, ReviewError, Reviewed, Tally, TestedAlarm,
 };
+pub use canary::CanaryHealth;
 pub use health::{DriverHealth, Health, PartState};
 pub use knocks::{Knock, Knocks};
 pub use reload::{Reload, ReloadError, Reloaded, Reloads};

@@ -28,6 +28,7 @@ pub(crate) async fn show(
         write_alarms(&mut page, hub);
         write_devices(&mut page, &Census::take(hub));
         write_store(&mut page, &hub.reader.stats()?);
+        write_canary(&mut page, hub);
         Ok(page.text)
     })
     .await?;
@@ -269,6 +270,47 @@ fn write_devices(page: &mut Page, census: &Census) {
             rate,
         );
     }
+}
+
+/// The stages of the canary, in the order of the way.
+const STAGES: [&str; 5] = ["protocol", "store", "rule", "event", "subscriber"];
+
+fn write_canary(page: &mut Page, hub: &Inner) {
+    let Some(canary) = hub.health.canary() else {
+        return;
+    };
+    let now = hub.clock.now();
+    page.single(
+        "cityhub_canary_up",
+        "gauge",
+        "1 while the test sensor comes through, or is not due yet.",
+        u8::from(canary.is_well(now)),
+    );
+    page.single(
+        "cityhub_canary_age_seconds",
+        "gauge",
+        "Seconds since the test sensor last came through, or since the start.",
+        canary.age_ms(now) as f64 / 1000.0,
+    );
+    if let Some(took) = canary.took() {
+        page.single(
+            "cityhub_canary_seconds",
+            "gauge",
+            "What the last test that came through took.",
+            took.as_secs_f64(),
+        );
+    }
+    let broken = "cityhub_canary_broken";
+    page.family(broken, "gauge", "1 for the stage that did not work.");
+    for stage in STAGES {
+        let is_this = canary.stage() == Some(stage);
+        page.sample(broken, &[("stage", stage)], u8::from(is_this));
+    }
+    let (passes, failures) = canary.counts();
+    let total = "cityhub_canary_tests_total";
+    page.family(total, "counter", "Tests since the start.");
+    page.sample(total, &[("outcome", "passed")], passes);
+    page.sample(total, &[("outcome", "failed")], failures);
 }
 
 fn write_store(page: &mut Page, stats: &Stats) {

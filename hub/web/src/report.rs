@@ -38,8 +38,10 @@ pub(crate) async fn health(
         let total = hub.reader.ledger(None, None)?.total;
         let queue = hub.health.queue();
         let mark = *hub.tail.mark.borrow();
+        let canary = hub.health.canary();
+        let well = all_up && canary.as_ref().is_none_or(|canary| canary.is_well(now));
         Ok(json!({
-            "status": if ready && all_up { "up" } else { "degraded" },
+            "status": if ready && well { "up" } else { "degraded" },
             "ready": ready,
             "version": hub.health.version,
             "started_at": hub.health.started_at,
@@ -63,7 +65,7 @@ pub(crate) async fn health(
             "devices": Census::take(hub),
             "alarms": alarms(hub, now),
             "streams": {"open": hub.streams_open(), "limit": hub.stream_clients_max},
-            "canary": null,
+            "canary": hub.health.canary_json(now),
         }))
     })
     .await?;

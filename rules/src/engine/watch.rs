@@ -179,6 +179,8 @@ impl Targets {
     pub(crate) fn include(&self, device: &DeviceView) -> bool {
         match self {
             Self::Devices(ids) => ids.contains(&device.id),
+            // The hub's own devices are watched by those rules alone that name them.
+            Self::Select(_) if device.id.is_own() => false,
             Self::Select(select) => {
                 select.kind.as_ref().is_none_or(|k| *k == device.kind)
                     && (select.site.is_none() || select.site == device.site)

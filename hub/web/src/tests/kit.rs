@@ -456,8 +456,8 @@ impl Writer {
                 self.rules.remove(&id);
                 Ok(serde_json::Value::Null)
             }
-            Action::ChangeRules { .. } => {
-                panic!("only the configuration changes many rules at once")
+            Action::ChangeRules { .. } | Action::Note { .. } => {
+                panic!("the API has no such command")
             }
             Action::CaseStep { id, .. } => {
                 Err(CommandError::NotFound(format!("there is no case `{id}`")))

@@ -1,0 +1,222 @@
+//! Each stage is broken in turn; time is in the test's hand.
+
+use super::{Canary, Chirp, Course, Gate, Stage, Url, link};
+use model::Timestamp;
+use sdk::Clock;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use web::Health;
+
+/// How a stage fails.
+#[derive(Copy, Clone, Debug, PartialEq)]
+enum Fault {
+    /// It never answers.
+    Hangs,
+    /// It says that it cannot.
+    Fails,
+    /// It answers, but nothing comes of it.
+    Loses,
+}
+
+/// A hub of which one stage is broken.
+#[derive(Clone, Debug, Default)]
+struct Stub {
+    fault: Arc<Mutex<Option<(Stage, Fault)>>>,
+    sent: Arc<Mutex<Vec<f64>>>,
+}
+
+impl Stub {
+    async fn meet(&self, stage: Stage) -> Result<bool, String> {
+        let fault = *self.fault.lock().unwrap();
+        match fault.filter(|(broken, _)| *broken == stage) {
+            Some((_, Fault::Hangs)) => std::future::pending().await,
+            Some((_, Fault::Fails)) => Err("no space left".to_owned()),
+            Some((_, Fault::Loses)) => Ok(false),
+            None => Ok(true),
+        }
+    }
+}
+
+impl Course for Stub {
+    fn gates(&self) -> Vec<Gate> {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let gate = |kind: &str| Gate {
+            driver: kind.to_owned(),
+            kind: kind.to_owned(),
+            address,
+        };
+        vec![gate("http"), gate("mqtt")]
+    }
+
+    async fn send(&self, _: &Gate, chirp: Chirp) -> Result<(), String> {
+        self.sent.lock().unwrap().push(chirp.value);
+        match self.meet(Stage::Protocol).await {
+            Ok(true) => Ok(()),
+            Ok(false) => std::future::pending().await,
+            Err(reason) => Err(reason),
+        }
+    }
+
+    async fn has_passed(&self, stage: Stage, _: Chirp) -> Result<bool, String> {
+        self.meet(stage).await
+    }
+}
+
+struct Rig {
+    stub: Stub,
+    health: Health,
+    clock: Clock,
+    stop: CancellationToken,
+}
+
+impl Rig {
+    fn start(webhook: Option<Url>) -> Self {
+        let clock = Clock::starting_at(Timestamp::from_millis(1_772_323_200_000));
+        let rig = Self {
+            stub: Stub::default(),
+            health: Health::new("test", clock.now()),
+            clock: clock.clone(),
+            stop: CancellationToken::new(),
+        };
+        let canary = Canary {
+            course: rig.stub.clone(),
+            clock,
+            every: Duration::from_secs(60),
+            webhook,
+            health: rig.health.clone(),
+            city: json!({ "code": "350200" }),
+        };
+        TaskTracker::new().spawn(canary.run(rig.stop.clone()));
+        rig
+    }
+
+    fn put(&self, fault: Option<(Stage, Fault)>) {
+        *self.stub.fault.lock().unwrap() = fault;
+    }
+
+    fn look(&self) -> Value {
+        self.health
+            .canary_json(self.clock.now())
+            .unwrap_or(Value::Null)
+    }
+
+    /// Lets time pass until the canary is in this state, and tells how many seconds it took.
+    async fn until(&self, state: &str) -> u64 {
+        let start = Instant::now();
+        while self.look()["state"] != state {
+            tokio::time::advance(Duration::from_millis(500)).await;
+            tokio::task::yield_now().await;
+            assert!(
+                start.elapsed().as_secs() < 300,
+                "never {state}: {}",
+                self.look()
+            );
+        }
+        start.elapsed().as_secs()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_stage_that_breaks_is_named_within_90_s_however_it_breaks() {
+    let stages = [Stage::Protocol].into_iter().chain(Stage::AFTER_PROTOCOL);
+    for stage in stages {
+        for fault in [Fault::Hangs, Fault::Fails, Fault::Loses] {
+            let rig = Rig::start(None);
+            rig.until("passing").await;
+            rig.put(Some((stage, fault)));
+            let took = rig.until("failing").await;
+            assert!(took <= 90, "{stage} {fault:?} was told after {took} s");
+            let told = rig.look();
+            assert_eq!(told["stage"], stage.name(), "{fault:?}: {told}");
+            assert_eq!(told["driver"], "http");
+            rig.put(None);
+            rig.until("passing").await;
+            assert_eq!(rig.look()["stage"], Value::Null);
+            rig.stop.cancel();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_driver_is_tested_with_a_raise_and_a_clear_and_what_is_left_raised_is_cleared_first() {
+    let rig = Rig::start(None);
+    assert_eq!(rig.until("passing").await, 60);
+    // The first one clears what an earlier start may have left.
+    assert_eq!(*rig.stub.sent.lock().unwrap(), [0.0, 1.0, 0.0, 1.0, 0.0]);
+    assert_eq!(rig.look()["drivers"].as_object().unwrap().len(), 2);
+    rig.stub.sent.lock().unwrap().clear();
+    rig.put(Some((Stage::Rule, Fault::Fails)));
+    rig.until("failing").await;
+    assert_eq!(*rig.stub.sent.lock().unwrap(), [1.0]);
+    rig.put(None);
+    rig.stub.sent.lock().unwrap().clear();
+    rig.until("passing").await;
+    assert_eq!(*rig.stub.sent.lock().unwrap(), [0.0, 1.0, 0.0, 1.0, 0.0]);
+    rig.stop.cancel();
+}
+
+/// Takes one request and answers it; gives its whole text.
+async fn answer(listener: &TcpListener, status: &str) -> String {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut text = Vec::new();
+    loop {
+        let read = stream.read_buf(&mut text).await.unwrap();
+        let so_far = String::from_utf8_lossy(&text).into_owned();
+        let (head, body) = so_far.split_once("\r\n\r\n").unwrap_or((&so_far, ""));
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        if read == 0 || length.is_some_and(|length| body.len().to_string() == length) {
+            break;
+        }
+    }
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_post_is_what_http_wants_and_only_a_2xx_is_taken_as_heard() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let url = Url::parse(&format!("http://{address}/hook?a=1")).unwrap();
+    for (status, heard) in [
+        ("204 No Content", true),
+        ("500 Oops", false),
+        ("302 Found", false),
+    ] {
+        let body = json!({ "a": 1 });
+        let (text, posted) = tokio::join!(answer(&listener, status), link::post(&url, None, &body));
+        assert_eq!(posted.is_ok(), heard, "{posted:?}");
+        let expected = format!(
+            "POST /hook?a=1 HTTP/1.1\r\nhost: {address}\r\nuser-agent: cityhub-canary\r\n\
+             content-type: application/json\r\ncontent-length: 7\r\nconnection: close\r\n\r\n\
+             {{\"a\":1}}"
+        );
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
+fn a_url_of_another_kind_is_refused() {
+    assert_eq!(
+        Url::parse("http://a").unwrap(),
+        Url::parse("http://a:80/").unwrap()
+    );
+    for text in [
+        "https://a/",
+        "a",
+        "http:///x",
+        "http://a b/",
+        "http://u:p@a/",
+    ] {
+        assert!(Url::parse(text).is_err(), "{text}");
+    }
+}
