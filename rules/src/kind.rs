@@ -211,9 +211,9 @@ impl Condition {
         match self {
             Self::Composite(_) => false,
             Self::Silence(spec) => spec.patience_ms(old) != spec.patience_ms(new),
-            Self::Window(_) | Self::Rate(_) => old.cadence_ms != new.cadence_ms,
+            Self::Window(_) | Self::Rate(_) | Self::Clock(_) => old.cadence_ms != new.cadence_ms,
             Self::Occupancy(spec) => spec.capacity(old) != spec.capacity(new),
-            Self::Threshold(_) | Self::Frozen(_) | Self::Clock(_) | Self::Geofence(_) => false,
+            Self::Threshold(_) | Self::Frozen(_) | Self::Geofence(_) => false,
         }
     }
 

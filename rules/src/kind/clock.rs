@@ -2,8 +2,8 @@
 //!
 //! Every message is judged by the newest reading in it, when it is received. A clock is ahead when
 //! that reading is from the future. A reading from the past may simply have waited for a link; a
-//! backlog catches up, though, so that only an offset that stays the same for a while means that
-//! the clock is behind.
+//! backlog catches up, though, so that only an offset that stays the same, over two of the
+//! device's cadences at least, means that the clock is behind.
 
 use super::{Look, Params, Step};
 use crate::Figures;
@@ -12,8 +12,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 /// How much the way from the device to the hub may vary, in seconds, before an offset is no longer
-/// the same.
-const JITTER_S: f64 = 10.0;
+/// the same …
+const JITTER_S: f64 = 2.0;
+
+/// … or by this part of the time over which the messages came, if that is more. A backlog of which
+/// an hour comes in less than fifty minutes shrinks faster.
+const JITTER_PART: f64 = 0.2;
+
+/// How many of the device's cadences an offset must stay the same.
+const STEADY_CADENCES: i64 = 2;
+
+/// How long it must stay the same where the device declares no cadence.
+const STEADY_MS: i64 = 10_000;
 
 /// A message is judged just after the instant in which it came, when all its readings are known.
 const JUDGED_AFTER_MS: i64 = 1;
@@ -64,6 +74,8 @@ struct Message {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
+    #[serde(default)]
+    cadence_ms: Option<i64>,
     pending: Option<Message>,
     run: Option<Run>,
     fault: Option<Fault>,
@@ -115,7 +127,7 @@ impl Run {
             if observed_ms <= self.observed_ms {
                 return self;
             }
-            if (message.skew_s - self.skew_s).abs() > JITTER_S {
+            if !self.is_steady(message) {
                 return Self::new(side, message);
             }
         } else if self.side != side {
@@ -128,10 +140,16 @@ impl Run {
         }
     }
 
-    fn is_confirmed(&self, spec: &Spec, at_ms: i64) -> bool {
+    /// Tells whether the offset is still that of the first message.
+    fn is_steady(&self, message: &Message) -> bool {
+        let elapsed_s = message.at_ms.saturating_sub(self.began_ms) as f64 / 1000.0;
+        (message.skew_s - self.skew_s).abs() < (elapsed_s * JITTER_PART).max(JITTER_S)
+    }
+
+    fn is_confirmed(&self, spec: &Spec, steady_ms: i64, at_ms: i64) -> bool {
         let lasted_ms = at_ms.saturating_sub(self.began_ms);
-        let is_steady = self.side != Side::Behind || lasted_ms >= i64::from(spec.skew_s) * 1000;
-        self.count >= spec.confirm && is_steady
+        let has_lasted = self.side != Side::Behind || lasted_ms >= steady_ms;
+        self.count >= spec.confirm && has_lasted
     }
 }
 
@@ -165,7 +183,21 @@ impl Fault {
 
 impl State {
     pub(crate) fn is_plain(&self) -> bool {
-        *self == Self::default()
+        self.pending.is_none() && self.run.is_none() && self.fault.is_none()
+    }
+
+    /// Tells how long an offset must stay the same for the clock to be behind.
+    fn steady_ms(&self) -> i64 {
+        self.cadence_ms.map_or(STEADY_MS, |cadence_ms| {
+            cadence_ms.saturating_mul(STEADY_CADENCES)
+        })
+    }
+
+    fn forget(&mut self) {
+        *self = Self {
+            cadence_ms: self.cadence_ms,
+            ..Self::default()
+        };
     }
 
     fn judge(&mut self, spec: &Spec, message: &Message) -> Step {
@@ -174,7 +206,7 @@ impl State {
             .run
             .map_or_else(|| Run::new(side, message), |run| run.next(side, message));
         self.run = Some(run);
-        let is_confirmed = run.is_confirmed(spec, message.at_ms);
+        let is_confirmed = run.is_confirmed(spec, self.steady_ms(), message.at_ms);
         let Some(fault) = &mut self.fault else {
             if run.side == Side::Right {
                 self.run = None;
@@ -197,13 +229,16 @@ impl State {
             value: Some(message.skew_s),
             ..fault.figures(spec)
         };
-        *self = Self::default();
+        self.forget();
         Step::Cleared(figures)
     }
 }
 
-pub(crate) fn start(_: &Spec, _: &Params) -> State {
-    State::default()
+pub(crate) fn start(_: &Spec, params: &Params) -> State {
+    State {
+        cadence_ms: params.cadence_ms.filter(|cadence_ms| *cadence_ms > 0),
+        ..State::default()
+    }
 }
 
 /// Takes a reading received at `at_ms`, whose own time is `skew_s` ahead of that.
@@ -231,7 +266,7 @@ pub(crate) fn figures(spec: &Spec, state: &State) -> Option<Figures> {
 
 /// Messages from before the opening do not confirm anything.
 pub(crate) fn hold(_: &Spec, state: &mut State, _: i64, _: f64) {
-    *state = State::default();
+    state.forget();
 }
 
 pub(crate) fn open(_: &Spec, _: &mut State, _: i64) -> Step {
@@ -240,7 +275,7 @@ pub(crate) fn open(_: &Spec, _: &mut State, _: i64) -> Step {
 
 pub(crate) fn close(spec: &Spec, state: &mut State, _: i64) -> Step {
     let figures = figures(spec, state);
-    *state = State::default();
+    state.forget();
     figures.map_or(Step::Quiet, Step::Cleared)
 }
 

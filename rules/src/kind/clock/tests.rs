@@ -104,21 +104,47 @@ fn a_backlog_that_catches_up_is_no_wrong_clock() {
 }
 
 #[test]
-fn an_offset_must_stay_the_same_for_a_while() {
-    let mut state = begin();
-    // A second of readings each second looks constant, but not for two minutes.
-    for second in 0..119_i32 {
-        let received_s = 1000.0 + f64::from(second);
-        assert_eq!(
-            message(&mut state, received_s, received_s - 1000.0),
-            Step::Quiet
-        );
+fn an_offset_must_stay_the_same_for_two_cadences_or_ten_seconds() {
+    // An offset of 1000 s, one message a second: without a cadence the eleventh is 10 s on.
+    for (cadence_ms, raised_s) in [(None, 10), (Some(30_000), 60)] {
+        let params = Params {
+            cadence_ms,
+            ..Params::default()
+        };
+        let mut state = start(&spec(), &params);
+        for second in 0..raised_s {
+            let received_s = 1000.0 + f64::from(second);
+            let step = message(&mut state, received_s, f64::from(second));
+            assert_eq!(step, Step::Quiet);
+        }
+        let received_s = 1000.0 + f64::from(raised_s);
+        let raised = message(&mut state, received_s, f64::from(raised_s));
+        assert!(matches!(raised, Step::Raised(_)), "{raised:?}");
     }
-    assert_eq!(message(&mut state, 1119.0, 119.0), Step::Quiet);
-    assert!(matches!(
-        message(&mut state, 1120.0, 120.0),
-        Step::Raised(_)
-    ));
+}
+
+#[test]
+fn an_offset_that_shrinks_by_a_fifth_of_the_time_is_a_backlog() {
+    // Every 60 s a message 72 s newer than the one before: 12 s of the offset are gone each time.
+    let params = Params {
+        cadence_ms: Some(60_000),
+        ..Params::default()
+    };
+    let mut state = start(&spec(), &params);
+    for number in 0..60 {
+        let number = f64::from(number);
+        let step = message(&mut state, 7200.0 + 60.0 * number, 72.0 * number);
+        assert_eq!(step, Step::Quiet);
+    }
+    // 71.9 s: the offset changes by less.
+    let mut state = start(&spec(), &params);
+    for number in 0..2 {
+        let number = f64::from(number);
+        let step = message(&mut state, 7200.0 + 60.0 * number, 71.9 * number);
+        assert_eq!(step, Step::Quiet);
+    }
+    let raised = message(&mut state, 7320.0, 2.0 * 71.9);
+    assert!(matches!(raised, Step::Raised(_)), "{raised:?}");
 }
 
 #[test]
