@@ -132,6 +132,12 @@ impl Ward {
         troubles.is_some_and(|all| all.iter().any(|t| t.number == Some(number)))
     }
 
+    /// Tells whether the clock of a device is known to be wrong, whatever else is.
+    pub(super) fn has_wrong_clock(&self, device: DeviceKey) -> bool {
+        let mut troubles = self.troubles.get(&device).into_iter().flatten();
+        troubles.any(|trouble| trouble.what == DeviceStatus::ClockWrong)
+    }
+
     fn worst(&self, device: DeviceKey) -> Option<Trouble> {
         let troubles = self.troubles.get(&device)?;
         troubles.iter().max_by_key(|trouble| trouble.what).copied()

@@ -79,7 +79,9 @@ impl Writer {
         };
         let lateness_ms = i64::from(self.times.lateness_s) * 1000;
         let behind_ms = now.since_ms(observed_at);
-        let clock = if behind_ms < -lateness_ms {
+        let is_late = behind_ms > lateness_ms;
+        let is_ahead = behind_ms < -lateness_ms;
+        let clock = if is_ahead || is_late && self.ward.has_wrong_clock(entry.key) {
             Quality::uncertain(Cause::Clock)
         } else {
             Quality::GOOD
@@ -98,7 +100,7 @@ impl Writer {
             observed_at,
             received_at: now,
         };
-        match group.observe(&mut self.journal, &reading, behind_ms > lateness_ms)? {
+        match group.observe(&mut self.journal, &reading, is_late)? {
             Admission::Duplicate => {
                 receipt.duplicate += 1;
                 return Ok(None);
@@ -109,7 +111,7 @@ impl Writer {
             }
         }
         // Its own time counts if it can be believed, as it does for the rules.
-        let is_believed = behind_ms.abs() <= lateness_ms;
+        let is_believed = !(is_late || is_ahead);
         Ok(Some(if is_believed {
             observed_at.min(now)
         } else {

@@ -2,21 +2,23 @@
 
 use crate::problem::Problem;
 use crate::state::{Inner, store_problem};
-use model::{DeviceKey, Quality, Reading, Series, Timestamp};
+use model::{DeviceKey, Reading, Series, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use store::SeriesQuery;
 
-/// The time over which shares are taken, by the times of the readings.
+/// The time over which shares are taken, by when the readings came: a clock that is off must not
+/// hide what the device sends.
 const WINDOW_S: i64 = 3_600;
 
-/// How far back the last good value is looked for.
+/// How far back the last good value is looked for, and how much older than the newest one a reading
+/// may be that came just now.
 const GOOD_WITHIN_S: i64 = 86_400;
 
 const PAGE: usize = 10_000;
 
-/// Readings that are looked at for one metric, at most.
-const READINGS_MAX: u64 = 100_000;
+/// Readings that are looked at for one metric, at most: a day of ten a second.
+const READINGS_MAX: usize = 1_000_000;
 
 /// What the readings of one series were worth.
 #[derive(Debug, Default, Serialize)]
@@ -29,7 +31,7 @@ pub(crate) struct SeriesQuality {
     bad: Option<f64>,
     /// How many had which quality, the good ones left out.
     causes: BTreeMap<String, u64>,
-    /// The time of the newest good value of the last 24 hours.
+    /// The time of the newest good value that came in the last 24 hours.
     last_good_at: Option<Timestamp>,
 }
 
@@ -47,45 +49,44 @@ pub(crate) fn by_metric(
             continue;
         };
         let series = Series { device, metric };
-        all.insert(def.name.clone(), of(hub, series, now)?);
+        let from = now.min(reading.observed_at).plus_s(-GOOD_WITHIN_S);
+        all.insert(def.name.clone(), of(hub, series, (from, now))?);
     }
     Ok(all)
 }
 
-fn of(hub: &Inner, series: Series, now: Timestamp) -> Result<SeriesQuality, Problem> {
+fn of(
+    hub: &Inner,
+    series: Series,
+    (from, now): (Timestamp, Timestamp),
+) -> Result<SeriesQuality, Problem> {
     let mut quality = SeriesQuality {
         window_s: WINDOW_S,
         ..SeriesQuality::default()
     };
+    let (recent, good_since) = (now.plus_s(-WINDOW_S), now.plus_s(-GOOD_WITHIN_S));
     let (mut good, mut bad) = (0u64, 0u64);
-    each(
-        hub,
-        series,
-        (now.plus_s(-WINDOW_S), Timestamp::MAX),
-        |at, found| {
-            quality.readings += 1;
-            if found.is_good() {
-                good += 1;
-                quality.last_good_at = Some(at);
-                return;
-            }
-            bad += u64::from(found.is_bad());
+    each(hub, series, from, |reading| {
+        let found = reading.quality;
+        if found.is_good() && reading.received_at >= good_since {
+            // They come in the order of their own times.
+            quality.last_good_at = Some(reading.observed_at);
+        }
+        if reading.received_at < recent {
+            return;
+        }
+        quality.readings += 1;
+        good += u64::from(found.is_good());
+        bad += u64::from(found.is_bad());
+        if !found.is_good() {
             *quality.causes.entry(found.to_string()).or_default() += 1;
-        },
-    )?;
+        }
+    })?;
     if quality.readings > 0 {
         let share = |count: u64| Some(count as f64 / quality.readings as f64);
         quality.good = share(good);
         quality.bad = share(bad);
         quality.uncertain = share(quality.readings - good - bad);
-    }
-    if quality.last_good_at.is_none() {
-        let before = (now.plus_s(-GOOD_WITHIN_S), now.plus_s(-WINDOW_S));
-        each(hub, series, before, |at, found| {
-            if found.is_good() {
-                quality.last_good_at = Some(at);
-            }
-        })?;
     }
     Ok(quality)
 }
@@ -93,28 +94,25 @@ fn of(hub: &Inner, series: Series, now: Timestamp) -> Result<SeriesQuality, Prob
 fn each(
     hub: &Inner,
     series: Series,
-    (from, to): (Timestamp, Timestamp),
-    mut tell: impl FnMut(Timestamp, Quality),
+    mut from: Timestamp,
+    mut tell: impl FnMut(&Reading),
 ) -> Result<(), Problem> {
-    let mut from = from;
     let mut seen = 0;
     while seen < READINGS_MAX {
         let query = SeriesQuery {
             series,
             from,
-            to,
+            to: Timestamp::MAX,
             limit: PAGE,
         };
-        let page = hub.reader.readings(&query);
+        let page = hub.reader.arrivals(&query);
         let page = page.map_err(|error| store_problem("look at the quality", &error))?;
-        for point in &page.points {
-            tell(point.at, point.quality);
+        page.iter().for_each(&mut tell);
+        seen += page.len();
+        match page.last() {
+            Some(last) if page.len() == PAGE => from = last.observed_at.plus_ms(1),
+            _ => return Ok(()),
         }
-        seen += page.points.len() as u64;
-        let Some(next) = page.next else {
-            return Ok(());
-        };
-        from = next;
     }
     Ok(())
 }

@@ -2,13 +2,13 @@
 
 use super::{EPOCH, Rig, at, start};
 use model::{
-    Device, DeviceHealth, DeviceId, DeviceStatus, Observation, Quality, SilenceCause, Timestamp,
-    Value,
+    Device, DeviceHealth, DeviceId, DeviceStatus, Observation, Quality, Series, SilenceCause,
+    Timestamp, Value,
 };
 use sdk::{Action, Clock, Part, SecretChange, Submission};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
-use store::EventFilter;
+use store::{EventFilter, SeriesQuery};
 
 /// One event of a device: its number, its kind, the device, seconds since the start.
 type Told = (u64, String, String, f64);
@@ -58,6 +58,25 @@ impl Rig {
     fn health(&self, id: &str) -> DeviceHealth {
         let device = self.published.devices.find(id).unwrap().key;
         self.published.statuses.of(device)
+    }
+
+    /// Counts the readings of a device that are good, and those of a clock that is doubted.
+    fn doubted(&self, id: &str) -> (usize, usize) {
+        let query = SeriesQuery {
+            series: Series {
+                device: self.published.devices.find(id).unwrap().key,
+                metric: self.pressure,
+            },
+            from: at(-86_400_000),
+            to: at(86_400_000),
+            limit: 1_000,
+        };
+        let readings = self.reader.arrivals(&query).unwrap();
+        let count = |quality| readings.iter().filter(|r| r.quality == quality).count();
+        (
+            count(Quality::GOOD),
+            count(Quality::uncertain(model::Cause::Clock)),
+        )
     }
 
     fn facts(&self) -> Vec<Json> {
@@ -247,6 +266,10 @@ async fn a_clock_two_hours_off_is_told_from_a_late_delivery_and_from_silence() {
     assert_eq!(status("behind"), DeviceStatus::ClockWrong);
     assert_eq!(status("backlog"), DeviceStatus::Online);
     assert_eq!(status("right"), DeviceStatus::Online);
+    // The third message, 20 s after the first, told that the clock is behind: two cadences. What
+    // is late from then on is doubted; a backlog is not.
+    assert_eq!(rig.doubted("behind"), (3, 11));
+    assert_eq!(rig.doubted("backlog"), (14, 0));
     // Set right, then silent: the worst is told.
     rig.play(&["ahead", "behind"], 5).await;
     assert_eq!(status("ahead"), DeviceStatus::Online);

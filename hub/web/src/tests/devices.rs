@@ -303,7 +303,8 @@ async fn one_device_is_shown_with_what_its_values_were_worth() {
     hub.store(key, &[("battery_pct", 2, 92.0), ("temperature_c", 3, 20.0)]);
     let shown = hub.get("/api/v1/devices/a-1").await.json();
     let battery = &shown["quality"]["battery_pct"];
-    assert_eq!(battery["readings"], 2);
+    // All three came just now.
+    assert_eq!(battery["readings"], 3);
     assert_eq!(
         (&battery["good"], &battery["bad"]),
         (&json!(1.0), &json!(0.0))
@@ -312,6 +313,20 @@ async fn one_device_is_shown_with_what_its_values_were_worth() {
     assert_eq!(battery["last_good_at"], good_at);
     assert_eq!(battery["causes"], json!({}));
     assert_eq!(shown["rejected"], json!({}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_values_of_a_slow_clock_are_worth_goes_by_when_they_came() {
+    let hub = Hub::start();
+    let key = hub.register(r#"{"id":"a-1","kind":"smoke","cadence_s":10}"#);
+    // The hub's clock has begun; the readings are of two hours and of three days before it.
+    let values = [-7_200, -7_190, -7_180, -259_200].map(|at_s| ("battery_pct", at_s, 90.0));
+    hub.store(key, &values);
+    let shown = hub.get("/api/v1/devices/a-1").await.json();
+    let battery = &shown["quality"]["battery_pct"];
+    assert_eq!(battery["readings"], 3);
+    let good_at = Timestamp::from_millis(START_MS - 7_180_000).to_string();
+    assert_eq!(battery["last_good_at"], good_at);
 }
 
 #[tokio::test]
