@@ -1,6 +1,7 @@
 //! What an alarm was decided on, decided again: the same readings through the same engine.
 
 mod account;
+mod members;
 mod timeline;
 
 use self::account::Account;
@@ -11,7 +12,7 @@ use crate::alarms::no_alarm;
 use crate::past::{Past, PutDevice, PutRule};
 use crate::problem::Problem;
 use crate::query::RawParams;
-use crate::rerun::{Scene, reach_s, texts};
+use crate::rerun::{Scene, reach_s};
 use crate::state::{Inner, Shared, store_problem, work};
 use crate::written::Written;
 use axum::extract::{Path, State};
@@ -20,13 +21,12 @@ use rules::{Engine, Rule};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use store::{AlarmQuery, StateFilter};
 
 /// How long after its beginning an alarm is followed.
 const FOLLOWED_MAX_S: i64 = 31 * 86_400;
 
-/// Members' alarms that are linked to.
-const MEMBERS_MAX: usize = 100;
+/// Why an alarm is not decided again, when nothing else is known to be the cause.
+const NOT_AGAIN: &str = "the engine does not raise this alarm again from what is kept";
 
 /// What an alarm rests on.
 struct Case {
@@ -84,8 +84,9 @@ pub(crate) async fn show(
 
 fn gather(hub: &Inner, row: AlarmRow) -> Result<Evidence, Problem> {
     let mut case = Case::open(hub, row)?;
+    let members = members::of(hub, &mut case)?;
     let Some(device) = case.device.clone() else {
-        return Ok(case.close(hub, &Timeline::default(), None, Vec::new()));
+        return Ok(case.close(hub, &Timeline::default(), None, members));
     };
     let devices = case.past.devices_at(case.row.raised_at, &hub.devices.all());
     let mut rules = case.past.rules_at(case.span.1);
@@ -119,7 +120,6 @@ fn gather(hub: &Inner, row: AlarmRow) -> Result<Evidence, Problem> {
             .push("more readings or devices are involved than are looked at".to_owned());
     }
     case.check_history(hub, device.key, &readings);
-    let members = members(hub, &case)?;
     let engine: Option<&Engine> = Some(&engine);
     timeline.silence = silence(&case, engine, &timeline);
     Ok(case.close(hub, &timeline, Some(&account), members))
@@ -163,7 +163,7 @@ impl Case {
         let mut before_s = rule
             .as_ref()
             .map_or(600, |rule| reach_s(&rule.spec, cadence_s, lateness_s));
-        for member in rule.iter().flat_map(members_of) {
+        for member in rule.iter().flat_map(members::rules_of) {
             let found = past.rules_at(row.raised_at);
             if let Some(Ok(member)) = found.get(member.as_str()).map(|(_, put)| put.rule()) {
                 before_s = before_s.max(reach_s(&member.spec, cadence_s, lateness_s));
@@ -219,13 +219,21 @@ impl Case {
         account: Option<&Account>,
         members: Vec<Value>,
     ) -> Evidence {
-        let differences = account.map_or_else(Vec::new, |account| account.differences(&self.row));
-        let found = account.is_some_and(|account| account.found().is_some());
-        let reproduced = found && differences.is_empty();
+        let found = account.filter(|account| account.found().is_some());
+        let differences = match found {
+            Some(account) => account.differences(&self.row),
+            None => {
+                let because = self.notes.first().map_or(NOT_AGAIN, String::as_str);
+                vec![
+                    json!({"what": "raised_at", "recorded": self.row.raised_at, "again": null,
+                    "because": because}),
+                ]
+            }
+        };
+        let reproduced = differences.is_empty();
         self.notes.extend(account::words(&self.row));
-        if self.complete && !found {
-            self.notes
-                .push("the engine does not raise this alarm again from what is kept".to_owned());
+        if self.complete && found.is_none() {
+            self.notes.push(NOT_AGAIN.to_owned());
         }
         if let Some(rule) = &self.rule
             && rule.spec.shadow
@@ -296,52 +304,6 @@ fn device_of(hub: &Inner, past: &Past, row: &AlarmRow) -> Option<PutDevice> {
     past.last_known()
         .into_values()
         .rfind(|put| put.device.id == row.device)
-}
-
-fn members_of(rule: &Rule) -> Vec<String> {
-    let spec = rule.spec.to_json();
-    texts(&spec, "of").map(str::to_owned).collect()
-}
-
-/// Lists the alarms of a composite's members that led to it, each with its own evidence.
-fn members(hub: &Inner, case: &Case) -> Result<Vec<Value>, Problem> {
-    let Some(rule) = &case.rule else {
-        return Ok(Vec::new());
-    };
-    let mut rows = Vec::new();
-    for member in members_of(rule) {
-        let query = AlarmQuery {
-            states: StateFilter::All,
-            rule: Some(member),
-            limit: MEMBERS_MAX,
-            // Everything that began by then, newest first.
-            after: Some(format!(
-                "{}.a",
-                case.row.raised_at.millis().saturating_add(1)
-            )),
-            ..AlarmQuery::default()
-        };
-        let page = hub
-            .reader
-            .alarms(&query)
-            .map_err(|error| store_problem("list the members' alarms", &error))?;
-        rows.extend(page.rows);
-    }
-    let is_near = |row: &AlarmRow| {
-        let fits = row.site == case.row.site || row.grid == case.row.grid;
-        let was_on = row.cleared_at.is_none_or(|at| at >= case.span.0);
-        was_on && (row.device == case.row.device || fits)
-    };
-    Ok(rows
-        .into_iter()
-        .filter(is_near)
-        .take(MEMBERS_MAX)
-        .map(|row| {
-            json!({"id": row.id, "rule": row.rule, "device": row.device, "site": row.site,
-                "raised_at": row.raised_at, "cleared_at": row.cleared_at, "value": row.value,
-                "evidence": format!("/api/v1/alarms/{}/evidence", row.id)})
-        })
-        .collect())
 }
 
 /// Says what was not received.

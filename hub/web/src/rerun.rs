@@ -20,7 +20,7 @@ const DEVICES_MAX: usize = 500;
 const CLOCK_SLACK_S: i64 = 86_400;
 
 /// How much history a run takes in at most before the moment in question.
-const REACH_MAX_S: i64 = 31 * 86_400;
+pub(crate) const REACH_MAX_S: i64 = 31 * 86_400;
 
 /// Cadences before the moment in question that are shown at least.
 const CADENCES_BEFORE: i64 = 5;

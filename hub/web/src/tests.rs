@@ -3,6 +3,7 @@
 mod access;
 mod alarms;
 mod backtest;
+mod composites;
 mod devices;
 mod events;
 mod history;

@@ -33,6 +33,8 @@ struct Scope<'a> {
     names: BTreeMap<DeviceKey, DeviceId>,
     is_of_life: bool,
     ignores_uncertain: bool,
+    /// The alarm became known from late readings, which are those that decided.
+    is_late: bool,
 }
 
 impl<'a> Timeline<'a> {
@@ -54,6 +56,7 @@ impl<'a> Timeline<'a> {
                 names,
                 is_of_life: text("kind").as_deref() == Some("silence"),
                 ignores_uncertain: text("uncertain").as_deref() == Some("ignore"),
+                is_late: row.note.as_deref() == Some("recorded from late data"),
             }),
             ..Self::default()
         }
@@ -144,7 +147,10 @@ impl Scope<'_> {
     fn reading(&self, engine: &Engine, reading: &Reading) -> Value {
         let def = self.hub.catalogue.def(reading.series.metric);
         let delay_ms = reading.received_at.since_ms(reading.observed_at);
-        let left_out = self.left_out(reading, delay_ms);
+        let is_late = delay_ms > self.lateness_ms();
+        let left_out = self.left_out(reading, is_late);
+        let is_used = left_out.is_none() && (!is_late || self.is_of_life || self.is_late);
+        let because = left_out.or_else(|| self.late_words(is_late, delay_ms));
         json!({
             "at": reading.observed_at,
             "kind": "reading",
@@ -154,29 +160,41 @@ impl Scope<'_> {
             "unit": def.map(|def| def.unit.as_str()),
             "quality": reading.quality.to_string(),
             "received_at": reading.received_at,
-            "late": delay_ms > self.lateness_ms(),
-            "used": left_out.is_none(),
-            "because": left_out,
+            "late": is_late,
+            "used": is_used,
+            "because": because,
             "look": self.look(engine),
         })
     }
 
-    /// Says why a reading did not count, or not when it was observed.
-    fn left_out(&self, reading: &Reading, delay_ms: i64) -> Option<String> {
+    /// Says why a reading did not count at all.
+    fn left_out(&self, reading: &Reading, is_late: bool) -> Option<String> {
         if self.is_of_life {
             return None;
         }
-        if let Some(reason) = quality_bars(reading.quality, self.ignores_uncertain) {
-            return Some(reason);
-        }
-        (delay_ms > self.lateness_ms()).then(|| {
-            format!(
-                "it came {} s after its own time, more than the {} s allowed: it amends history \
-                 and never sounds",
-                delay_ms / 1000,
-                self.lateness_ms() / 1000
-            )
+        let barred = quality_bars(reading.quality, self.ignores_uncertain);
+        barred.or_else(|| {
+            (self.is_late && !is_late).then(|| {
+                "it came in time: late readings are evaluated apart from those in time".to_owned()
+            })
         })
+    }
+
+    /// Says what became of a late reading.
+    fn late_words(&self, is_late: bool, delay_ms: i64) -> Option<String> {
+        if !is_late || self.is_of_life {
+            return None;
+        }
+        let (delay_s, lateness_s) = (delay_ms / 1000, self.lateness_ms() / 1000);
+        let what = if self.is_late {
+            "it was evaluated with the other late ones when no more came, in the order of their \
+             own times, and that was recorded without sounding"
+        } else {
+            "it amends history and never sounds"
+        };
+        Some(format!(
+            "it came {delay_s} s after its own time, more than the {lateness_s} s allowed: {what}"
+        ))
     }
 
     fn edit(&self, at: Timestamp, step: &Step) -> Value {

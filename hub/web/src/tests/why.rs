@@ -126,6 +126,11 @@ async fn an_alarm_whose_readings_are_gone_is_not_invented() {
     assert_eq!(shown["reproduced"], false);
     assert_eq!(shown["complete"], false);
     assert_eq!(shown["decision"], Value::Null);
+    let difference = &shown["differences"][0];
+    assert_eq!(difference["recorded"], at(20));
+    assert_eq!(difference["again"], Value::Null);
+    let because = difference["because"].as_str().unwrap();
+    assert!(because.contains("past retention"), "{because}");
     let notes = shown["notes"].to_string();
     assert!(notes.contains("past retention"), "{notes}");
     hub.get("/api/v1/alarms/a99/evidence").await.problem(404);
