@@ -8,9 +8,10 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
-use rules::RuleError;
+use rules::{RuleError, RuleSpec};
 use sdk::{Action, Actor, Command};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Longest id of a rule; it stands in every alarm row.
 const RULE_ID_BYTES_MAX: usize = 128;
@@ -74,6 +75,7 @@ pub(crate) async fn put(
     parsed
         .validate(&shared.catalogue)
         .map_err(|error| rule_problem(&error))?;
+    check_members(&shared, &parsed)?;
     let action = Action::PutRule { id, spec };
     let done = shared.operator.commit(Command { actor, action }).await?;
     Ok(Json(done.body))
@@ -91,6 +93,21 @@ pub(crate) async fn delete(
     let action = Action::DeleteRule { id };
     shared.operator.commit(Command { actor, action }).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Says which member of a composite is none; the writer asks again when it commits.
+fn check_members(shared: &Shared, spec: &RuleSpec) -> Result<(), Problem> {
+    let mut known = BTreeMap::new();
+    for id in spec.members() {
+        let Some(entry) = shared.rules.find(id) else {
+            continue;
+        };
+        let member = rules::parse_json(id, &entry.spec)
+            .map_err(|error| Problem::internal("read the rules in force", &error))?;
+        known.insert(id.as_str(), member);
+    }
+    spec.validate_members(|id| known.get(id))
+        .map_err(|error| rule_problem(&error))
 }
 
 pub(crate) fn check_id(id: &str) -> Result<(), Problem> {

@@ -7,7 +7,7 @@
 //! its end. Nothing is summed up and subtracted again: every figure is computed from the readings
 //! that are in the window, so that it does not depend on those that have left.
 
-use super::latch::{Latch, Limits, tidy};
+use super::latch::{Gauge, Latch, Limits, tidy};
 use super::{Look, Params, Step};
 use crate::Figures;
 use model::Timestamp;
@@ -29,6 +29,8 @@ pub enum Aggregate {
     Sum,
     /// How many readings are above this value.
     CountAbove(f64),
+    /// The same, where a number that reaches its limit suffices.
+    CountReaching(f64),
 }
 
 /// Where windows begin.
@@ -89,7 +91,9 @@ impl Aggregate {
     fn weigh(self, value: f64) -> f64 {
         match self {
             Self::Leq => 10f64.powf(value.min(LEVEL_MAX_DB) / 10.0),
-            Self::CountAbove(limit) => f64::from(u8::from(value > limit)),
+            Self::CountAbove(limit) | Self::CountReaching(limit) => {
+                f64::from(u8::from(value > limit))
+            }
             Self::Mean | Self::Max | Self::Min | Self::Sum => value,
         }
     }
@@ -97,20 +101,30 @@ impl Aggregate {
     /// Nothing adds up to nothing, but has no mean.
     fn is_known_of_nothing(self) -> bool {
         match self {
-            Self::Sum | Self::CountAbove(_) => true,
+            Self::Sum | Self::CountAbove(_) | Self::CountReaching(_) => true,
             Self::Mean | Self::Leq | Self::Max | Self::Min => false,
         }
     }
 }
 
 impl Spec {
+    fn gauge(&self) -> Gauge<'_> {
+        match self.aggregate {
+            Aggregate::CountReaching(_) => self.limits.gauge().reaching(),
+            _ => self.limits.gauge(),
+        }
+    }
+
     fn window_ms(&self) -> i64 {
         i64::from(self.window_s) * 1000
     }
 
     /// Tells whether the figure is a number of readings.
     pub(crate) fn counts(&self) -> bool {
-        matches!(self.aggregate, Aggregate::CountAbove(_))
+        matches!(
+            self.aggregate,
+            Aggregate::CountAbove(_) | Aggregate::CountReaching(_)
+        )
     }
 
     /// Tells whether the readings are levels, of which the energy is averaged.
@@ -132,7 +146,7 @@ impl Spec {
             Aggregate::Leq => 10.0 * (tally.sum / count).log10(),
             Aggregate::Max => tally.max,
             Aggregate::Min => tally.min,
-            Aggregate::Sum | Aggregate::CountAbove(_) => tally.sum,
+            Aggregate::Sum | Aggregate::CountAbove(_) | Aggregate::CountReaching(_) => tally.sum,
         };
         figure.is_finite().then(|| tidy(figure))
     }
@@ -237,7 +251,7 @@ pub(crate) fn step(spec: &Spec, state: &mut State, at_ms: i64, value: f64) -> St
                 state.latch.suspend();
                 return Step::Quiet;
             };
-            state.latch.step(spec.limits.gauge(), at_ms, figure)
+            state.latch.step(spec.gauge(), at_ms, figure)
         }
         Content::Block(block) => {
             // The end of a block fires before the first reading of the next one.
@@ -256,7 +270,7 @@ pub(crate) fn deadline(spec: &Spec, state: &State) -> Option<i64> {
 }
 
 pub(crate) fn fire(spec: &Spec, state: &mut State, at_ms: i64) -> Step {
-    let gauge = spec.limits.gauge();
+    let gauge = spec.gauge();
     // What was on its way before the window changes comes first.
     let latch_ms = state.latch.deadline(&spec.limits);
     if latch_ms.is_some_and(|latch_ms| latch_ms <= at_ms) {
@@ -288,7 +302,7 @@ pub(crate) fn fire(spec: &Spec, state: &mut State, at_ms: i64) -> Step {
 }
 
 pub(crate) fn figures(spec: &Spec, state: &State) -> Option<Figures> {
-    state.latch.figures(spec.limits.gauge())
+    state.latch.figures(spec.gauge())
 }
 
 /// Readings from before the opening are in no window.
@@ -302,7 +316,7 @@ pub(crate) fn open(_: &Spec, _: &mut State, _: i64) -> Step {
 
 pub(crate) fn close(spec: &Spec, state: &mut State, at_ms: i64) -> Step {
     state.clear();
-    let step = state.latch.close(spec.limits.gauge(), at_ms);
+    let step = state.latch.close(spec.gauge(), at_ms);
     state.latch = Latch::default();
     step
 }
@@ -310,7 +324,7 @@ pub(crate) fn close(spec: &Spec, state: &mut State, at_ms: i64) -> Step {
 pub(crate) fn look(spec: &Spec, state: &State) -> Look {
     let tally = state.tally();
     let figure = spec.figure(&tally, state.cadence_ms);
-    let look = state.latch.look(spec.limits.gauge());
+    let look = state.latch.look(spec.gauge());
     let mut facts = look.facts;
     facts.insert("readings", json!(tally.count));
     let coverage_pct = spec.coverage_pct(&tally, state.cadence_ms);

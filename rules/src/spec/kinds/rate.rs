@@ -18,8 +18,15 @@ const AMOUNTS: [(&str, Direction, bool); 4] = [
 pub(super) fn read(fields: &mut Fields<'_>) -> Result<Spec, RuleError> {
     let metric = fields.needed("metric")?;
     let window_s = window_s(fields)?;
-    let (key, direction, in_key) = find_amount(fields)?;
-    let pct = fields.yes("pct")?;
+    let (key, direction, in_key) = match find_amount(fields) {
+        // `pct = 20.0` by itself.
+        Err(_) if matches!(fields.number("pct"), Ok(Some(_))) => ("pct", Direction::Fall, true),
+        found => found?,
+    };
+    let pct = match key {
+        "pct" => None,
+        _ => fields.yes("pct")?,
+    };
     if in_key && pct == Some(false) {
         let reason = format!("`{key}` is in percent already");
         return Err(fields.wrong("pct", reason));

@@ -57,9 +57,9 @@ fn a_window_is_told_what_is_wrong_with_it() {
                 "give `above`, `below` or `levels`",
             ),
             (
-                "window_s = 60\naggregate = \"count_above\"\nabove = 3",
+                "window_s = 60\naggregate = \"count_above\"\ncount = 3",
                 1,
-                "count_above_value",
+                "above",
                 "counts the readings above it",
             ),
             (
@@ -258,6 +258,12 @@ fn what_each_kind_writes_reads_back() {
             &limits,
         ),
         (
+            json!({"kind": "window", "metric": "pm10_ugm3", "window_s": 3600,
+                "aggregate": "count_above", "above": 80.0, "count": 3.0, "min_coverage_pct": 0.0,
+                "severity": "minor"}),
+            &limits,
+        ),
+        (
             json!({"kind": "rate", "metric": "pressure_kpa", "window_s": 300, "fall": 20.0,
                 "severity": "major"}),
             &delayed,
@@ -394,4 +400,30 @@ fn the_catalogue_refuses_what_cannot_be_measured_so() {
         "key `aggregate`: `leq` is the energy mean of levels in dB, but `pressure_kpa` is in kPa"
     );
     assert_eq!(read(window("laeq_dba", "leq")).validate(&catalogue), Ok(()));
+}
+
+#[test]
+fn a_percentage_alone_is_a_fall() {
+    let rate = |key: &str| {
+        let json = json!({"kind": "rate", "select": {}, "metric": "pressure_kpa", "window_s": 60,
+            key: 20.0});
+        parse_json("r", &json)
+    };
+    assert_eq!(rate("pct"), rate("fall_pct"));
+    assert!(rate("pct").is_ok());
+}
+
+#[test]
+fn one_reading_above_the_value_suffices_unless_the_rule_says_more() {
+    let rule = |count: Option<u32>| {
+        let mut json = json!({"kind": "window", "select": {}, "metric": "pressure_kpa",
+            "window_s": 60, "aggregate": "count_above", "above": 400.0});
+        if let Some(count) = count {
+            json["count"] = json!(count);
+        }
+        parse_json("r", &json)
+    };
+    assert_eq!(rule(None), rule(Some(1)));
+    assert_ne!(rule(None), rule(Some(2)));
+    assert!(rule(Some(0)).is_err());
 }

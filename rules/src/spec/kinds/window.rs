@@ -1,6 +1,7 @@
 //! Reads and writes `window` rules.
 
 use super::window_s;
+use crate::kind::latch::Limits;
 use crate::kind::window::{Aggregate, Align, Spec};
 use crate::spec::RuleError;
 use crate::spec::fields::Fields;
@@ -36,14 +37,17 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<Spec, RuleError> {
         aggregate,
         align,
         min_coverage_pct,
-        limits: limits::read(fields, Keys::Sides, None)?,
+        limits: read_limits(fields, aggregate)?,
     })
 }
 
 fn default_coverage_pct(aggregate: Aggregate) -> f64 {
     match aggregate {
         Aggregate::Mean | Aggregate::Leq | Aggregate::Min => COVERAGE_PCT,
-        Aggregate::Max | Aggregate::Sum | Aggregate::CountAbove(_) => 0.0,
+        Aggregate::Max
+        | Aggregate::Sum
+        | Aggregate::CountAbove(_)
+        | Aggregate::CountReaching(_) => 0.0,
     }
 }
 
@@ -57,11 +61,14 @@ fn read_aggregate(fields: &mut Fields<'_>) -> Result<Aggregate, RuleError> {
         "min" => Aggregate::Min,
         "sum" => Aggregate::Sum,
         "count_above" => {
-            let value = count_above.ok_or_else(|| {
+            if let Some(value) = count_above {
+                return Ok(Aggregate::CountAbove(value));
+            }
+            let value = fields.number("above")?.ok_or_else(|| {
                 let reason = "is missing; `count_above` counts the readings above it".to_owned();
-                fields.wrong("count_above_value", reason)
+                fields.wrong("above", reason)
             })?;
-            return Ok(Aggregate::CountAbove(value));
+            return Ok(Aggregate::CountReaching(value));
         }
         name => {
             let reason = format!("must be {AGGREGATES}, not `{name}`");
@@ -73,6 +80,16 @@ fn read_aggregate(fields: &mut Fields<'_>) -> Result<Aggregate, RuleError> {
         return Err(fields.wrong("count_above_value", reason));
     }
     Ok(aggregate)
+}
+
+/// Reads the limits of the figure; where `above` is the value that counts, `count` limits the number
+/// of readings, and one is enough.
+fn read_limits(fields: &mut Fields<'_>, aggregate: Aggregate) -> Result<Limits, RuleError> {
+    if !matches!(aggregate, Aggregate::CountReaching(_)) {
+        return limits::read(fields, Keys::Sides, None);
+    }
+    fields.count("count")?;
+    limits::read(fields, Keys::Amount("count"), Some(1.0))
 }
 
 fn read_align(fields: &mut Fields<'_>, window_s: u32) -> Result<Align, RuleError> {
@@ -108,11 +125,19 @@ pub(super) fn write_json(spec: &Spec, fields: &mut Map<String, Value>) {
             put("count_above_value", json!(value));
             "count_above"
         }
+        Aggregate::CountReaching(value) => {
+            put("above", json!(value));
+            "count_above"
+        }
     };
     put("aggregate", json!(name));
     if spec.align == Align::Clock {
         put("align", json!("clock"));
     }
     put("min_coverage_pct", json!(spec.min_coverage_pct));
-    limits::write_json(&spec.limits, Keys::Sides, fields);
+    let keys = match spec.aggregate {
+        Aggregate::CountReaching(_) => Keys::Amount("count"),
+        _ => Keys::Sides,
+    };
+    limits::write_json(&spec.limits, keys, fields);
 }
