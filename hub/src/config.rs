@@ -39,7 +39,7 @@ pub struct Config {
     /// Protocol listeners by name; `kind` says which driver.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub drivers: BTreeMap<String, Value>,
-    /// Outgoing deliveries by name.
+    /// Who is sent events, by name; `kind` says how.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub sinks: BTreeMap<String, Value>,
     pub intake: IntakeConfig,
@@ -434,19 +434,19 @@ impl Loaded {
                 *path = folder.join(&*path);
             }
         }
-        for driver in config.drivers.values_mut() {
-            anchor_driver(driver, folder);
+        for part in config.drivers.values_mut().chain(config.sinks.values_mut()) {
+            anchor_files(part, folder);
         }
     }
 }
 
-/// A driver's certificates and keys are files too: `tls_cert`, `tls_key`, `client_ca`.
-fn anchor_driver(driver: &mut Value, folder: &Path) {
-    let ValueKind::Table(table) = &mut driver.kind else {
+/// Certificates and keys are files too: `tls_cert`, `tls_key`, `client_ca`, `ca_file`.
+fn anchor_files(part: &mut Value, folder: &Path) {
+    let ValueKind::Table(table) = &mut part.kind else {
         return;
     };
     for (key, value) in table.iter_mut() {
-        let is_file = ["_cert", "_key", "_ca"]
+        let is_file = ["_cert", "_key", "_ca", "ca_file"]
             .iter()
             .any(|end| key.ends_with(end));
         if let ValueKind::String(path) = &mut value.kind

@@ -6,6 +6,7 @@ pub mod access;
 mod canary;
 pub mod codes;
 pub mod config;
+mod delivery;
 pub mod drivers;
 pub mod feed;
 pub mod gauge;

@@ -3,6 +3,7 @@
 mod supervise;
 
 use crate::config::{Config, Loaded};
+use crate::delivery::Deliveries;
 use crate::feed::JournalFeed;
 use crate::reload::{self, Reloader};
 use crate::rulebook::{self, Rulebook};
@@ -35,6 +36,8 @@ const PEERS_MAX: usize = 1_024;
 
 /// Drivers answer what is in flight.
 const DRIVERS_STOP: Duration = Duration::from_secs(10);
+/// Deliveries end what they have in hand and store their cursors.
+const DELIVERIES_STOP: Duration = Duration::from_secs(4);
 /// Streams end and requests are answered.
 const WEB_STOP: Duration = Duration::from_secs(5);
 /// The writer commits what is queued and closes the journal.
@@ -133,6 +136,9 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     tasks.spawn(parts.access_trail(&loaded).follow(stop.clone()));
     parts.spawn_canary(&loaded.config, &tasks, &drivers_stop)?;
     tasks.close();
+    let (deliveries, deliveries_stop) = (TaskTracker::new(), CancellationToken::new());
+    deliveries.spawn(parts.deliveries(&loaded).run(deliveries_stop.clone()));
+    deliveries.close();
     let router = web::router(parts.into_web(&loaded.config, reloads));
     let serving = TaskTracker::new().spawn(door::serve(listener, router, PEERS_MAX, stop.clone()));
     health.set_ready(true);
@@ -145,6 +151,8 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     tracing::info!("stopping");
     drivers_stop.cancel();
     supervise::drain("drivers", &drivers, DRIVERS_STOP).await;
+    deliveries_stop.cancel();
+    supervise::drain("deliveries", &deliveries, DELIVERIES_STOP).await;
     stop.cancel();
     stop_web(serving).await;
     supervise::drain("the reload of rules and tokens", &tasks, WEB_STOP).await;
@@ -203,6 +211,8 @@ impl Parts {
                 standing::put_devices(&operator, devices.salt(), rows).await?;
             }
         }
+        standing::put_subscriptions(&operator, &self.published.subscribers, &loaded.config.sinks)
+            .await?;
         let rules = (rules, &self.published.rules);
         standing::put_rules(&operator, &self.reader, standing::actor(), rules)
             .await
@@ -253,6 +263,18 @@ impl Parts {
         access::Trail::new(&loaded.config.data_dir, operator, self.reader.clone())
     }
 
+    fn deliveries(&self, loaded: &Loaded) -> Deliveries {
+        Deliveries {
+            subscribers: self.published.subscribers.clone(),
+            reader: self.reader.clone(),
+            mark: self.tail.mark.clone(),
+            operator: Operator::new(self.requests.clone()),
+            health: self.health.clone(),
+            clock: self.clock.clone(),
+            city_code: loaded.config.city.code.clone(),
+        }
+    }
+
     fn reloader(&self, loaded: &Loaded) -> Reloader {
         Reloader {
             loaded: loaded.clone(),
@@ -275,6 +297,7 @@ impl Parts {
             book: self.published.book,
             cases: self.published.cases,
             rules: self.published.rules,
+            subscribers: self.published.subscribers,
             reloads,
             tail: self.tail,
             clock: self.clock,

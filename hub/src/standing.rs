@@ -8,7 +8,7 @@ use rules::{RuleError, RuleSpec};
 use sdk::{Action, Actor, Command, Operator, Role, SecretChange, SecretHash, SecretSalt};
 use std::collections::BTreeMap;
 use store::Reader;
-use web::{ReloadError, Reloaded, RosterRow, RuleEntry, RuleList};
+use web::{ReloadError, Reloaded, RosterRow, RuleEntry, RuleList, Subscribers};
 
 /// Devices in one command, so that one commit does not hold up the readings of others.
 const DEVICES_PER_COMMAND: usize = 1_000;
@@ -53,6 +53,36 @@ pub(crate) async fn put_devices(
         command(operator, action)
             .await
             .context("register the configured devices")?;
+    }
+    Ok(())
+}
+
+/// Puts the subscriptions of the configuration that are new or changed, and ends those that came
+/// from it and are there no more; their cursors wait for them to come back.
+pub(crate) async fn put_subscriptions(
+    operator: &Operator,
+    in_force: &Subscribers,
+    wanted: &BTreeMap<String, config::Value>,
+) -> Result<()> {
+    for (name, table) in wanted {
+        let subscription = sinks::Subscription::read(table.clone())?;
+        let action = Action::PutSubscription {
+            name: name.clone(),
+            spec: subscription.to_json(),
+            configured: true,
+        };
+        command(operator, action)
+            .await
+            .with_context(|| format!("bring `sinks.{name}` into force"))?;
+    }
+    for known in in_force.all() {
+        if known.configured && !wanted.contains_key(&known.name) {
+            let action = Action::DeleteSubscription {
+                name: known.name,
+                configured: true,
+            };
+            command(operator, action).await?;
+        }
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ mod recorded;
 mod recover;
 mod refused;
 mod step;
+mod subscribe;
 mod take;
 
 pub(crate) use canary::{CANARY, METRIC as CANARY_METRIC, Verdict};
@@ -37,7 +38,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use store::{Group, Journal, Reader, StoreError};
 use tokio::sync::watch;
-use web::{Knocks, RuleEntry, RuleList, Statuses};
+use web::{Knocks, RuleEntry, RuleList, Statuses, Subscriber, Subscribers};
 
 /// Requests that one commit takes at most, so that a flood does not delay its own first answers.
 const GROUP_REQUESTS_MAX: usize = 256;
@@ -61,6 +62,7 @@ pub struct Published {
     pub knocks: Knocks,
     /// What the rule of the hub's own test sensor said last.
     pub(crate) canary: watch::Receiver<Verdict>,
+    pub subscribers: Subscribers,
 }
 
 /// Which device times can be true, and which are late.
@@ -106,6 +108,7 @@ struct Staged {
     devices: HashMap<DeviceKey, Option<DeviceEntry>>,
     health: HashMap<DeviceKey, Option<DeviceHealth>>,
     rules: HashMap<String, Option<Rule>>,
+    subscribers: BTreeMap<String, Option<Subscriber>>,
     /// Alarms that got a new row, by id; `normal` ones leave the book.
     rows: BTreeMap<String, AlarmRow>,
     /// Alarms of which only the figures moved.
@@ -203,6 +206,7 @@ impl Writer {
             match request {
                 Request::Submit(pending) => submissions.push(pending),
                 Request::MoveCursor { name, seq } => group.cursor(&name, seq),
+                Request::Delivered(word) => self.note_delivered(&mut group, &staged, word),
                 Request::Command(pending) => {
                     let from = self.changes.len();
                     let answer = self.carry_out(&mut group, &mut staged, now, &pending.command)?;
@@ -244,6 +248,12 @@ impl Writer {
                     spec: rule.spec.to_json(),
                 }),
                 None => self.published.rules.remove(&id),
+            }
+        }
+        for (name, subscriber) in staged.subscribers {
+            match subscriber {
+                Some(subscriber) => self.published.subscribers.put(subscriber),
+                None => self.published.subscribers.remove(&name),
             }
         }
         if !staged.rows.is_empty() || !staged.moved.is_empty() || staged.flood {

@@ -12,13 +12,13 @@ const SENSORS: usize = 16;
 
 /// Gas sensors of which the next raises and clears an alarm with a pair of readings: two events a
 /// round, and the one that says that the sensor is there.
-struct Toggler {
+pub(crate) struct Toggler {
     ts: i64,
     round: usize,
 }
 
 impl Toggler {
-    fn new(hub: &Hub) -> Self {
+    pub(crate) fn new(hub: &Hub) -> Self {
         let sensor = |number| json!({"id": format!("gas-{number}"), "kind": "gas_pressure"});
         hub.register(&Value::Array((0..SENSORS).map(sensor).collect()));
         hub.rule("gas_overpressure", &overpressure());
@@ -28,7 +28,7 @@ impl Toggler {
         }
     }
 
-    fn rounds(&mut self, hub: &Hub, count: usize) {
+    pub(crate) fn rounds(&mut self, hub: &Hub, count: usize) {
         for _ in 0..count {
             let device = format!("gas-{}", self.round % SENSORS);
             self.round += 1;

@@ -92,7 +92,7 @@ async fn confirm_all(kit: &mut Kit) {
                 cursors.insert(name, seq);
                 continue;
             }
-            Request::Command(_) => continue,
+            Request::Command(_) | Request::Delivered(_) => continue,
         };
         commit += 1;
         let now = Timestamp::from_millis(i64::try_from(commit).unwrap_or(i64::MAX));

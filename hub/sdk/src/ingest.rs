@@ -110,6 +110,8 @@ impl Pending {
 pub enum Request {
     Submit(Pending),
     Command(crate::PendingCommand),
+    /// How far a delivery came; lost words only cause a repeat, so nobody waits.
+    Delivered(crate::Delivered),
     /// A durable cursor moved; lost moves only cause a repeat, so nobody waits.
     MoveCursor {
         name: String,

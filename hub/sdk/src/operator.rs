@@ -2,7 +2,7 @@
 //! are durable and ordered like readings.
 
 use crate::{Actor, Request, SecretHash, StepReport};
-use model::{Device, DeviceId};
+use model::{Device, DeviceId, Event};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -72,6 +72,55 @@ pub enum Action {
         /// The `Idempotency-Key` of the request.
         key: Option<String>,
     },
+    /// `spec` is the JSON form of one `[sinks.NAME]` table.
+    PutSubscription {
+        name: String,
+        spec: serde_json::Value,
+        /// It is of the configuration, and only the configuration changes it.
+        configured: bool,
+    },
+    DeleteSubscription {
+        name: String,
+        configured: bool,
+    },
+    Subscription {
+        name: String,
+        verb: SubscriptionVerb,
+    },
+}
+
+/// What can be done to a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriptionVerb {
+    Pause,
+    Resume,
+    /// Sends everything after this event, whether it was sent before or not.
+    Replay {
+        after: u64,
+    },
+    /// Sends a parked event again, or all of them.
+    Resend {
+        seq: Option<u64>,
+    },
+    /// Gives a parked event up, or all of them.
+    Drop {
+        seq: Option<u64>,
+    },
+}
+
+/// How far the delivery to one subscriber came.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Delivered {
+    pub name: String,
+    /// Which life of the subscription it is of: a word of an earlier one counts for nothing.
+    pub epoch: u64,
+    /// Everything up to here is delivered, parked, or not for this subscriber.
+    pub cursor: Option<u64>,
+    /// What the subscriber refused, and why.
+    pub refused: Vec<(Event, String)>,
+    /// Parked events that the subscriber took after all.
+    pub settled: Vec<u64>,
 }
 
 /// What an action on an alarm says beside the comment.
@@ -171,5 +220,13 @@ impl Operator {
         tokio::time::timeout(COMMAND_DEADLINE, answered)
             .await
             .unwrap_or(Err(CommandError::Busy))
+    }
+
+    /// Says how far a delivery came. Returns once the word is queued.
+    pub async fn delivered(&self, word: Delivered) -> Result<(), CommandError> {
+        self.requests
+            .send(Request::Delivered(word))
+            .await
+            .map_err(|_| CommandError::ShuttingDown)
     }
 }

@@ -138,6 +138,7 @@ impl Kit {
                         .unwrap_or_else(PoisonError::into_inner);
                     cursors.insert(name, seq);
                 }
+                Request::Delivered(_) => {}
                 Request::Command(command) => {
                     command.answer(Ok(Done {
                         seq: 0,

@@ -46,15 +46,12 @@ impl Loaded {
             let key = format!("store.mirror.{name}");
             return Err(self.error(&key, "mirrors are not available in this version"));
         }
-        if let Some(name) = config.sinks.keys().next() {
-            let key = format!("sinks.{name}");
-            return Err(self.error(&key, "sinks are not available in this version"));
-        }
         if config.store.seal_cells < 1000 {
             return Err(self.error("store.seal_cells", "must be 1000 or more"));
         }
         self.check_log()?;
         self.check_tokens()?;
+        self.check_sinks()?;
         self.check_drivers()
     }
 
@@ -67,6 +64,19 @@ impl Loaded {
         if let Some(url) = &canary.webhook {
             crate::canary::Url::parse(url)
                 .map_err(|reason| self.error("canary.webhook", reason))?;
+        }
+        Ok(())
+    }
+
+    fn check_sinks(&self) -> Result<(), ConfigError> {
+        for (name, value) in &self.config.sinks {
+            let key = format!("sinks.{name}");
+            self.check_name(&key, name)?;
+            sinks::Subscription::read(value.clone()).map_err(|error| {
+                let reason = error.to_string();
+                let field = locate::quoted(&reason).map(|field| format!("{key}.{field}"));
+                self.error(field.as_deref().unwrap_or(&key), reason)
+            })?;
         }
         Ok(())
     }

@@ -45,6 +45,11 @@ impl Writer {
             }
             Action::Alarm { .. } => return self.act(group, staged, now, command),
             Action::CaseStep { .. } => return self.step_case(group, staged, now, command),
+            Action::PutSubscription { .. }
+            | Action::DeleteSubscription { .. }
+            | Action::Subscription { .. } => {
+                return self.subscribe(group, staged, now, (actor, &command.action));
+            }
         })
     }
 

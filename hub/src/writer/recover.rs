@@ -3,7 +3,7 @@
 use super::cases::{CaseDesk, CaseSetup};
 use super::health::{Ward, is_own, own_rules};
 use super::refused::Book;
-use super::{Published, Recorded, Times, Writer, canary};
+use super::{Published, Recorded, Times, Writer, canary, subscribe};
 use crate::grid::Grids;
 use anyhow::{Context, Result};
 use model::{AlarmRow, AlarmState, Catalogue, MetricDef, Timestamp};
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::{Arc, RwLock};
 use store::{Journal, LogGroup, Reader, Recovered};
 use tokio::sync::watch;
-use web::{Health, Knocks, RuleEntry, RuleList, Statuses};
+use web::{Health, Knocks, RuleEntry, RuleList, Statuses, Subscribers};
 
 /// How long ago an alarm that is over may have been raised and still count for chatter and floods.
 const ALARMS_COUNT_MS: i64 = 86_400_000;
@@ -303,7 +303,16 @@ fn publish(
             spec,
         });
     }
+    let subscribers = Subscribers::default();
+    for subscriber in recovered
+        .subscriptions
+        .iter()
+        .filter_map(subscribe::restore)
+    {
+        subscribers.put(subscriber);
+    }
     Published {
+        subscribers,
         devices,
         statuses: Statuses::default(),
         book: Arc::new(RwLock::new(book.clone())),

@@ -59,6 +59,11 @@ CREATE TABLE audit (
   seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, role TEXT NOT NULL,
   action TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL);
 CREATE TABLE cursor (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE subscription (name TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE parked (
+  name TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL,
+  again INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, severity TEXT, grid TEXT,
+  json TEXT NOT NULL, PRIMARY KEY (name, seq)) WITHOUT ROWID;
 CREATE TABLE quarantine (
   id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, driver INTEGER NOT NULL,
   device INTEGER, reason TEXT NOT NULL, detail TEXT NOT NULL, bytes BLOB NOT NULL);
@@ -127,6 +132,7 @@ pub(crate) fn open_writer(dir: &Path) -> Result<Connection> {
     add_device_statuses(&conn).map_err(failed)?;
     conn.execute_batch(CASES).map_err(failed)?;
     add_canary(&conn).map_err(failed)?;
+    add_subscriptions(&conn).map_err(failed)?;
     Ok(conn)
 }
 
@@ -148,10 +154,22 @@ fn add_canary(conn: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-pub(crate) fn has_device_statuses(conn: &Connection) -> rusqlite::Result<bool> {
+/// Gives a database of an earlier version a place for those who subscribe.
+fn add_subscriptions(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(
+        "CREATE TABLE IF NOT EXISTS subscription (
+           name TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+         CREATE TABLE IF NOT EXISTS parked (
+           name TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL,
+           again INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, severity TEXT,
+           grid TEXT, json TEXT NOT NULL, PRIMARY KEY (name, seq)) WITHOUT ROWID;",
+    )
+}
+
+pub(crate) fn has_table(conn: &Connection, name: &str) -> rusqlite::Result<bool> {
     conn.query_row(
-        "SELECT count(*) FROM sqlite_master WHERE name = 'device_status'",
-        [],
+        "SELECT count(*) FROM sqlite_master WHERE name = ?1",
+        [name],
         |row| Ok(row.get::<_, u32>(0)? > 0),
     )
 }

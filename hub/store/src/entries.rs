@@ -27,6 +27,24 @@ pub struct StoredRule {
     pub spec: serde_json::Value,
 }
 
+/// Somebody who is sent events, as the writer wants to remember it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSubscription {
+    pub name: String,
+    pub json: String,
+}
+
+/// An event that a subscriber refused, kept whole until somebody sends it again or drops it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParkedEvent {
+    /// When it was refused last.
+    pub at: Timestamp,
+    pub reason: String,
+    /// Somebody asked to send it again.
+    pub again: bool,
+    pub event: model::Event,
+}
+
 /// A fact that is about to get its number.
 #[derive(Clone, Debug)]
 pub struct NewEvent<'a> {
@@ -92,6 +110,7 @@ pub struct Recovered {
     pub devices: Vec<StoredDevice>,
     pub statuses: Vec<StoredStatus>,
     pub rules: Vec<StoredRule>,
+    pub subscriptions: Vec<StoredSubscription>,
     /// Every alarm that is not `normal`, oldest first.
     pub alarms: Vec<model::AlarmRow>,
     /// Metric names in the order of their keys.

@@ -7,7 +7,10 @@ use crate::ledger::Tally;
 use crate::record::{Encoder, Observed};
 use crate::statements::Op;
 use crate::view::PartCount;
-use crate::{Admission, CanaryEvent, Journal, NewEvent, StoredDevice, StoredStatus};
+use crate::{
+    Admission, CanaryEvent, Journal, NewEvent, ParkedEvent, StoredDevice, StoredStatus,
+    StoredSubscription,
+};
 use model::{AlarmRow, CaseRow, DeviceKey, Event, Reading, Reason, Timestamp};
 use std::sync::Arc;
 
@@ -245,6 +248,51 @@ impl Group {
     /// Remembers how far a subscriber has come.
     pub fn cursor(&mut self, name: &str, seq: u64) {
         self.ops.push(Op::Cursor {
+            name: name.to_owned(),
+            seq,
+        });
+    }
+
+    /// Puts a subscription, replacing the one of its name.
+    pub fn put_subscription(&mut self, subscription: StoredSubscription) {
+        self.ops.push(Op::PutSubscription(subscription));
+    }
+
+    /// Forgets a subscription with its cursor and what was parked for it.
+    pub fn forget_subscription(&mut self, name: &str, cursor: &str) {
+        self.ops.push(Op::DeleteSubscription {
+            name: name.to_owned(),
+            cursor: Some(cursor.to_owned()),
+        });
+    }
+
+    /// Ends a subscription; its cursor and what was parked wait for it to come back.
+    pub fn end_subscription(&mut self, name: &str) {
+        self.ops.push(Op::DeleteSubscription {
+            name: name.to_owned(),
+            cursor: None,
+        });
+    }
+
+    /// Sets an event aside that a subscriber refused.
+    pub fn park(&mut self, name: &str, parked: ParkedEvent) {
+        self.ops.push(Op::Park {
+            name: name.to_owned(),
+            parked: Box::new(parked),
+        });
+    }
+
+    /// Marks parked events, or all of a subscriber's, to be sent again.
+    pub fn send_again(&mut self, name: &str, seq: Option<u64>) {
+        self.ops.push(Op::SendAgain {
+            name: name.to_owned(),
+            seq,
+        });
+    }
+
+    /// Forgets a parked event, or all of a subscriber's.
+    pub fn unpark(&mut self, name: &str, seq: Option<u64>) {
+        self.ops.push(Op::Unpark {
             name: name.to_owned(),
             seq,
         });

@@ -30,6 +30,7 @@ mod replay;
 mod segment;
 mod state_file;
 mod statements;
+mod subscriptions;
 mod swap;
 mod view;
 mod wire;
@@ -38,7 +39,8 @@ pub use audit::verify_audit;
 pub use cases::{CaseFilter, CasePage, CaseQuery};
 pub use entries::{
     Admission, AuditRow, CanaryEvent, ChangeRow, LiveReadings, LogGroup, LogReading, NewEvent,
-    QuarantineRow, Recovered, Seen, StoredDevice, StoredRule, StoredStatus,
+    ParkedEvent, QuarantineRow, Recovered, Seen, StoredDevice, StoredRule, StoredStatus,
+    StoredSubscription,
 };
 pub use error::StoreError;
 pub use group::Group;

@@ -54,6 +54,7 @@ pub(crate) fn read(conn: &mut Connection, dir: &Path) -> Result<Opened> {
         devices: read_devices(&tx)?,
         statuses: read_statuses(&tx)?,
         rules: read_rules(&tx)?,
+        subscriptions: crate::subscriptions::read_all(&tx)?,
         alarms: crate::alarms::read_open(&tx)?,
         metrics: read_names(&tx, "metric")?,
         drivers: read_names(&tx, "driver")?,
@@ -170,7 +171,7 @@ fn read_devices(conn: &Connection) -> Result<Vec<StoredDevice>> {
 
 fn read_statuses(conn: &Connection) -> Result<Vec<StoredStatus>> {
     let failed = sqlite_error("reading the statuses of devices");
-    if !db::has_device_statuses(conn).map_err(failed)? {
+    if !db::has_table(conn, "device_status").map_err(failed)? {
         return Ok(Vec::new());
     }
     let mut query = conn

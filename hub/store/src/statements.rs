@@ -3,7 +3,9 @@
 use crate::audit;
 use crate::db::put_meta;
 use crate::db::sqlite_error;
-use crate::{CanaryEvent, StoredDevice, StoredStatus, error::Result};
+use crate::{
+    CanaryEvent, ParkedEvent, StoredDevice, StoredStatus, StoredSubscription, error::Result,
+};
 use model::{AlarmRow, CaseRow, DeviceKey, Event, Reason, SilenceCause, Timestamp};
 use rusqlite::{Connection, params};
 
@@ -44,6 +46,24 @@ pub(crate) enum Op {
     Cursor {
         name: String,
         seq: u64,
+    },
+    PutSubscription(StoredSubscription),
+    DeleteSubscription {
+        name: String,
+        /// Forgotten too, with what was parked, if it is named.
+        cursor: Option<String>,
+    },
+    Park {
+        name: String,
+        parked: Box<ParkedEvent>,
+    },
+    SendAgain {
+        name: String,
+        seq: Option<u64>,
+    },
+    Unpark {
+        name: String,
+        seq: Option<u64>,
     },
     Quarantine {
         driver: u16,
@@ -115,36 +135,47 @@ impl Op {
                 .prepare_cached("INSERT OR REPLACE INTO cursor VALUES (?1, ?2)")?
                 .execute(params![name, seq])
                 .map(drop),
-            Self::Quarantine {
-                driver,
-                device,
-                reason,
-                detail,
-                bytes,
-            } => {
-                conn.prepare_cached(
-                    "INSERT INTO quarantine (at, driver, device, reason, detail, bytes)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                )?
-                .execute(params![
-                    cx.stamp.millis(),
-                    driver,
-                    device.map(|key| key.0),
-                    reason.as_ref(),
-                    detail,
-                    bytes
-                ])?;
-                let oldest = conn.last_insert_rowid() - QUARANTINE_MAX;
-                conn.prepare_cached("DELETE FROM quarantine WHERE id <= ?1")?
-                    .execute([oldest])
-                    .map(drop)
-            }
+            Self::PutSubscription(_)
+            | Self::DeleteSubscription { .. }
+            | Self::Park { .. }
+            | Self::SendAgain { .. }
+            | Self::Unpark { .. } => crate::subscriptions::write(conn, self),
+            Self::Quarantine { .. } => self.quarantine(conn, cx),
             Self::Idempotency { key, response } => conn
                 .prepare_cached("INSERT OR REPLACE INTO idempotency VALUES (?1, ?2, ?3)")?
                 .execute(params![key, cx.stamp.millis(), response])
                 .map(drop),
             Self::Audit { .. } => Ok(()),
         }
+    }
+
+    fn quarantine(&self, conn: &Connection, cx: &Context) -> rusqlite::Result<()> {
+        let Self::Quarantine {
+            driver,
+            device,
+            reason,
+            detail,
+            bytes,
+        } = self
+        else {
+            return Ok(());
+        };
+        conn.prepare_cached(
+            "INSERT INTO quarantine (at, driver, device, reason, detail, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            cx.stamp.millis(),
+            driver,
+            device.map(|key| key.0),
+            reason.as_ref(),
+            detail,
+            bytes
+        ])?;
+        let oldest = conn.last_insert_rowid() - QUARANTINE_MAX;
+        conn.prepare_cached("DELETE FROM quarantine WHERE id <= ?1")?
+            .execute([oldest])
+            .map(drop)
     }
 
     fn audit(&self, conn: &Connection, cx: &mut Context) -> rusqlite::Result<()> {

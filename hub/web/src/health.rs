@@ -32,8 +32,38 @@ pub struct DriverHealth {
     pub last_error: Option<String>,
 }
 
+/// Whether a sink delivers.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkState {
+    Up,
+    /// The last attempt failed; the next one comes.
+    Retrying,
+    /// People stopped it.
+    Paused,
+    /// Failed by itself, and waiting to be started again.
+    Restarting,
+}
+
+/// One delivery, as `GET /api/v1/health` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SinkHealth {
+    pub kind: String,
+    pub state: SinkState,
+    /// Since when it has been in this state.
+    pub since: Timestamp,
+    /// Everything up to this event is delivered, parked, or not for this subscriber.
+    pub cursor: u64,
+    /// Attempts to deliver the same events that have failed so far.
+    pub attempts: u32,
+    /// Events delivered since the delivery last started.
+    pub delivered: u64,
+    pub last_error: Option<String>,
+}
+
 #[derive(Debug, Default)]
 struct Board {
+    sinks: BTreeMap<String, SinkHealth>,
     drivers: BTreeMap<String, DriverHealth>,
     addresses: BTreeMap<String, String>,
     requests: Option<mpsc::WeakSender<Request>>,
@@ -87,6 +117,36 @@ impl Health {
         if let Some(driver) = self.lock().drivers.get_mut(name) {
             change(driver);
         }
+    }
+
+    /// Puts a delivery on the board; what was wrong before stays to be read.
+    pub fn put_sink(&self, name: &str, health: SinkHealth) {
+        let mut board = self.lock();
+        let last_error = board
+            .sinks
+            .get_mut(name)
+            .and_then(|sink| sink.last_error.take());
+        let last_error = health.last_error.clone().or(last_error);
+        let health = SinkHealth {
+            last_error,
+            ..health
+        };
+        board.sinks.insert(name.to_owned(), health);
+    }
+
+    /// Changes what the board says of a delivery that is on it.
+    pub fn change_sink(&self, name: &str, change: impl FnOnce(&mut SinkHealth)) {
+        if let Some(sink) = self.lock().sinks.get_mut(name) {
+            change(sink);
+        }
+    }
+
+    pub fn remove_sink(&self, name: &str) {
+        self.lock().sinks.remove(name);
+    }
+
+    pub(crate) fn sinks(&self) -> BTreeMap<String, SinkHealth> {
+        self.lock().sinks.clone()
     }
 
     /// Names the address of a listener that belongs to no driver, such as `http`.

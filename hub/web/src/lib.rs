@@ -35,6 +35,8 @@ mod rulebook;
 mod state;
 mod status;
 mod stream;
+mod subscriber;
+mod subscriptions;
 mod written;
 
 #[cfg(test)]
@@ -44,7 +46,7 @@ pub use backtest::{
     Coverage, Diff, Progress, Rate, Review, ReviewError, Reviewed, Tally, TestedAlarm,
 };
 pub use canary::CanaryHealth;
-pub use health::{DriverHealth, Health, PartState};
+pub use health::{DriverHealth, Health, PartState, SinkHealth, SinkState};
 pub use knocks::{Knock, Knocks};
 pub use reload::{Reload, ReloadError, Reloaded, Reloads};
 pub use roster::{ROSTER_ROWS_MAX, Roster, RosterRow, RowNote};
@@ -52,6 +54,7 @@ pub use routes::router;
 pub use rule_list::{RuleEntry, RuleList};
 pub use state::{City, STREAM_CLIENTS_MAX, State};
 pub use status::{Statuses, device_row};
+pub use subscriber::{Subscriber, Subscribers};
 
 /// The description of the API, as `GET /api/v1/openapi.json` gives it.
 pub const OPENAPI: &str = include_str!("../openapi.json");

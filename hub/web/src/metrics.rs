@@ -4,11 +4,13 @@ use crate::census::Census;
 use crate::health::PartState;
 use crate::problem::Problem;
 use crate::query::RawParams;
+use crate::report::Lag;
 use crate::state::{Inner, Shared, ask};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use model::{AlarmState, Severity};
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use store::{Ledger, Stats};
 
@@ -27,6 +29,7 @@ pub(crate) async fn show(
         write_intake(&mut page, hub, &hub.reader.ledger(None, None)?);
         write_alarms(&mut page, hub);
         write_devices(&mut page, &Census::take(hub));
+        write_sinks(&mut page, &Lag::of_all(hub)?);
         write_store(&mut page, &hub.reader.stats()?);
         write_canary(&mut page, hub);
         Ok(page.text)
@@ -311,6 +314,47 @@ fn write_canary(page: &mut Page, hub: &Inner) {
     page.family(total, "counter", "Tests since the start.");
     page.sample(total, &[("outcome", "passed")], passes);
     page.sample(total, &[("outcome", "failed")], failures);
+}
+
+fn write_sinks(page: &mut Page, sinks: &BTreeMap<String, Lag>) {
+    type Column = (&'static str, &'static str, fn(&Lag) -> i128);
+    const COLUMNS: [Column; 6] = [
+        ("cityhub_sink_up", "1 while events are delivered.", |lag| {
+            lag.is_up().into()
+        }),
+        (
+            "cityhub_sink_lag_events",
+            "Events after the subscriber's cursor.",
+            |lag| lag.lag_events.into(),
+        ),
+        (
+            "cityhub_sink_lag_seconds",
+            "Age of the oldest event that waits for the subscriber.",
+            |lag| lag.lag_s.into(),
+        ),
+        (
+            "cityhub_sink_parked",
+            "Events that the subscriber refused.",
+            |lag| lag.parked.into(),
+        ),
+        (
+            "cityhub_sink_attempts",
+            "Failed attempts to deliver what waits.",
+            |lag| lag.health.attempts.into(),
+        ),
+        (
+            "cityhub_sink_cursor",
+            "Everything up to this event is delivered, parked or not for the subscriber.",
+            |lag| lag.health.cursor.into(),
+        ),
+    ];
+    for (name, help, column) in COLUMNS {
+        page.family(name, "gauge", help);
+        for (sink, lag) in sinks {
+            let labels = [("sink", sink.as_str()), ("kind", &lag.health.kind)];
+            page.sample(name, &labels, column(lag));
+        }
+    }
 }
 
 fn write_store(page: &mut Page, stats: &Stats) {

@@ -5,11 +5,13 @@ use crate::health::PartState;
 use crate::problem::Problem;
 use crate::query::RawParams;
 use crate::state::{Inner, Shared, ask};
+use crate::{SinkHealth, SinkState};
 use axum::Json;
 use axum::extract::State;
 use model::{AlarmState, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use store::StoreError;
 
 /// `GET /healthz`: the process answers.
 pub(crate) async fn alive() -> &'static str {
@@ -40,6 +42,7 @@ pub(crate) async fn health(
         let mark = *hub.tail.mark.borrow();
         let canary = hub.health.canary();
         let well = all_up && canary.as_ref().is_none_or(|canary| canary.is_well(now));
+        let sinks = Lag::of_all(hub)?;
         Ok(json!({
             "status": if ready && well { "up" } else { "degraded" },
             "ready": ready,
@@ -50,7 +53,7 @@ pub(crate) async fn health(
             "city": hub.city,
             "addresses": hub.health.addresses(),
             "drivers": drivers,
-            "sinks": {},
+            "sinks": sinks,
             "store": hub.reader.stats()?,
             "intake": {
                 "received": total.received,
@@ -70,6 +73,47 @@ pub(crate) async fn health(
     })
     .await?;
     Ok(Json(body))
+}
+
+/// A delivery with how far it is behind.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Lag {
+    #[serde(flatten)]
+    pub(crate) health: SinkHealth,
+    /// Events after its cursor.
+    pub(crate) lag_events: u64,
+    /// The age of the oldest of them.
+    pub(crate) lag_s: i64,
+    pub(crate) parked: u64,
+}
+
+impl Lag {
+    /// Looks at every delivery.
+    pub(crate) fn of_all(hub: &Inner) -> Result<BTreeMap<String, Self>, StoreError> {
+        let now = hub.clock.now();
+        let newest = hub.tail.mark.borrow().event;
+        let parked = hub.reader.parked_counts()?;
+        let mut lags = BTreeMap::new();
+        for (name, health) in hub.health.sinks() {
+            let lag_events = newest.saturating_sub(health.cursor);
+            let oldest = match lag_events {
+                0 => None,
+                _ => hub.reader.event_time(health.cursor.saturating_add(1))?,
+            };
+            let lag = Self {
+                lag_events,
+                lag_s: oldest.map_or(0, |at| now.since_ms(at).max(0) / 1_000),
+                parked: parked.get(&name).copied().unwrap_or(0),
+                health,
+            };
+            lags.insert(name, lag);
+        }
+        Ok(lags)
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.health.state == SinkState::Up
+    }
 }
 
 /// How many alarms there are, and how many more than people can attend to.

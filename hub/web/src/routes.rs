@@ -6,7 +6,7 @@ use crate::problem::Problem;
 use crate::state::{Inner, Shared, State};
 use crate::{
     actions, alarms, backtest, cases, devices, events, evidence, explain, ledger, metrics,
-    readings, records, reload, report, rulebook, stream,
+    readings, records, reload, report, rulebook, stream, subscriptions,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -27,6 +27,8 @@ const RULES_BYTES_MAX: usize = 2 * 1024 * 1024;
 const BULK_BYTES_MAX: usize = 1024 * 1024;
 
 const BODY_BYTES_MAX: usize = 64 * 1024;
+
+const PARKED: &str = "/api/v1/subscriptions/{name}/parked";
 
 /// One method of one path.
 pub(crate) struct Route {
@@ -85,7 +87,8 @@ pub(crate) fn table() -> Vec<Route> {
     const AUDIT: Need = Need::Right(Right::ReadAudit);
     const KNOWN: Need = Need::Right(Right::BeKnown);
     const TEST: Need = Need::Right(Right::Backtest);
-    vec![
+    let mut routes = of_subscriptions();
+    routes.extend([
         Route::get("/healthz", Need::Nothing, report::alive),
         Route::get("/readyz", Need::Installed, report::ready),
         Route::get("/metrics", READ, metrics::show),
@@ -137,6 +140,54 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/stream", EVENTS, stream::open),
         Route::get("/api/v1/audit", AUDIT, records::audit),
         Route::get("/api/v1/quarantine", EDIT, records::quarantine),
+    ]);
+    routes
+}
+
+/// Who is sent events, and what they refused.
+fn of_subscriptions() -> Vec<Route> {
+    const EDIT: Need = Need::Right(Right::Edit);
+    vec![
+        Route::get("/api/v1/subscriptions", EDIT, subscriptions::list),
+        Route::get("/api/v1/subscriptions/{name}", EDIT, subscriptions::one),
+        Route::of(
+            "put",
+            "/api/v1/subscriptions/{name}",
+            EDIT,
+            put(subscriptions::put),
+        ),
+        Route::of(
+            "delete",
+            "/api/v1/subscriptions/{name}",
+            EDIT,
+            delete(subscriptions::delete),
+        ),
+        Route::of(
+            "post",
+            "/api/v1/subscriptions/{name}/{action}",
+            EDIT,
+            post(subscriptions::act),
+        ),
+        Route::get(PARKED, EDIT, subscriptions::parked),
+        Route::of("delete", PARKED, EDIT, delete(subscriptions::drop_all)),
+        Route::of(
+            "post",
+            "/api/v1/subscriptions/{name}/parked/resend",
+            EDIT,
+            post(subscriptions::resend_all),
+        ),
+        Route::of(
+            "delete",
+            "/api/v1/subscriptions/{name}/parked/{seq}",
+            EDIT,
+            delete(subscriptions::drop_one),
+        ),
+        Route::of(
+            "post",
+            "/api/v1/subscriptions/{name}/parked/{seq}/resend",
+            EDIT,
+            post(subscriptions::resend_one),
+        ),
     ]
 }
 

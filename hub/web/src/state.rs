@@ -3,7 +3,7 @@
 use crate::problem::Problem;
 use crate::recent::Recent;
 use crate::reload::Reloads;
-use crate::{Health, Knocks, RuleList, Statuses};
+use crate::{Health, Knocks, RuleList, Statuses, Subscribers};
 use model::Catalogue;
 use rules::{AlarmBook, CaseCounts};
 use sdk::{Access, Clock, Devices, Operator, Tail};
@@ -41,6 +41,8 @@ pub struct State {
     pub cases: Arc<RwLock<CaseCounts>>,
     /// The rules in force, as of the last commit.
     pub rules: RuleList,
+    /// Who is sent events, as of the last commit.
+    pub subscribers: Subscribers,
     /// Reads the rules of the configuration again.
     pub reloads: Reloads,
     pub tail: Tail,

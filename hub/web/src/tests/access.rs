@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 /// Who may do what, by the contract: v(iewer) o(fficer) s(upervisor) e(ngineer) a(dmin)
 /// u (auditor) p(latform). A dash needs no token.
-const WHO: [(&str, &str, &str); 34] = [
+const WHO: [(&str, &str, &str); 44] = [
     ("get", "/healthz", "-"),
     ("get", "/readyz", "-"),
     ("get", "/metrics", "voseau"),
@@ -45,6 +45,20 @@ const WHO: [(&str, &str, &str); 34] = [
     ("post", "/api/v1/cases/{id}/steps", "sap"),
     ("get", "/api/v1/events", "voseaup"),
     ("get", "/api/v1/stream", "voseaup"),
+    ("get", "/api/v1/subscriptions", "ea"),
+    ("get", "/api/v1/subscriptions/{name}", "ea"),
+    ("put", "/api/v1/subscriptions/{name}", "ea"),
+    ("delete", "/api/v1/subscriptions/{name}", "ea"),
+    ("post", "/api/v1/subscriptions/{name}/{action}", "ea"),
+    ("get", "/api/v1/subscriptions/{name}/parked", "ea"),
+    ("delete", "/api/v1/subscriptions/{name}/parked", "ea"),
+    ("post", "/api/v1/subscriptions/{name}/parked/resend", "ea"),
+    ("delete", "/api/v1/subscriptions/{name}/parked/{seq}", "ea"),
+    (
+        "post",
+        "/api/v1/subscriptions/{name}/parked/{seq}/resend",
+        "ea",
+    ),
     ("get", "/api/v1/audit", "au"),
     ("get", "/api/v1/quarantine", "ea"),
 ];
@@ -60,7 +74,10 @@ const LETTERS: [(char, &str); 7] = [
 ];
 
 fn concrete(path: &str) -> String {
-    path.replace("{id}", "nobody-1").replace("{action}", "ack")
+    path.replace("{id}", "nobody-1")
+        .replace("{action}", "ack")
+        .replace("{name}", "nobody")
+        .replace("{seq}", "7")
 }
 
 #[tokio::test]

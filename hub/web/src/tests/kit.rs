@@ -110,6 +110,7 @@ impl Hub {
             book: Arc::new(RwLock::new(AlarmBook::default())),
             cases: Arc::default(),
             rules: RuleList::default(),
+            subscribers: crate::Subscribers::default(),
             reloads: crate::Reloads::open().0,
             tail: Tail {
                 feed: Arc::new(NoFeed),
@@ -422,22 +423,26 @@ impl Writer {
         pending.answer(body.map(|body| Done { seq: 77, body }));
     }
 
+    fn put_devices(&self, rows: Vec<(Device, SecretChange)>) {
+        for (device, secret) in rows {
+            let known = self.devices.find(device.id.as_str());
+            let fresh = 1_000 + u32::try_from(self.devices.len()).unwrap();
+            self.devices.put([DeviceEntry {
+                key: known.as_ref().map_or(DeviceKey(fresh), |entry| entry.key),
+                secret: match secret {
+                    SecretChange::Keep => known.and_then(|entry| entry.secret),
+                    SecretChange::Set(hash) => Some(hash),
+                },
+                device,
+                grid: None,
+            }]);
+        }
+    }
+
     fn carry_out(&mut self, command: sdk::Command) -> Result<serde_json::Value, CommandError> {
         match command.action {
             Action::PutDevices(rows) => {
-                for (device, secret) in rows {
-                    let known = self.devices.find(device.id.as_str());
-                    let fresh = 1_000 + u32::try_from(self.devices.len()).unwrap();
-                    self.devices.put([DeviceEntry {
-                        key: known.as_ref().map_or(DeviceKey(fresh), |entry| entry.key),
-                        secret: match secret {
-                            SecretChange::Keep => known.and_then(|entry| entry.secret),
-                            SecretChange::Set(hash) => Some(hash),
-                        },
-                        device,
-                        grid: None,
-                    }]);
-                }
+                self.put_devices(rows);
                 Ok(serde_json::Value::Null)
             }
             Action::DeleteDevice(id) => {
@@ -462,6 +467,11 @@ impl Writer {
             Action::CaseStep { id, .. } => {
                 Err(CommandError::NotFound(format!("there is no case `{id}`")))
             }
+            Action::PutSubscription { name, .. }
+            | Action::DeleteSubscription { name, .. }
+            | Action::Subscription { name, .. } => Err(CommandError::NotFound(format!(
+                "there is no subscription `{name}`"
+            ))),
             Action::Alarm {
                 id,
                 verb,

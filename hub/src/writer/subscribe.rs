@@ -1,0 +1,260 @@
+//! Carries out what is asked of the subscriptions, and notes how far the deliveries came.
+
+use super::carry_out::Answer;
+use super::{Staged, Writer};
+use model::Timestamp;
+use sdk::{Action, Actor, CommandError, Delivered, Done, SubscriptionVerb};
+use serde_json::{Value, json};
+use sinks::{Start, Subscription};
+use store::{Group, ParkedEvent, StoreError, StoredSubscription};
+use web::Subscriber;
+
+/// Each has a connection, a task and a line in the health report.
+const SUBSCRIBERS_MAX: usize = 64;
+
+impl Writer {
+    pub(super) fn subscribe(
+        &self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        (actor, action): (&Actor, &Action),
+    ) -> Result<Answer, StoreError> {
+        match action {
+            Action::PutSubscription {
+                name,
+                spec,
+                configured,
+            } => self.put_subscription(group, staged, now, (actor, name, spec, *configured)),
+            Action::DeleteSubscription { name, configured } => {
+                Ok(self.delete_subscription(group, staged, (actor, name, *configured)))
+            }
+            Action::Subscription { name, verb } => {
+                self.change_subscription(group, staged, now, (actor, name, verb))
+            }
+            _ => Ok(Err(CommandError::Invalid(
+                "this is no action on a subscription".to_owned(),
+            ))),
+        }
+    }
+
+    /// Finds a subscription, changed or not by this very group.
+    fn subscriber(&self, staged: &Staged, name: &str) -> Option<Subscriber> {
+        match staged.subscribers.get(name) {
+            Some(changed) => changed.clone(),
+            None => self.published.subscribers.find(name),
+        }
+    }
+
+    fn put_subscription(
+        &self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        (actor, name, spec, configured): (&Actor, &str, &Value, bool),
+    ) -> Result<Answer, StoreError> {
+        let known = self.subscriber(staged, name);
+        if known.as_ref().is_some_and(|known| known.configured) && !configured {
+            return Ok(Err(of_the_configuration(name)));
+        }
+        let mut fields = spec.as_object().cloned().unwrap_or_default();
+        sinks::keep_masked(&mut fields, known.as_ref().map(|known| &known.spec));
+        let subscription = match Subscription::parse(&Value::Object(fields)) {
+            Ok(subscription) => subscription,
+            Err(error) => return Ok(Err(CommandError::Invalid(error.to_string()))),
+        };
+        let spec = subscription.to_json();
+        if let Some(known) = &known
+            && (&known.spec, known.configured) == (&spec, configured)
+        {
+            let body = known.to_json();
+            return Ok(Ok(Done { seq: 0, body }));
+        }
+        if known.is_none() {
+            if self.published.subscribers.all().len() >= SUBSCRIBERS_MAX {
+                let reason = format!("there are {SUBSCRIBERS_MAX} subscriptions already");
+                return Ok(Err(CommandError::Conflict(reason)));
+            }
+            let cursor = Subscriber::cursor_name(name);
+            // One that was taken out of the configuration and comes back goes on where it was.
+            if self.reader.cursor(&cursor)?.is_none() {
+                match self.starts_after(subscription.from) {
+                    Ok(after) => group.cursor(&cursor, after),
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+        }
+        let subscriber = Subscriber {
+            name: name.to_owned(),
+            revision: known.as_ref().map_or(1, |known| known.revision + 1),
+            epoch: known.as_ref().map_or(epoch(now), |known| known.epoch),
+            configured,
+            paused: known.as_ref().is_some_and(|known| known.paused),
+            shown: sinks::mask(&spec),
+            spec,
+        };
+        let detail = subscriber.to_json();
+        audit(group, actor, "put_subscription", name, &detail);
+        stage(group, staged, subscriber);
+        Ok(Ok(Done {
+            seq: 0,
+            body: detail,
+        }))
+    }
+
+    fn starts_after(&self, from: Start) -> Result<u64, CommandError> {
+        match from {
+            Start::Now => Ok(self.last_event),
+            Start::Beginning => Ok(0),
+            Start::After(seq) if seq <= self.last_event => Ok(seq),
+            Start::After(seq) => Err(CommandError::Conflict(format!(
+                "event {seq} does not exist yet; the newest is {}",
+                self.last_event
+            ))),
+        }
+    }
+
+    fn delete_subscription(
+        &self,
+        group: &mut Group,
+        staged: &mut Staged,
+        (actor, name, configured): (&Actor, &str, bool),
+    ) -> Answer {
+        let Some(known) = self.subscriber(staged, name) else {
+            return Err(missing(name));
+        };
+        if known.configured != configured {
+            return Err(of_the_configuration(name));
+        }
+        if configured {
+            group.end_subscription(name);
+        } else {
+            group.forget_subscription(name, &Subscriber::cursor_name(name));
+        }
+        audit(group, actor, "delete_subscription", name, &json!({}));
+        staged.subscribers.insert(name.to_owned(), None);
+        Ok(Done {
+            seq: 0,
+            body: Value::Null,
+        })
+    }
+
+    fn change_subscription(
+        &self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        (actor, name, verb): (&Actor, &str, &SubscriptionVerb),
+    ) -> Result<Answer, StoreError> {
+        let Some(mut subscriber) = self.subscriber(staged, name) else {
+            return Ok(Err(missing(name)));
+        };
+        if let SubscriptionVerb::Resend { seq: Some(seq) }
+        | SubscriptionVerb::Drop { seq: Some(seq) } = verb
+            && !self.reader.is_parked(name, *seq)?
+        {
+            let reason = format!("event {seq} is not parked for `{name}`");
+            return Ok(Err(CommandError::NotFound(reason)));
+        }
+        let (action, detail) = match verb {
+            SubscriptionVerb::Pause => {
+                subscriber.paused = true;
+                ("pause_subscription", json!({}))
+            }
+            SubscriptionVerb::Resume => {
+                subscriber.paused = false;
+                ("resume_subscription", json!({}))
+            }
+            SubscriptionVerb::Replay { after } => {
+                if let Err(error) = self.starts_after(Start::After(*after)) {
+                    return Ok(Err(error));
+                }
+                group.cursor(&Subscriber::cursor_name(name), *after);
+                // What is under way counts for nothing any more.
+                subscriber.epoch = epoch(now).max(subscriber.epoch + 1);
+                ("replay_subscription", json!({ "after": after }))
+            }
+            SubscriptionVerb::Resend { seq } => {
+                group.send_again(name, *seq);
+                ("resend_parked", json!({ "seq": seq }))
+            }
+            SubscriptionVerb::Drop { seq } => {
+                group.unpark(name, *seq);
+                ("drop_parked", json!({ "seq": seq }))
+            }
+        };
+        subscriber.revision += 1;
+        audit(group, actor, action, name, &detail);
+        let body = subscriber.to_json();
+        stage(group, staged, subscriber);
+        Ok(Ok(Done { seq: 0, body }))
+    }
+
+    /// Notes how far a delivery came, unless it is of a life that is over.
+    pub(super) fn note_delivered(&self, group: &mut Group, staged: &Staged, word: Delivered) {
+        let known = self.subscriber(staged, &word.name);
+        if known.is_none_or(|known| known.epoch != word.epoch) {
+            return;
+        }
+        for (event, reason) in word.refused {
+            let parked = ParkedEvent {
+                at: group.stamp(),
+                reason,
+                again: false,
+                event,
+            };
+            group.park(&word.name, parked);
+        }
+        for seq in word.settled {
+            group.unpark(&word.name, Some(seq));
+        }
+        if let Some(seq) = word.cursor {
+            group.cursor(&Subscriber::cursor_name(&word.name), seq);
+        }
+    }
+}
+
+/// Reads what an earlier run stored; what cannot be read is not delivered to, and said so.
+pub(super) fn restore(stored: &StoredSubscription) -> Option<Subscriber> {
+    match serde_json::from_str::<Subscriber>(&stored.json) {
+        Ok(subscriber) => Some(Subscriber {
+            name: stored.name.clone(),
+            shown: sinks::mask(&subscriber.spec),
+            ..subscriber
+        }),
+        Err(error) => {
+            tracing::error!(name = stored.name, %error, "a subscription cannot be read");
+            None
+        }
+    }
+}
+
+/// Another number for each life of a subscription, of whatever name.
+fn epoch(now: Timestamp) -> u64 {
+    now.millis().unsigned_abs()
+}
+
+fn stage(group: &mut Group, staged: &mut Staged, subscriber: Subscriber) {
+    let json = serde_json::to_string(&subscriber).expect("a subscription is plain data");
+    group.put_subscription(StoredSubscription {
+        name: subscriber.name.clone(),
+        json,
+    });
+    let name = subscriber.name.clone();
+    staged.subscribers.insert(name, Some(subscriber));
+}
+
+fn audit(group: &mut Group, actor: &Actor, action: &str, name: &str, detail: &Value) {
+    let role = actor.role.name();
+    group.audit(&actor.name, role, action, name, &detail.to_string());
+}
+
+fn missing(name: &str) -> CommandError {
+    CommandError::NotFound(format!("there is no subscription `{name}`"))
+}
+
+fn of_the_configuration(name: &str) -> CommandError {
+    CommandError::Conflict(format!(
+        "subscription `{name}` is of the configuration, and changes there"
+    ))
+}
