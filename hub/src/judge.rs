@@ -124,7 +124,9 @@ pub fn verify(archive: &Archive) -> Result<Verdict> {
         .changes()
         .context("read the changes of devices and rules")?;
     let until = archive.recovered.last_stamp;
-    let mut replay = Replayer::new(archive, &changes);
+    let engine = Engine::new(archive.settings.clone(), Arc::clone(&archive.catalogue));
+    let mut history = History::default();
+    let mut replay = Replayer::new(engine, &changes, |change| history.apply(&change));
     for chunk in archive.reader.replay(Timestamp::MIN, Timestamp::MAX)? {
         let chunk = chunk?;
         verdict.replayed_readings += chunk.len() as u64;
@@ -132,7 +134,8 @@ pub fn verify(archive: &Archive) -> Result<Verdict> {
             replay.take(reading)?;
         }
     }
-    let spans = replay.finish(until)?;
+    replay.finish(until)?;
+    let spans = history.into_spans();
     let recorded = archive
         .reader
         .alarms_between(Timestamp::MIN, Timestamp::MAX)?;
@@ -143,21 +146,21 @@ pub fn verify(archive: &Archive) -> Result<Verdict> {
 }
 
 /// Feeds the engine readings and changes in the order of their stamps: changes first, as live.
-struct Replayer<'a> {
+pub(crate) struct Replayer<'a, F> {
     engine: Engine,
-    history: History,
+    tell: F,
     changes: std::slice::Iter<'a, ChangeRow>,
     next: Option<&'a ChangeRow>,
     out: Vec<Change>,
 }
 
-impl<'a> Replayer<'a> {
-    fn new(archive: &Archive, changes: &'a [ChangeRow]) -> Self {
+impl<'a, F: FnMut(Change)> Replayer<'a, F> {
+    pub(crate) fn new(engine: Engine, changes: &'a [ChangeRow], tell: F) -> Self {
         let mut changes = changes.iter();
         let next = changes.next();
         Self {
-            engine: Engine::new(archive.settings.clone(), Arc::clone(&archive.catalogue)),
-            history: History::default(),
+            engine,
+            tell,
             changes,
             next,
             out: Vec::new(),
@@ -165,7 +168,7 @@ impl<'a> Replayer<'a> {
     }
 
     #[inline]
-    fn take(&mut self, reading: &Reading) -> Result<()> {
+    pub(crate) fn take(&mut self, reading: &Reading) -> Result<()> {
         let at = reading.received_at;
         if self.next.is_some_and(|row| row.stamp <= at) {
             self.change_until(at)?;
@@ -178,7 +181,6 @@ impl<'a> Replayer<'a> {
 
     fn change_until(&mut self, at: Timestamp) -> Result<()> {
         while let Some(row) = self.next.filter(|row| row.stamp <= at) {
-            self.engine.advance(row.stamp, &mut self.out);
             read_change(row)?.tell(&mut self.engine, row.stamp, &mut self.out)?;
             self.next = self.changes.next();
         }
@@ -188,16 +190,14 @@ impl<'a> Replayer<'a> {
 
     #[inline]
     fn keep(&mut self) {
-        for change in self.out.drain(..) {
-            self.history.apply(&change);
-        }
+        self.out.drain(..).for_each(&mut self.tell);
     }
 
-    fn finish(mut self, until: Timestamp) -> Result<Vec<AlarmSpan>> {
+    pub(crate) fn finish(mut self, until: Timestamp) -> Result<Engine> {
         self.change_until(until)?;
         self.engine.advance(until, &mut self.out);
         self.keep();
-        Ok(self.history.into_spans())
+        Ok(self.engine)
     }
 }
 

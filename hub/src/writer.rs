@@ -13,6 +13,7 @@ mod cases;
 mod configured;
 mod health;
 mod quality;
+mod rebuild;
 mod recorded;
 mod recover;
 mod refused;
@@ -27,6 +28,7 @@ pub(crate) use health::OWN as OWN_RULES;
 pub use recorded::Recorded;
 pub use recover::{Opened, Setup, open};
 
+use carry_out::record;
 use model::{AlarmRow, Catalogue, DeviceHealth, DeviceKey, Timestamp};
 use rules::{AlarmBook, CaseCounts, Change, Engine, Rule};
 use sdk::{
@@ -46,6 +48,9 @@ const GROUP_REQUESTS_MAX: usize = 256;
 /// Readings after which a group is committed though more requests wait: the answers to the first
 /// should not wait for the last of a flood.
 const GROUP_READINGS_MAX: usize = 16_384;
+
+/// A hub that was away for longer than this says so: as long as it may be idle without a commit.
+const AWAY_MS: i64 = 1_000;
 
 /// Housekeeping happens at least this often.
 const TICK: Duration = Duration::from_secs(1);
@@ -99,6 +104,10 @@ pub struct Writer {
     canary: watch::Sender<Verdict>,
     /// The hub's own test sensor is wanted, and not registered yet.
     lacks_canary: bool,
+    /// Up to when the hub ran before it was started, until that is recorded.
+    ran_until: Option<Timestamp>,
+    /// The last group is committed though it is empty: its stamp says until when the hub ran.
+    is_leaving: bool,
     changes: Vec<Change>,
 }
 
@@ -140,7 +149,9 @@ impl Writer {
                 self = Self::blocking(self, move |writer| writer.commit_group(group)).await?;
             }
             if taken == 0 {
-                return Self::blocking(self, |_| Ok(())).await?.journal.close();
+                self.is_leaving = true;
+                self = Self::blocking(self, |writer| writer.commit_group(Vec::new())).await?;
+                return self.journal.close();
             }
         }
     }
@@ -177,25 +188,35 @@ impl Writer {
 
     fn commit_group(&mut self, requests: Vec<Request>) -> Result<(), StoreError> {
         let own_rules = std::mem::take(&mut self.own_rules);
+        let ran_until = self.ran_until.take();
+        let away_since = ran_until.filter(|since| self.clock.now().since_ms(*since) > AWAY_MS);
         let has_command = !own_rules.is_empty()
             || self.lacks_canary
+            || away_since.is_some()
             || requests
                 .iter()
                 .any(|request| matches!(request, Request::Command(_)));
         let now = self.stamp(has_command);
         self.changes.clear();
         let mut changes = std::mem::take(&mut self.changes);
+        if let Some(since) = away_since {
+            self.engine.resume(since, now, &mut changes);
+        }
         self.engine.advance(now, &mut changes);
         self.changes = changes;
         let has_news = !self.changes.is_empty()
             || self.refused.has_news(now)
             || self.book.is_due(now, &self.engine)
             || self.cases.is_due(now);
-        if requests.is_empty() && !has_command && !has_news {
+        if requests.is_empty() && !has_command && !has_news && !self.is_leaving {
             return self.keep_house(now);
         }
         let mut group = self.journal.begin(now);
         let mut staged = Staged::default();
+        if let Some(since) = away_since {
+            record(&mut group, &Recorded::Resumed { since });
+            self.resume_book(&mut group, &mut staged, (since, now));
+        }
         self.announce(&mut group, &mut staged, 0)?;
         self.advance_book(&mut group, &mut staged, now);
         self.advance_cases(&mut group, &mut staged, now);

@@ -23,7 +23,8 @@ use chatter::Chatter;
 use flood::Flood;
 use index::{Index, source};
 use model::{AlarmRow, AlarmState, Severity, Suppression, Timestamp};
-use row::{alarm_number, is_on_trial};
+pub use row::alarm_number;
+use row::is_on_trial;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many rows that have become normal the book remembers, because readings out of order may

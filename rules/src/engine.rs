@@ -2,7 +2,8 @@
 //!
 //! Laws, each a property test: extra calls of `advance` change nothing; a checkpoint and restore
 //! anywhere changes nothing; any order of arrival within the lateness gives the same history; later
-//! readings never sound an alarm; editing one rule leaves the others as they were.
+//! readings never sound an alarm; editing one rule leaves the others as they were; time in which
+//! the hub did not run is no silence.
 
 mod arrival;
 mod checkpoint;
@@ -14,11 +15,14 @@ mod lanes;
 mod late;
 mod query;
 mod register;
+mod renumber;
 mod rerun;
+mod resume;
 mod track;
 mod watch;
 
 pub use checkpoint::RestoreError;
+pub use renumber::Numbered;
 
 use crate::{Change, ClearReason, Condition, DeviceView, RuleSpec, Zone};
 use arrival::Arrival;
@@ -162,6 +166,7 @@ impl Engine {
             pulse: Pulse {
                 now_ms: i64::MIN,
                 lateness_ms,
+                resumed_ms: i64::MIN,
                 last_alarm: 0,
                 late_inputs: 0,
                 told: Vec::new(),

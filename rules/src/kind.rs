@@ -382,6 +382,13 @@ impl Condition {
         }
     }
 
+    /// Leaves out a stretch of time in which nothing could be received, where that counts.
+    pub(crate) fn resume(&self, state: &mut State, gap: (i64, i64), begins_anew: bool) {
+        if let (Self::Silence(_), State::Silence(state)) = (self, state) {
+            silence::resume(state, gap, begins_anew);
+        }
+    }
+
     /// Gives the figures of the alarm that is active in this state.
     pub(crate) fn figures(&self, state: &State) -> Option<Figures> {
         match (self, state) {

@@ -19,7 +19,7 @@ mod spec;
 
 pub use alarm::{
     ActError, Action, AlarmBook, AlarmEvent, Around, BookEvent, Cover, Facts, FloodEvent, Load,
-    SHELVE_MINUTES_MAX, Scope, Verb, count_floods,
+    SHELVE_MINUTES_MAX, Scope, Verb, alarm_number, count_floods,
 };
 pub use backtest::{Plan, backtest};
 pub use case::{
@@ -28,7 +28,7 @@ pub use case::{
 };
 pub use change::{Change, ClearReason, Figures, Outcome, What, alarm_id, change_crc, overtaken};
 pub use device::DeviceView;
-pub use engine::{Engine, RestoreError, Rule, Settings};
+pub use engine::{Engine, Numbered, RestoreError, Rule, Settings};
 pub use history::{AlarmSpan, History};
 pub use kind::{
     Condition, Look, clock, composite, frozen, geofence, latch, occupancy, rate, silence,

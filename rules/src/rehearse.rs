@@ -17,6 +17,8 @@ pub enum Step {
     RemoveDevice(DeviceKey),
     PutRule(Box<Rule>),
     RemoveRule(String),
+    /// The hub ran until then, and runs again.
+    Resumed(Timestamp),
 }
 
 /// An alarm as it is at the end, if nobody did anything.
@@ -65,6 +67,9 @@ impl Rehearsal {
 
     /// Makes a change, before the readings of the same stamp.
     pub fn change(&mut self, at: Timestamp, step: Step) {
+        if let Step::Resumed(since) = step {
+            return self.resume(since, at);
+        }
         if at > self.stamp {
             self.advance(at);
         }
@@ -75,8 +80,22 @@ impl Rehearsal {
             Step::RemoveDevice(key) => self.engine.remove_device(at, key, out),
             Step::PutRule(rule) => self.engine.put_rule(at, *rule, out),
             Step::RemoveRule(id) => self.engine.remove_rule(at, &id, out),
+            Step::Resumed(_) => {}
         }
         self.announce();
+    }
+
+    /// Leaves out the time in which the hub did not run.
+    fn resume(&mut self, since: Timestamp, at: Timestamp) {
+        if at <= self.stamp {
+            return;
+        }
+        let since = since.max(self.stamp);
+        self.advance(since);
+        self.engine.resume(since, at, &mut self.changes);
+        self.book.resume((since, at), &self.engine, &mut self.told);
+        self.keep();
+        self.advance(at);
     }
 
     /// Goes on to a new stamp: first what was received at the last one, then all that is due, each

@@ -66,6 +66,20 @@ impl Writer {
         Ok(())
     }
 
+    /// Lets the book leave out the time in which the hub did not run.
+    pub(super) fn resume_book(
+        &mut self,
+        group: &mut Group,
+        staged: &mut Staged,
+        (since, now): (Timestamp, Timestamp),
+    ) {
+        let mut told = Vec::new();
+        self.book.resume((since, now), &self.engine, &mut told);
+        for event in told {
+            self.tell(group, staged, event, None);
+        }
+    }
+
     /// Lets the book do what is due by time alone.
     pub(super) fn advance_book(&mut self, group: &mut Group, staged: &mut Staged, now: Timestamp) {
         let mut told = Vec::new();

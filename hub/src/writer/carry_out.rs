@@ -199,13 +199,7 @@ impl Writer {
         now: Timestamp,
         (actor, id, spec): (&Actor, &str, &Value),
     ) -> Answer {
-        if health::is_own(id) {
-            let reason = format!(
-                "rule ids that begin with `{}` are the hub's own",
-                health::OWN
-            );
-            return Err(CommandError::Invalid(reason));
-        }
+        refuse_own(id)?;
         let invalid = |error: rules::RuleError| CommandError::Invalid(error.to_string());
         let spec = rules::parse_json(id, spec).map_err(invalid)?;
         spec.validate(&self.catalogue).map_err(invalid)?;
@@ -274,6 +268,18 @@ impl Writer {
             body: Value::Null,
         })
     }
+}
+
+/// Refuses the ids of the hub's own rules.
+pub(super) fn refuse_own(id: &str) -> Result<(), CommandError> {
+    if !health::is_own(id) {
+        return Ok(());
+    }
+    let reason = format!(
+        "rule ids that begin with `{}` are the hub's own",
+        health::OWN
+    );
+    Err(CommandError::Invalid(reason))
 }
 
 /// Writes a change where the restart finds it, and where history keeps it.

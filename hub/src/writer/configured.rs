@@ -1,6 +1,6 @@
 //! Carries out the rules of the configuration, many at once.
 
-use super::carry_out::Answer;
+use super::carry_out::{Answer, refuse_own};
 use super::{Staged, Writer};
 use model::Timestamp;
 use rules::{RuleError, RuleSpec};
@@ -50,6 +50,7 @@ impl Writer {
     fn check_rules(&self, put: &[(String, Value)]) -> Result<(), CommandError> {
         let mut ids = BTreeSet::new();
         for (id, spec) in put {
+            refuse_own(id)?;
             let invalid = |error: RuleError| CommandError::Invalid(error.to_string());
             let spec = rules::parse_json(id, spec).map_err(invalid)?;
             spec.validate(&self.catalogue).map_err(invalid)?;

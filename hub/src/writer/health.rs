@@ -138,6 +138,22 @@ impl Ward {
         troubles.any(|trouble| trouble.what == DeviceStatus::ClockWrong)
     }
 
+    /// Gives the number under which one of the hub's own rules has found something.
+    pub(super) fn number_of(&self, device: DeviceKey, rule: &str) -> Option<u64> {
+        let what = match rule {
+            OFFLINE => DeviceStatus::Offline,
+            CLOCK => DeviceStatus::ClockWrong,
+            _ => return None,
+        };
+        let mut troubles = self.troubles.get(&device)?.iter();
+        troubles.find(|trouble| trouble.what == what)?.number
+    }
+
+    pub(super) fn last_number(&self) -> u64 {
+        let troubles = self.troubles.values().flatten();
+        troubles.filter_map(|t| t.number).max().unwrap_or_default()
+    }
+
     fn worst(&self, device: DeviceKey) -> Option<Trouble> {
         let troubles = self.troubles.get(&device)?;
         troubles.iter().max_by_key(|trouble| trouble.what).copied()

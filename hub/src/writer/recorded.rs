@@ -1,7 +1,7 @@
 //! What the log and the history of changes keep of a command: all that the engine must be told
 //! again, and nothing that depends on who asked.
 
-use model::{Device, DeviceKey};
+use model::{Device, DeviceKey, Timestamp};
 use rules::{DeviceView, Rule};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,10 @@ pub enum Recorded {
     DeleteRule {
         id: String,
     },
+    /// The hub ran until `since` and runs again from this commit's stamp on.
+    Resumed {
+        since: Timestamp,
+    },
 }
 
 impl Recorded {
@@ -34,11 +38,12 @@ impl Recorded {
         serde_json::to_string(self).expect("plain data with text keys is JSON")
     }
 
-    /// Tells the engine again. A rule that this version cannot read any more is an error.
+    /// Tells the engine again, which goes on to `at` by itself where that is right: the caller must
+    /// not have let it before. A rule that this version cannot read any more is an error.
     pub fn tell(
         self,
         engine: &mut rules::Engine,
-        at: model::Timestamp,
+        at: Timestamp,
         out: &mut Vec<rules::Change>,
     ) -> Result<(), rules::RuleError> {
         match self {
@@ -52,6 +57,7 @@ impl Recorded {
                 engine.put_rule(at, Rule { id, revision, spec }, out);
             }
             Self::DeleteRule { id } => engine.remove_rule(at, &id, out),
+            Self::Resumed { since } => engine.resume(since, at, out),
         }
         Ok(())
     }

@@ -2,12 +2,15 @@
 
 use super::cases::{CaseDesk, CaseSetup};
 use super::health::{Ward, is_own, own_rules};
+use super::rebuild::rebuild;
 use super::refused::Book;
 use super::{Published, Recorded, Times, Writer, canary, subscribe};
 use crate::grid::Grids;
 use anyhow::{Context, Result};
 use model::{AlarmRow, AlarmState, Catalogue, MetricDef, Timestamp};
-use rules::{AlarmBook, Change, Engine, Rule, RuleSpec, Settings, What, alarm_id, change_crc};
+use rules::{
+    AlarmBook, Change, Engine, RestoreError, Rule, RuleSpec, Settings, What, alarm_id, change_crc,
+};
 use sdk::{Clock, DeviceEntry, Devices, DriverKey, Mark, Refusals, SecretHash, SecretSalt};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -73,9 +76,13 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         lateness_s: setup.times.lateness_s,
         zone: setup.zone,
     };
-    let mut engine = restore_engine(settings, &catalogue, &recovered)?;
+    let listed = recovered.devices.iter().filter(|of| !of.device.id.is_own());
+    let registered = listed.map(|stored| stored.key);
+    let (ward, statuses) = Ward::restore(recovered.statuses.clone(), registered, &reader);
+    let known = (settings, &catalogue);
+    let (engine, moved) = catch_up(known, (&reader, &recovered), &ward)?;
     let mut book = restore_book(&reader, &recovered)?;
-    let unwritten = replay(&reader, &recovered, &mut engine, &mut book)?;
+    let unwritten = show_figures(moved, &mut book);
     let cases = CaseDesk::restore(setup.cases, &reader, recovered.last_stamp)
         .context("read the cases that are open")?;
     let (canary, verdict) = watch::channel(canary::Verdict {
@@ -84,14 +91,13 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     });
     let published = publish(&recovered, &book, &cases, verdict);
     let has_canary = set_apart(&reader, &recovered);
-    let listed = recovered.devices.iter().filter(|of| !of.device.id.is_own());
-    let registered = listed.map(|stored| stored.key);
-    let (ward, statuses) = Ward::restore(recovered.statuses.clone(), registered, &reader);
     published.statuses.put(statuses);
     let own_rules = outdated(
         &engine,
         wanted_rules(&setup.times, setup.missed_max, setup.canary)?,
     );
+    // A checkpoint may know of a later moment at which there was nothing to record.
+    let ran_until = recovered.last_stamp.max(engine.now());
     let first = Mark {
         commit: recovered.last_commit,
         event: recovered.last_event,
@@ -124,6 +130,8 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         lacks_canary: setup.canary && !has_canary,
         trails: super::quality::Trails::default(),
         own_rules,
+        ran_until: (recovered.last_commit > 0).then_some(ran_until),
+        is_leaving: false,
     };
     Ok(Opened {
         writer,
@@ -188,14 +196,31 @@ fn restore_book(reader: &Reader, recovered: &Recovered) -> Result<AlarmBook> {
     Ok(AlarmBook::restore(rows, recovered.last_stamp))
 }
 
+/// Brings the engine to the last commit, and gives the alarms whose figures moved since their rows
+/// were written.
+fn catch_up(
+    known: (Settings, &Arc<Catalogue>),
+    (reader, recovered): (&Reader, &Recovered),
+    ward: &Ward,
+) -> Result<(Engine, HashMap<u64, Change>)> {
+    match restore_engine(known.clone(), recovered) {
+        Ok(mut engine) => {
+            let moved = replay(reader, recovered, &mut engine)?;
+            Ok((engine, moved))
+        }
+        Err(RestoreError::Format { found }) => {
+            rebuild(known, (reader, recovered), ward, found).context("make the engine anew")
+        }
+        Err(error) => Err(error).context("restore the rule engine from its checkpoint"),
+    }
+}
+
 fn restore_engine(
-    settings: Settings,
-    catalogue: &Arc<Catalogue>,
+    (settings, catalogue): (Settings, &Arc<Catalogue>),
     recovered: &Recovered,
-) -> Result<Engine> {
+) -> Result<Engine, RestoreError> {
     match &recovered.checkpoint {
-        Some(bytes) => Engine::restore(settings, Arc::clone(catalogue), bytes)
-            .context("restore the rule engine from its checkpoint"),
+        Some(bytes) => Engine::restore(settings, Arc::clone(catalogue), bytes),
         None => Ok(Engine::new(settings, Arc::clone(catalogue))),
     }
 }
@@ -221,8 +246,7 @@ fn replay(
     reader: &Reader,
     recovered: &Recovered,
     engine: &mut Engine,
-    book: &mut AlarmBook,
-) -> Result<HashSet<u64>> {
+) -> Result<HashMap<u64, Change>> {
     let mut moved: HashMap<u64, Change> = HashMap::new();
     let mut failed = Ok(());
     reader.log(recovered.sealed, &mut |group| {
@@ -230,6 +254,11 @@ fn replay(
         failed.is_ok()
     })?;
     failed?;
+    Ok(moved)
+}
+
+/// Shows the figures that moved since their row was written, and tells whose they are.
+fn show_figures(moved: HashMap<u64, Change>, book: &mut AlarmBook) -> HashSet<u64> {
     let mut unwritten = HashSet::new();
     for (number, change) in moved {
         if let Some(row) = book.get(&alarm_id(number)) {
@@ -243,7 +272,7 @@ fn replay(
             unwritten.insert(number);
         }
     }
-    Ok(unwritten)
+    unwritten
 }
 
 fn replay_group(
@@ -252,7 +281,6 @@ fn replay_group(
     moved: &mut HashMap<u64, Change>,
 ) -> Result<()> {
     let mut changes = Vec::new();
-    engine.advance(group.stamp, &mut changes);
     for json in &group.commands {
         let recorded: Recorded = serde_json::from_str(json)
             .with_context(|| format!("commit {}: a command that is not readable", group.seq))?;
@@ -260,6 +288,7 @@ fn replay_group(
             .tell(engine, group.stamp, &mut changes)
             .with_context(|| format!("commit {}", group.seq))?;
     }
+    engine.advance(group.stamp, &mut changes);
     for entry in &group.readings {
         engine.apply(group.stamp, &entry.reading, &mut changes);
     }

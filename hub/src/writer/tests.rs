@@ -4,6 +4,7 @@ mod backtest;
 mod book;
 mod cases;
 mod health;
+mod resume;
 
 use super::{CaseSetup, Published, Setup, Times, open};
 use crate::codes::{Codes, OwnTables};

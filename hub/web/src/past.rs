@@ -17,6 +17,7 @@ struct Recorded {
     delete_device: Option<DeleteDevice>,
     put_rule: Option<PutRule>,
     delete_rule: Option<DeleteRule>,
+    resumed: Option<Resumed>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -45,13 +46,20 @@ struct DeleteRule {
     id: String,
 }
 
-/// One change of the register or the rules.
+#[derive(Deserialize)]
+struct Resumed {
+    since: Timestamp,
+}
+
+/// One change of the register or the rules, or of what could be heard at all.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     PutDevice(Box<PutDevice>),
     DeleteDevice(DeviceKey),
     PutRule(Box<PutRule>),
     DeleteRule(String),
+    /// The hub did not run from then on.
+    Resumed(Timestamp),
 }
 
 /// Every change, oldest first.
@@ -96,7 +104,8 @@ impl Past {
             let gone = recorded.delete_device.map(|d| Step::DeleteDevice(d.key));
             let rule = recorded.put_rule.map(|p| Step::PutRule(Box::new(p)));
             let no_rule = recorded.delete_rule.map(|d| Step::DeleteRule(d.id));
-            let found = [put, gone, rule, no_rule].into_iter().flatten();
+            let resumed = recorded.resumed.map(|r| Step::Resumed(r.since));
+            let found = [put, gone, rule, no_rule, resumed].into_iter().flatten();
             steps.extend(found.map(|step| (row.stamp, step)));
         }
         Ok(Self { steps })
@@ -132,7 +141,7 @@ impl Past {
             match step {
                 Step::PutDevice(put) => devices.insert(put.key, PutDevice::clone(put)),
                 Step::DeleteDevice(key) => devices.remove(key),
-                Step::PutRule(_) | Step::DeleteRule(_) => None,
+                Step::PutRule(_) | Step::DeleteRule(_) | Step::Resumed(_) => None,
             };
         }
         devices
@@ -149,7 +158,7 @@ impl Past {
                 Step::DeleteRule(id) => {
                     rules.remove(id.as_str());
                 }
-                Step::PutDevice(_) | Step::DeleteDevice(_) => {}
+                Step::PutDevice(_) | Step::DeleteDevice(_) | Step::Resumed(_) => {}
             }
         }
         rules
@@ -203,7 +212,7 @@ impl Step {
         match self {
             Self::PutDevice(put) => Some(put.key),
             Self::DeleteDevice(key) => Some(*key),
-            Self::PutRule(_) | Self::DeleteRule(_) => None,
+            Self::PutRule(_) | Self::DeleteRule(_) | Self::Resumed(_) => None,
         }
     }
 }

@@ -284,6 +284,10 @@ impl Scene {
                 run.fire_until(at);
                 run.engine.remove_rule(at, id, &mut run.out);
             }
+            Step::Resumed(since) => {
+                run.fire_until(*since);
+                run.engine.resume(*since, at, &mut run.out);
+            }
             _ => return,
         }
         run.tell(&Moment::Changed(at, step));

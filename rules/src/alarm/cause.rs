@@ -376,7 +376,7 @@ fn last_heard(row: &AlarmRow) -> Timestamp {
 }
 
 /// Tells how long a silent device may be silent, which is the limit of its alarm.
-fn patience_ms(row: &AlarmRow) -> i64 {
+pub(super) fn patience_ms(row: &AlarmRow) -> i64 {
     let limit_s = row.limit.unwrap_or_default();
     #[expect(
         clippy::cast_possible_truncation,

@@ -48,7 +48,7 @@ pub(super) fn is_cause(row: &AlarmRow) -> bool {
 }
 
 /// Tells the number of an alarm from its id.
-pub(super) fn alarm_number(id: &str) -> Option<u64> {
+pub fn alarm_number(id: &str) -> Option<u64> {
     let digits = id.strip_prefix('a')?;
     // Only the one form that the hub itself writes: no sign, no leading zero.
     let number = digits.parse().ok()?;

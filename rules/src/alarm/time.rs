@@ -1,9 +1,9 @@
 //! What happens to alarms by time alone: shelves end, suppressed ones return, old ones grow stale,
 //! floods pass.
 
-use super::cause::is_heard_since;
+use super::cause::{is_heard_since, patience_ms};
 use super::{AlarmBook, Around, BookEvent, Scene};
-use model::{AlarmState, Timestamp};
+use model::{AlarmRow, AlarmState, Suppression, Timestamp};
 
 impl AlarmBook {
     /// Does all that is due up to and including `to`, each at its own instant.
@@ -23,6 +23,33 @@ impl AlarmBook {
         }
         self.chatter.advance(to);
         self.flood.forget(to);
+    }
+
+    /// Tells that the hub ran until `since` and runs again from `at` on, to be called before anything
+    /// else happens at `at`: whoever would have returned meanwhile, behind its gateway, could not
+    /// speak, and gets the time of its patience.
+    pub fn resume(
+        &mut self,
+        (since, at): (Timestamp, Timestamp),
+        around: &dyn Around,
+        out: &mut Vec<BookEvent>,
+    ) {
+        let mut scene = Scene { around, at, out };
+        self.run_until(since, &mut scene);
+        scene.at = at;
+        let is_meant = |row: &AlarmRow| {
+            row.suppression == Some(Suppression::Gateway)
+                && row.returns_at.is_some_and(|returns_at| returns_at <= at)
+        };
+        let waiting = self.rows.iter().filter(|(_, row)| is_meant(row));
+        let waiting: Vec<u64> = waiting.map(|(number, _)| *number).collect();
+        for number in waiting {
+            if let Some(mut row) = self.take(number) {
+                row.returns_at = Some(at.plus_ms(patience_ms(&row)));
+                scene.note("waiting", &mut row, false);
+                self.keep(number, row);
+            }
+        }
     }
 
     /// Tells when to call [`AlarmBook::advance`] next.

@@ -10,6 +10,7 @@ pub(super) struct Arrival {
     is_uncertain: bool,
     observed_ms: i64,
     received_ms: i64,
+    resumed_ms: i64,
     pub(super) is_late: bool,
     is_ahead: bool,
 }
@@ -25,6 +26,7 @@ impl Arrival {
             is_uncertain: !reading.quality.is_good(),
             observed_ms,
             received_ms,
+            resumed_ms: pulse.resumed_ms,
             is_late: delay_ms > pulse.lateness_ms,
             is_ahead: delay_ms < -pulse.lateness_ms,
         }
@@ -47,13 +49,14 @@ impl Arrival {
     }
 
     /// Tells when the device was alive, as far as can be believed: never after it was heard, for
-    /// a clock that is a minute fast must not count a minute of silence away.
+    /// a clock that is a minute fast must not count a minute of silence away. Whoever delivers a
+    /// reading of before the hub began to run again is alive since then.
     #[inline]
     pub(super) fn alive_ms(&self) -> i64 {
         if self.is_late {
             self.received_ms
         } else {
-            self.observed_ms.min(self.received_ms)
+            self.observed_ms.min(self.received_ms).max(self.resumed_ms)
         }
     }
 

@@ -103,6 +103,13 @@ impl Gated {
         });
     }
 
+    /// Leaves out a stretch of time in which nothing could be received. What is closed begins anew
+    /// whenever it opens.
+    pub(super) fn resume(&mut self, entry: &Entry, gap: (i64, i64), begins_anew: bool) {
+        let begins_anew = begins_anew || !self.is_open;
+        entry.condition().resume(&mut self.state, gap, begins_anew);
+    }
+
     #[inline]
     pub(super) fn step(&mut self, entry: &Entry, at_ms: i64, sample: &Sample) -> Step {
         if at_ms >= self.until_ms || self.until_ms == UNBEGUN {

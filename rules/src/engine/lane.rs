@@ -21,6 +21,8 @@ pub(super) const NEVER: i64 = i64::MAX;
 pub(super) struct Pulse {
     pub(super) now_ms: i64,
     pub(super) lateness_ms: i64,
+    /// When the hub last began to run again.
+    pub(super) resumed_ms: i64,
     /// The number of the last alarm.
     pub(super) last_alarm: u64,
     /// How many late readings wait to be evaluated.
@@ -262,6 +264,16 @@ impl Lane {
         if self.place.is_some() && self.tidy_ms(scope.pulse.lateness_ms) <= to_ms {
             self.settle_own_now(scope);
         }
+    }
+
+    /// Leaves out a stretch of time in which nothing could be received, for good: nothing comes any
+    /// more that counts before its end.
+    pub(super) fn resume(&mut self, entry: &Entry, gap: (i64, i64), begins_anew: bool) {
+        self.state.resume(entry, gap, begins_anew);
+        self.settled = self.state.clone();
+        self.own.clear();
+        self.episodes.retain(|episode| episode.cleared_ms.is_none());
+        self.frontier_ms = self.frontier_ms.max(gap.1);
     }
 
     /// Ends what this lane has begun, because nothing watches the device any more.

@@ -47,6 +47,10 @@ impl Lanes {
         self.places.iter().flatten()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lane> {
+        self.places.iter_mut().flatten()
+    }
+
     #[inline]
     pub(super) fn get(&self, number: u32) -> Option<&Lane> {
         self.places.get(number as usize)?.as_ref()

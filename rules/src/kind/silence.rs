@@ -7,6 +7,7 @@ use super::{Look, Params, Step};
 use crate::Figures;
 use model::{Severity, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How long a device may be silent.
 #[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,8 @@ fn times(factor: f64, cadence_ms: i64) -> Option<i64> {
 pub(crate) struct State {
     patience_ms: i64,
     last_alive_ms: i64,
+    /// Nobody could be heard before: no countdown begins earlier.
+    resumed_ms: i64,
     is_silent: bool,
 }
 
@@ -81,6 +84,7 @@ pub(crate) fn start(spec: &Spec, params: &Params) -> State {
     State {
         patience_ms: spec.patience_ms(params).unwrap_or(i64::MAX),
         last_alive_ms: i64::MIN,
+        resumed_ms: i64::MIN,
         is_silent: false,
     }
 }
@@ -122,8 +126,23 @@ pub(crate) fn hold(_: &Spec, state: &mut State, at_ms: i64) {
 }
 
 pub(crate) fn open(_: &Spec, state: &mut State, at_ms: i64) -> Step {
-    state.last_alive_ms = state.last_alive_ms.max(at_ms);
+    let from_ms = at_ms.max(state.resumed_ms);
+    state.last_alive_ms = state.last_alive_ms.max(from_ms);
     Step::Quiet
+}
+
+/// Leaves out the time in which nobody could be heard: the countdown goes on where it was, or from
+/// its beginning if it `begins_anew`. An alarm that is active stays as it is.
+pub(crate) fn resume(state: &mut State, (since_ms, at_ms): (i64, i64), begins_anew: bool) {
+    state.resumed_ms = at_ms;
+    if state.is_silent {
+        return;
+    }
+    let moved_ms = state.last_alive_ms.saturating_add(at_ms - since_ms);
+    state.last_alive_ms = match begins_anew {
+        true => state.last_alive_ms.max(at_ms),
+        false => moved_ms,
+    };
 }
 
 pub(crate) fn close(spec: &Spec, state: &mut State, at_ms: i64) -> Step {
@@ -146,8 +165,16 @@ pub(crate) fn look(spec: &Spec, state: &State) -> Look {
         count: 0,
         since: Some(Timestamp::from_millis(state.last_alive_ms)),
         due_at: deadline(spec, state).map(Timestamp::from_millis),
-        ..Look::default()
+        facts: resumed(state),
     }
+}
+
+/// Tells when the hub ran again, if nothing was heard since.
+fn resumed(state: &State) -> BTreeMap<&'static str, serde_json::Value> {
+    let resumed_at = Timestamp::from_millis(state.resumed_ms);
+    let is_heard = state.resumed_ms == i64::MIN || state.last_alive_ms > state.resumed_ms;
+    let fact = (!is_heard).then(|| ("resumed_at", serde_json::json!(resumed_at)));
+    fact.into_iter().collect()
 }
 
 /// A sign of life between two others that are closer than the patience says nothing new. (At

@@ -1,5 +1,7 @@
 //! The laws of the engine, over random streams.
 
+mod resume;
+
 use crate::support::{
     DEVICES, LATENESS_MS, START_MS, Sample, at, catalogue, device, engine, engine_in, history,
     metric, quality, rules, run, settings_in,

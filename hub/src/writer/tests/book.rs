@@ -16,7 +16,7 @@ fn told(kind: &str, whose: &str, ms: i64) -> Told {
 
 impl Rig {
     /// Lets the time since the start of the hub become this.
-    async fn until(&self, ms: i64) {
+    pub(super) async fn until(&self, ms: i64) {
         let wait_ms = at(ms).since_ms(self.clock.now());
         let wait_ms = u64::try_from(wait_ms).expect("time goes on");
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;

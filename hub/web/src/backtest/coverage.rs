@@ -130,7 +130,7 @@ impl Survey {
                         gone.to = *stamp;
                     }
                 }
-                Step::PutRule(_) | Step::DeleteRule(_) => {}
+                Step::PutRule(_) | Step::DeleteRule(_) | Step::Resumed(_) => {}
             }
         }
         let mut survey = Self {

@@ -33,7 +33,7 @@ impl Replay {
             rehearsal.change(from, Step::PutRule(Box::new(rule)));
         }
         let steps = past.between(from, Timestamp::MAX);
-        let steps = steps.filter_map(|(at, step)| Some((*at, of_a_device(step)?)));
+        let steps = steps.filter_map(|(at, step)| Some((*at, of_others(step)?)));
         let mut replay = Self {
             rehearsal,
             steps: steps.collect(),
@@ -69,11 +69,12 @@ impl Replay {
     }
 }
 
-/// Gives a change of the register; rules are the caller's.
-fn of_a_device(step: &past::Step) -> Option<Step> {
+/// Gives a change of all but the rules, which are the caller's.
+fn of_others(step: &past::Step) -> Option<Step> {
     match step {
         past::Step::PutDevice(put) => Some(Step::PutDevice(put.view())),
         past::Step::DeleteDevice(key) => Some(Step::RemoveDevice(*key)),
+        past::Step::Resumed(since) => Some(Step::Resumed(*since)),
         past::Step::PutRule(_) | past::Step::DeleteRule(_) => None,
     }
 }

@@ -199,6 +199,13 @@ impl Scope<'_> {
 
     fn edit(&self, at: Timestamp, step: &Step) -> Value {
         let (what, id, revision) = match step {
+            Step::Resumed(since) => {
+                let note = format!(
+                    "the hub did not run from {since} to {at}: nothing could be heard, and the \
+                     time does not count as silence"
+                );
+                return json!({"at": at, "kind": "resume", "since": since, "because": note});
+            }
             Step::PutDevice(put) => ("device put", put.device.id.as_str(), None),
             Step::DeleteDevice(key) => ("device removed", self.name(*key), None),
             Step::PutRule(put) => ("rule put", put.id.as_str(), Some(put.revision)),

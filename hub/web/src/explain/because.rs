@@ -122,6 +122,17 @@ impl Told<'_> {
     }
 
     fn not_silent(&self) -> String {
+        let away = self
+            .look
+            .pointer("/facts/resumed_at")
+            .and_then(Value::as_str);
+        let away = away.map_or(String::new(), |at| {
+            format!("; the hub did not run until {at}, and that time does not count")
+        });
+        format!("{}{away}", self.countdown())
+    }
+
+    fn countdown(&self) -> String {
         let since = |at: Timestamp| amount(self.at.since_ms(at) as f64 / 1000.0, "s");
         let limit = self.figure("limit").map(|limit| amount(limit, "s"));
         let due = self.time("due_at");

@@ -170,6 +170,27 @@ fn a_child_on_hold_returns_when_its_gateway_speaks_or_after_one_more_patience() 
 }
 
 #[test]
+fn a_child_that_would_return_while_the_hub_does_not_run_gets_a_patience_after_it() {
+    let mut site = Site::new();
+    site.heard(20);
+    site.falls_silent(1, "s1", 200);
+    site.falls_silent(2, "s2", 290);
+    // s1 would return at 380 s, s2 at 470 s.
+    let mut out = Vec::new();
+    site.book.resume((at(300), at(400)), &site.told, &mut out);
+    assert_eq!(lines(out), [line(400, "waiting", "a1", Suppressed)]);
+    assert_eq!(site.row("a1").returns_at, Some(at(400 + PATIENCE_S)));
+    assert_eq!(site.row("a2").returns_at, Some(at(470)));
+    assert_eq!(site.pass(400), []);
+    let told = site.pass(1000);
+    let expected = [
+        line(470, "returned", "a2", ActiveUnacked),
+        line(580, "returned", "a1", ActiveUnacked),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn children_return_at_once_when_their_gateway_is_a_false_alarm_or_out_of_service() {
     for verb in [Verb::FalseAlarm, Verb::OutOfService] {
         let mut site = Site::new();
