@@ -55,6 +55,9 @@ async fn a_wrong_rule_is_refused_with_its_key() {
     let answer = put("r", unknown).await;
     assert!(answer.problem(422).contains("presure_kpa"));
     assert_eq!(answer.json()["key"], "metric");
+    let answer = put("r", json!({"kind": "any", "of": ["nobody"]})).await;
+    assert!(answer.problem(422).contains("nobody"));
+    assert_eq!(answer.json()["key"], "of[0]");
     let mut other = over(400.0);
     other["id"] = json!("s");
     put("r", other).await.problem(422);
