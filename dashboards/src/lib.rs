@@ -119,7 +119,10 @@ fn answer(asset: &'static Asset, method: &Method, headers: &HeaderMap) -> Respon
 
 /// Forbids what no page of ours needs: sniffing, framing, foreign content, telling other sites.
 pub fn protect(fields: &mut HeaderMap) {
-    fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    // A page that brings a policy of its own has one without scripts.
+    fields
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(POLICY));
     fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     fields.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     fields.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));

@@ -27,6 +27,8 @@ mod health;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod kpi;
+#[cfg(test)]
 mod path;
 #[cfg(test)]
 mod reload;

@@ -16,6 +16,7 @@ mod explain;
 mod guard;
 mod health;
 mod knocks;
+mod kpi;
 mod ledger;
 mod metrics;
 mod past;

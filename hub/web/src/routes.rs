@@ -5,7 +5,7 @@ use crate::guard::{self, BACKTEST_DEADLINE, Need, Post, REQUEST_DEADLINE, Reques
 use crate::problem::Problem;
 use crate::state::{Inner, Shared, State};
 use crate::{
-    actions, alarms, backtest, cases, devices, events, evidence, explain, ledger, metrics,
+    actions, alarms, backtest, cases, devices, events, evidence, explain, kpi, ledger, metrics,
     readings, records, reload, report, rulebook, stream, subscriptions,
 };
 use axum::Router;
@@ -138,6 +138,8 @@ pub(crate) fn table() -> Vec<Route> {
         Route::of("post", "/api/v1/cases/{id}/steps", STEPS, post(cases::step)),
         Route::get("/api/v1/events", EVENTS, events::list),
         Route::get("/api/v1/stream", EVENTS, stream::open),
+        Route::get("/api/v1/kpi", READ, kpi::show).deadline(BACKTEST_DEADLINE),
+        Route::get("/api/v1/reports/monthly", READ, kpi::monthly).deadline(BACKTEST_DEADLINE),
         Route::get("/api/v1/audit", AUDIT, records::audit),
         Route::get("/api/v1/quarantine", EDIT, records::quarantine),
     ]);

@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 /// Who may do what, by the contract: v(iewer) o(fficer) s(upervisor) e(ngineer) a(dmin)
 /// u (auditor) p(latform). A dash needs no token.
-const WHO: [(&str, &str, &str); 44] = [
+const WHO: [(&str, &str, &str); 46] = [
     ("get", "/healthz", "-"),
     ("get", "/readyz", "-"),
     ("get", "/metrics", "voseau"),
@@ -59,6 +59,8 @@ const WHO: [(&str, &str, &str); 44] = [
         "/api/v1/subscriptions/{name}/parked/{seq}/resend",
         "ea",
     ),
+    ("get", "/api/v1/kpi", "voseau"),
+    ("get", "/api/v1/reports/monthly", "voseau"),
     ("get", "/api/v1/audit", "au"),
     ("get", "/api/v1/quarantine", "ea"),
 ];
