@@ -17,7 +17,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// The filters of the bus, and the only ones that it ever has.
-const FILTERS: [&str; 2] = ["devices/+/telemetry", "devices/+/commands"];
+const FILTERS: [&str; 3] = [
+    "devices/+/telemetry",
+    "devices/+/commands",
+    "cases/+/steps/result",
+];
 
 /// Client id of the one link.
 const LINK: &str = "gate";

@@ -1,7 +1,11 @@
 //! The commits of one connection that are under way, in the order of its messages.
 
+use crate::steps::StepAsk;
 use crate::telemetry::Ack;
-use sdk::{COMMIT_DEADLINE, Committed, Ingest, IngestError, Submission, Ticket};
+use sdk::{
+    COMMIT_DEADLINE, CommandError, Committed, Done, Ingest, IngestError, Operator, Submission,
+    Ticket,
+};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -14,7 +18,7 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, IngestError>> + Send>>
 pub(crate) struct Flights {
     /// Waits for room in the writer's queue.
     entering: Option<Flight<Ticket>>,
-    waiting: VecDeque<Flight<Committed>>,
+    waiting: VecDeque<Flight<Arrived>>,
     batches_max: usize,
 }
 
@@ -25,6 +29,13 @@ impl std::fmt::Debug for Flights {
             .field("waiting", &self.waiting.len())
             .finish_non_exhaustive()
     }
+}
+
+/// What the writer says at the end of a flight.
+#[derive(Debug)]
+enum Arrived {
+    Stored(Committed),
+    Stepped(Box<(StepAsk, Result<Done, CommandError>)>),
 }
 
 struct Flight<T> {
@@ -39,6 +50,8 @@ struct Flight<T> {
 pub(crate) struct Landed {
     pub(crate) acks: Vec<Ack>,
     pub(crate) proof: Option<Committed>,
+    /// A step of a case, and what the writer says to it.
+    pub(crate) step: Option<Box<(StepAsk, Result<Done, CommandError>)>>,
 }
 
 impl Flights {
@@ -96,6 +109,23 @@ impl Flights {
         self.poll_entering(&mut Context::from_waker(Waker::noop()));
     }
 
+    /// Sends a step of a case after all that came before it.
+    pub(crate) fn launch_step(&mut self, operator: &Operator, ask: StepAsk) {
+        let operator = operator.clone();
+        let outcome = async move {
+            match operator.commit(ask.command.clone()).await {
+                Err(CommandError::Busy) => Err(IngestError::Busy),
+                Err(CommandError::ShuttingDown) => Err(IngestError::ShuttingDown),
+                said => Ok(Arrived::Stepped(Box::new((ask, said)))),
+            }
+        };
+        self.waiting.push_back(Flight {
+            outcome: Some(Box::pin(outcome)),
+            acks: Vec::new(),
+            deadline: Instant::now() + COMMIT_DEADLINE,
+        });
+    }
+
     fn poll_entering(&mut self, cx: &mut Context<'_>) {
         let Some(entering) = &mut self.entering else {
             return;
@@ -106,8 +136,8 @@ impl Flights {
         let Poll::Ready(submitted) = submit.as_mut().poll(cx) else {
             return;
         };
-        let outcome: BoxFuture<Committed> = match submitted {
-            Ok(ticket) => Box::pin(ticket.committed()),
+        let outcome: BoxFuture<Arrived> = match submitted {
+            Ok(ticket) => Box::pin(async move { ticket.committed().await.map(Arrived::Stored) }),
             // Told only when its turn comes, so that what is before it is still answered.
             Err(error) => Box::pin(std::future::ready(Err(error))),
         };
@@ -126,16 +156,23 @@ impl Flights {
         let Some(first) = self.waiting.front_mut() else {
             return Poll::Pending;
         };
-        let proof = match &mut first.outcome {
+        let arrived = match &mut first.outcome {
             None => Ok(None),
             Some(outcome) => match outcome.as_mut().poll(cx) {
-                Poll::Ready(committed) => committed.map(Some),
+                Poll::Ready(arrived) => arrived.map(Some),
                 Poll::Pending => return Poll::Pending,
             },
         };
         let acks = std::mem::take(&mut first.acks);
         self.waiting.pop_front();
-        Poll::Ready(proof.map(|proof| Landed { acks, proof }))
+        Poll::Ready(arrived.map(|arrived| {
+            let (proof, step) = match arrived {
+                None => (None, None),
+                Some(Arrived::Stored(proof)) => (Some(proof), None),
+                Some(Arrived::Stepped(step)) => (None, Some(step)),
+            };
+            Landed { acks, proof, step }
+        }))
     }
 
     /// Gives the oldest batch if it is on disk already.

@@ -11,6 +11,9 @@
 //!   is known by its own time, so a device that uses QoS 2 gives `ts`.
 //! - Commands (`devices/{device}/commands`) are live: PUBACK means that the bus has them, reason
 //!   0x10 that no device listens, and delivery is at most once.
+//! - Steps of cases (`cases/{id}/steps`) are acknowledged when they are on disk. One that is refused
+//!   changes nothing; version 5 is told why in the PUBACK (0x83, a body that cannot be read 0x99), and
+//!   every outcome is published, live, to `cases/{id}/steps/result`.
 //! - Events are delivered at least once to a session that is kept: an unacknowledged one comes again
 //!   after an outage of either side. After a restart of the hub no session is present, so the client
 //!   subscribes again, and goes on from its cursor all the same.
@@ -26,6 +29,7 @@ mod live;
 mod packet;
 mod session;
 mod sessions;
+mod steps;
 mod subscriptions;
 mod telemetry;
 mod tls;

@@ -13,6 +13,8 @@ use crate::gate::{Gate, Peer};
 use crate::identity::Principal;
 use crate::packet::{self, Qos, Version, Welcome, Will};
 use crate::sessions::Seat;
+use crate::steps;
+use crate::steps::StepAsk;
 use crate::subscriptions::{self, Subscriptions};
 use crate::telemetry::{Ack, Verdict};
 use bytes::BytesMut;
@@ -87,6 +89,8 @@ struct Session {
     /// Something was written to `out` and is not flushed yet.
     dirty: bool,
     flights: Flights,
+    /// A step of a case that goes to the writer when there is room; nothing is read before that.
+    step: Option<StepAsk>,
     /// QoS 1 and 2 messages that were not answered to the end.
     unanswered: usize,
     /// Packet ids of QoS 2 messages that were taken and not released yet.
@@ -192,6 +196,7 @@ impl Session {
             read_bytes: READ_BYTES_MIN,
             out,
             dirty: true,
+            step: None,
             unanswered: 0,
             held: BTreeSet::new(),
             // One and a half times the keep alive (MQTT 3.1.2.10).
@@ -386,7 +391,12 @@ impl Session {
         let mut next = Some(landed);
         while let Some(landed) = next {
             match landed {
-                Ok(Landed { acks, proof }) => self.answer(&acks, proof.as_ref()),
+                Ok(Landed { acks, proof, step }) => {
+                    self.answer(&acks, proof.as_ref());
+                    if let Some(step) = step {
+                        self.answer_step(&step.0, &step.1);
+                    }
+                }
                 Err(error) => return self.on_uncommitted(error),
             }
             next = self.flights.landed();
@@ -416,6 +426,10 @@ impl Session {
                     packet::publish_ack(out, version, id, true, proof);
                 }
                 (Verdict::Refused(reason), _) => packet::publish_refusal(out, id, reason),
+                (Verdict::Unreadable, _) => {
+                    let told = (steps::PAYLOAD_FORMAT_INVALID, "the report cannot be read");
+                    packet::publish_told(out, version, id, told);
+                }
                 (Verdict::Handed(handed), _) => {
                     packet::publish_handed(out, version, id, handed);
                 }
@@ -430,16 +444,21 @@ impl Session {
                     ack.qos == Qos::AtLeastOnce
                 }
                 Verdict::Unusable => ack.qos == Qos::AtLeastOnce || version == Version::V5,
+                Verdict::Unreadable => ack.qos == Qos::AtLeastOnce || version == Version::V5,
                 Verdict::Refused(_) => true,
             };
             if ends {
-                self.unanswered = self.unanswered.saturating_sub(1);
-                if ack.qos == Qos::ExactlyOnce {
-                    self.held.remove(&ack.packet_id);
-                }
+                self.end_exchange(ack.qos, ack.packet_id);
             }
         }
         self.soil();
+    }
+
+    fn end_exchange(&mut self, qos: Qos, packet_id: u16) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if qos == Qos::ExactlyOnce {
+            self.held.remove(&packet_id);
+        }
     }
 
     fn next_deadline(&self) -> Instant {

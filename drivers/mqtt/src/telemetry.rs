@@ -33,6 +33,8 @@ pub(crate) enum Verdict {
     Refused(u8),
     /// A command that the bus took.
     Handed(crate::bus::Handed),
+    /// A report that could not be read; version 3.1.1 is told elsewhere.
+    Unreadable,
 }
 
 impl Verdict {
@@ -114,7 +116,10 @@ impl Batch {
             Target::ThingsboardGateway if is_gateway(desk.writer) => {
                 self.take_gateway(desk, publish.payload, refuse_child)?
             }
-            Target::ThingsboardGateway | Target::Commands { .. } | Target::Unknown => {
+            Target::ThingsboardGateway
+            | Target::Commands { .. }
+            | Target::CaseSteps { .. }
+            | Target::Unknown => {
                 return Err(forbidden_topic(desk));
             }
         };
@@ -282,8 +287,9 @@ pub(crate) fn may_will(desk: Desk<'_>, topic: &str) -> Result<(), Forbidden> {
         Target::Telemetry { device } => own_or_child(desk, device).map(drop),
         Target::ThingsboardDevice => Ok(()),
         Target::ThingsboardGateway if is_gateway(desk.writer) => Ok(()),
-        Target::ThingsboardGateway | Target::Commands { .. } | Target::Unknown => {
-            Err(forbidden_topic(desk))
-        }
+        Target::ThingsboardGateway
+        | Target::Commands { .. }
+        | Target::CaseSteps { .. }
+        | Target::Unknown => Err(forbidden_topic(desk)),
     }
 }

@@ -16,6 +16,8 @@ pub(crate) enum Target<'a> {
     ThingsboardGateway,
     /// `devices/{device}/commands`.
     Commands { device: &'a str },
+    /// `cases/{case}/steps`.
+    CaseSteps { case: &'a str },
     /// Nothing that this hub takes.
     Unknown,
 }
@@ -25,6 +27,12 @@ pub(crate) fn target(topic: &str) -> Target<'_> {
         "v1/devices/me/telemetry" => return Target::ThingsboardDevice,
         "v1/gateway/telemetry" => return Target::ThingsboardGateway,
         _ => {}
+    }
+    let case = topic
+        .strip_prefix("cases/")
+        .and_then(|rest| rest.strip_suffix("/steps"));
+    if let Some(case) = case.filter(|case| !case.is_empty() && !case.contains('/')) {
+        return Target::CaseSteps { case };
     }
     let named = topic
         .strip_prefix("devices/")
@@ -42,6 +50,19 @@ pub(crate) fn telemetry_topic(device: &str) -> String {
 
 pub(crate) fn commands_topic(device: &str) -> String {
     format!("devices/{device}/commands")
+}
+
+/// Where the outcome of a step goes.
+pub(crate) fn result_topic(case: &str) -> String {
+    format!("cases/{case}/steps/result")
+}
+
+/// Tells whether a filter asks for outcomes of steps, of one case or of all.
+fn asks_for_results(filter: &str) -> bool {
+    let case = filter
+        .strip_prefix("cases/")
+        .and_then(|rest| rest.strip_suffix("/steps/result"));
+    case.is_some_and(|case| !case.is_empty() && !case.contains('/'))
 }
 
 /// The topic of an event: its unit grid cell, or the city as a whole, and its type.
@@ -91,6 +112,7 @@ pub(crate) fn grant(reader: Reader<'_>, filter: &str) -> Result<Source, FilterRe
         },
         Reader::Role(role) => match target(filter) {
             Target::Telemetry { .. } if role.reads() => Some(Source::Bus),
+            _ if role.reports_steps() && asks_for_results(filter) => Some(Source::Bus),
             _ if role.subscribes_events() && filter.split('/').next() == Some(EVENTS) => {
                 Some(Source::Events)
             }
@@ -161,6 +183,7 @@ mod tests {
             target("devices/a/commands"),
             Target::Commands { device: "a" }
         );
+        assert_eq!(target("cases/c7/steps"), Target::CaseSteps { case: "c7" });
         assert_eq!(target("v1/devices/me/telemetry"), Target::ThingsboardDevice);
         assert_eq!(target("v1/gateway/telemetry"), Target::ThingsboardGateway);
         for other in [
@@ -170,6 +193,9 @@ mod tests {
             "devices/a/telemetry/",
             "events/350200/cityhub.alarm.raised",
             "$SYS/broker",
+            "cases//steps",
+            "cases/a/b/steps",
+            "cases/c7/steps/result",
             "v1/devices/me/attributes",
         ] {
             assert_eq!(target(other), Target::Unknown, "{other}");
@@ -220,6 +246,29 @@ mod tests {
             assert_eq!(
                 grant(Reader::Role(Role::Admin), filter),
                 refused,
+                "{filter}"
+            );
+        }
+    }
+
+    #[test]
+    fn outcomes_of_steps_are_for_those_who_report_them() {
+        for filter in ["cases/c7/steps/result", "cases/+/steps/result"] {
+            for role in Role::ALL {
+                let granted = grant(Reader::Role(role), filter) == Ok(Source::Bus);
+                let reports = [Role::Platform, Role::Supervisor, Role::Admin].contains(&role);
+                assert_eq!(granted, reports, "{role:?} {filter}");
+            }
+            assert!(grant(Reader::Device("a"), filter).is_err());
+        }
+        for filter in [
+            "cases/#",
+            "cases/c7/steps",
+            "cases/c7/#",
+            "cases/+/+/steps/result",
+        ] {
+            assert!(
+                grant(Reader::Role(Role::Platform), filter).is_err(),
                 "{filter}"
             );
         }

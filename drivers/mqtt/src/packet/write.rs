@@ -7,6 +7,9 @@ use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::v5;
 use sdk::Committed;
 
+/// Longest reason in words, so that the properties of an answer stay under 128 bytes.
+const REASON_BYTES_MAX: usize = 120;
+
 /// What a CONNACK tells a client that was let in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Welcome {
@@ -109,6 +112,44 @@ pub(crate) fn publish_handed(
     // 0x10 is a success that says: nobody is listening there.
     let reason = if handed.reached_somebody() { 0 } else { 0x10 };
     answer(out, version, (qos, packet_id), reason);
+}
+
+/// PUBACK or PUBREC of a message whose outcome is told elsewhere, too. Version 5 is told here, with
+/// the reason in words; version 3.1.1 only that it need not send it again.
+pub(crate) fn publish_told(
+    out: &mut BytesMut,
+    version: Version,
+    (qos, packet_id): (Qos, u16),
+    (code, reason): (u8, &str),
+) {
+    const REASON_STRING: u8 = 0x1f;
+    let first = match qos {
+        Qos::AtMostOnce => return,
+        Qos::AtLeastOnce => 0x40,
+        Qos::ExactlyOnce => 0x50,
+    };
+    if version == Version::V4 || code == 0 {
+        return answer(out, version, (qos, packet_id), code);
+    }
+    let reason = shortened(reason, REASON_BYTES_MAX);
+    let properties_len = 3 + reason.len();
+    out.put_u8(first);
+    put_varint(out, 4 + properties_len);
+    out.put_u16(packet_id);
+    out.put_u8(code);
+    // One byte, as the properties are shorter than 128 bytes.
+    out.put_u8(u8::try_from(properties_len).unwrap_or_default());
+    out.put_u8(REASON_STRING);
+    out.put_u16(u16::try_from(reason.len()).unwrap_or_default());
+    out.put_slice(reason.as_bytes());
+}
+
+fn shortened(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }
 
 /// PUBACK or PUBREC with a reason of 0x80 or more. Version 3.1.1 has no such answer.

@@ -3,9 +3,11 @@
 use super::{Session, code};
 use crate::identity::Principal;
 use crate::packet::{self, Flaw, Incoming, Publish, Qos, Version, kind};
+use crate::steps::StepAsk;
 use crate::telemetry::{Ack, Batch, Desk, Forbidden, Verdict};
 use crate::topics::{self, Target};
 use bytes::{Buf, Bytes, BytesMut};
+use sdk::{Actor, CommandError, Done};
 use std::sync::Arc;
 
 /// Reason codes of a PUBACK.
@@ -16,12 +18,16 @@ const TOPIC_NAME_INVALID: u8 = 0x90;
 impl Session {
     /// Takes every whole packet from the inbox, as long as there is room for commits.
     pub(super) fn receive(&mut self) {
-        if self.inbox.is_empty() || self.closing.is_some() {
+        if (self.inbox.is_empty() && self.step.is_none()) || self.closing.is_some() {
             return;
         }
         // Taken out while packets are read in place; a session that waits holds no buffer.
         let mut inbox = std::mem::take(&mut self.inbox);
         while self.flights.has_room() && self.closing.is_none() {
+            if let Some(ask) = self.step.take() {
+                self.flights.launch_step(&self.gate.cx.operator, ask);
+                continue;
+            }
             let mut batch = Batch::default();
             let used = self.fill(&mut batch, &inbox);
             inbox.advance(used);
@@ -43,7 +49,7 @@ impl Session {
     /// Fills one batch from the packets in `bytes`, and tells how many bytes it took.
     fn fill(&mut self, batch: &mut Batch, bytes: &[u8]) -> usize {
         let mut used = 0;
-        while self.closing.is_none() && !batch.is_full() {
+        while self.closing.is_none() && self.step.is_none() && !batch.is_full() {
             let rest = bytes.get(used..).unwrap_or_default();
             let frame = match packet::frame(rest) {
                 Ok(Some(frame)) => frame,
@@ -113,8 +119,11 @@ impl Session {
         let verdict = if repeated {
             Some(batch.take_repeated())
         } else if let Principal::Person { actor, .. } = &self.principal {
-            let may_command = actor.role.sends_commands();
-            self.command(publish, may_command)
+            let actor = actor.clone();
+            match topics::target(publish.topic) {
+                Target::CaseSteps { case } => self.case_step(publish, case, &actor),
+                _ => self.command(publish, actor.role.sends_commands()),
+            }
         } else {
             self.telemetry(batch, publish)
         };
@@ -174,6 +183,49 @@ impl Session {
         match Arc::clone(&self.gate).bus.publish(topic, payload) {
             Ok(handed) => Some(Verdict::Handed(handed)),
             Err(_) => self.deny("bus_full", None, IMPLEMENTATION_SPECIFIC),
+        }
+    }
+
+    /// Takes a step of a case, which waits for the writer; the answer comes with its commit.
+    fn case_step(&mut self, publish: &Publish<'_>, case: &str, actor: &Actor) -> Option<Verdict> {
+        if !actor.role.reports_steps() {
+            return self.deny("forbidden_topic", None, NOT_AUTHORIZED);
+        }
+        let message = (publish.qos, publish.packet_id);
+        match StepAsk::read(actor, case, publish.payload, message) {
+            Ok(ask) => {
+                self.step = Some(ask);
+                None
+            }
+            Err(outcome) => {
+                self.publish_outcome(case, outcome);
+                Some(Verdict::Unreadable)
+            }
+        }
+    }
+
+    /// Answers a step with what the writer said.
+    pub(super) fn answer_step(&mut self, ask: &StepAsk, said: &Result<Done, CommandError>) {
+        let (code, words, outcome) = ask.outcome(said);
+        let id = (ask.qos, ask.packet_id);
+        packet::publish_told(&mut self.out, self.version, id, (code, &words));
+        let is_error = code >= 0x80 && self.version == Version::V5;
+        if ask.qos == Qos::AtLeastOnce || is_error {
+            self.end_exchange(ask.qos, ask.packet_id);
+        }
+        self.publish_outcome(&ask.case, outcome);
+        self.soil();
+    }
+
+    fn publish_outcome(&self, case: &str, outcome: Bytes) {
+        // Nobody can name a topic that is no topic.
+        if self
+            .gate
+            .bus
+            .publish(topics::result_topic(case), outcome)
+            .is_err()
+        {
+            tracing::debug!("the outcome of a step was not published: the bus is full");
         }
     }
 

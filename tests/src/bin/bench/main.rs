@@ -10,6 +10,7 @@
 )]
 
 mod broker;
+mod cases;
 mod city;
 mod figures;
 mod health;
@@ -19,7 +20,7 @@ mod soak;
 use std::process::ExitCode;
 
 const USAGE: &str =
-    "usage: bench figures | bench soak DEVICES CONNECTED MINUTES | bench health DEVICES
+    "usage: bench figures | bench soak DEVICES CONNECTED MINUTES | bench health DEVICES | bench cases CASES
 The hub is CITYHUB_BIN, or built in the profile CITYHUB_PROFILE. SECONDS is the length of a run.";
 
 fn main() -> ExitCode {
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             soak::run(number(devices), number(connected), number(minutes));
         }
         ["health", devices] => health::run(devices.parse().expect("DEVICES is a number")),
+        ["cases", cases] => cases::run(cases.parse().expect("CASES is a number")),
         ["bare-broker", addr] => broker::serve(addr.parse().expect("an address")),
         _ => {
             println!("{USAGE}");

@@ -1,0 +1,318 @@
+//! From a reading over the limit to a closed case, as a city's platform lives through it.
+
+use serde_json::{Value, json};
+use std::process::Command;
+use tests::fleet::overpressure;
+use tests::http::{Api, Reply};
+use tests::hub::{Hub, Place, plain_config, token, words};
+use tests::mqtt::{Client, Identity, Outcome, Version};
+use tests::time::now_ms;
+
+const GRID: &str = r#"{"type":"FeatureCollection","features":[
+    {"type":"Feature","properties":{"code":"350203001002003"},"geometry":{"type":"Polygon","coordinates":
+        [[[118.08,24.47],[118.10,24.47],[118.10,24.49],[118.08,24.49],[118.08,24.47]]]}}]}"#;
+
+/// A city with unit grids, a regulator station and a rule on its pressure.
+fn city() -> (Place, Hub) {
+    let config = plain_config().replace("[http]\n", "grid = \"grid.geojson\"\n[http]\n");
+    let place = Place::with_config(&config);
+    std::fs::write(place.path().join("grid.geojson"), GRID).unwrap();
+    let hub = place.start();
+    hub.register(
+        &json!([{"id": "gas-1", "kind": "gas_pressure", "name": "花园路调压箱03",
+        "location": {"lon": 118.0894, "lat": 24.4798}}]),
+    );
+    hub.rule("gas_overpressure", &category(overpressure()));
+    (place, hub)
+}
+
+fn category(mut rule: Value) -> Value {
+    rule["category"] = json!("0403");
+    rule
+}
+
+fn measure(hub: &Hub, device: &str, kpa: f64) {
+    hub.store(
+        device,
+        &json!({"ts": now_ms(), "values": {"pressure_kpa": kpa}}),
+    );
+}
+
+fn post(api: &Api, case: &str, report: &Value) -> Reply {
+    api.post(&format!("/api/v1/cases/{case}/steps"), report)
+}
+
+#[track_caller]
+fn step(api: &Api, case: &str, step: &str) -> Value {
+    post(api, case, &json!({ "step": step })).expect(200)
+}
+
+fn platform(hub: &Hub, version: Version) -> Client {
+    let identity = Identity::named("city", &token("platform"));
+    Client::connect(hub.mqtt(), version, &identity)
+}
+
+#[test]
+fn a_reading_over_the_limit_becomes_a_case_that_is_disposed_of_over_http_and_mqtt() {
+    let (place, hub) = city();
+    measure(&hub, "gas-1", 300.0);
+    measure(&hub, "gas-1", 412.5);
+    let api = hub.api_as("platform");
+    let case = api.get("/api/v1/cases/c1");
+    assert_eq!(
+        case["category"],
+        json!({"code": "0403", "name": "燃气管道破裂"})
+    );
+    assert_eq!(case["grid"], "350203001002003");
+    assert_eq!(
+        (&case["district"], &case["street"]),
+        (&json!("350203"), &json!("350203001"))
+    );
+    assert_eq!(case["evidence"]["value"], 412.5);
+    step(&api, "c1", "accept");
+    let topic = "cases/c1/steps";
+    let mut modern = platform(&hub, Version::V5);
+    let dispatched = json!({"step": "dispatch", "actor": "调度员", "id": "m-1"}).to_string();
+    for _ in 0..2 {
+        // The same id, twice: it is carried out once.
+        assert_eq!(
+            modern.publish(topic, dispatched.as_bytes()),
+            Outcome::Acked(0)
+        );
+    }
+    let mut old = platform(&hub, Version::V4);
+    assert_eq!(
+        old.publish(topic, br#"{"step":"handle"}"#),
+        Outcome::Acked(0)
+    );
+    let port = hub.mqtt().port().to_string();
+    let sent = Command::new("mosquitto_pub")
+        .args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-q",
+            "1",
+            "-u",
+            "city",
+            "-P",
+            &token("platform"),
+        ])
+        .args([
+            "-t",
+            topic,
+            "-m",
+            r#"{"step":"feedback","note":"阀门已关"}"#,
+        ])
+        .output()
+        .expect("mosquitto_pub is installed");
+    assert!(sent.status.success(), "{}", words(&sent));
+    hub.kill();
+    let hub = place.start();
+    let api = hub.api_as("platform");
+    step(&api, "c1", "verify");
+    let refused = post(&api, "c1", &json!({"step": "close"})).problem(409);
+    assert_eq!(refused["reading"]["value"], 412.5);
+    assert_eq!(refused["possible"], json!(["close", "return", "supervise"]));
+    measure(&hub, "gas-1", 300.0);
+    let closed = step(&api, "c1", "close");
+    assert_eq!(closed["state"], "closed");
+    let steps: Vec<&str> = closed["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            "accept", "dispatch", "handle", "feedback", "verify", "close"
+        ]
+    );
+    assert_eq!(api.get("/api/v1/cases/c1"), closed);
+    assert_eq!(api.get("/api/v1/cases")["items"], json!([]));
+
+    let events = api.get("/api/v1/events?after=0&limit=1000")["items"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let numbers: Vec<u64> = events
+        .iter()
+        .map(|e| e["sequence"].as_str().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(
+        numbers,
+        (1..=events.len() as u64).collect::<Vec<_>>(),
+        "without a hole"
+    );
+    let of_case: Vec<&str> = events
+        .iter()
+        .filter(|e| e["subject"] == "c1")
+        .map(|e| e["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        of_case,
+        [
+            "cityhub.case.opened",
+            "cityhub.case.step",
+            "cityhub.case.step",
+            "cityhub.case.step",
+            "cityhub.case.step",
+            "cityhub.case.step",
+            "cityhub.case.updated",
+            "cityhub.case.closed",
+        ]
+    );
+    let raised = events
+        .iter()
+        .find(|e| e["type"] == "cityhub.alarm.raised")
+        .unwrap();
+    assert_eq!(raised["data"]["case"], "c1");
+    hub.kill();
+    place.verify();
+}
+
+/// A state, the steps that lead there, a step that is refused there, and one that is not.
+const STATES: [(&str, &[&str], &str, Option<&str>); 9] = [
+    ("reported", &[], "dispatch", Some("accept")),
+    ("accepted", &["accept"], "handle", Some("dispatch")),
+    (
+        "dispatched",
+        &["accept", "dispatch"],
+        "accept",
+        Some("handle"),
+    ),
+    (
+        "handling",
+        &["accept", "dispatch", "handle"],
+        "void",
+        Some("feedback"),
+    ),
+    (
+        "fed_back",
+        &["accept", "dispatch", "handle", "feedback"],
+        "defer",
+        Some("verify"),
+    ),
+    (
+        "verified",
+        &["accept", "dispatch", "handle", "feedback", "verify"],
+        "handle",
+        Some("close"),
+    ),
+    ("deferred", &["accept", "defer"], "defer", Some("dispatch")),
+    (
+        "closed",
+        &[
+            "accept", "dispatch", "handle", "feedback", "verify", "close",
+        ],
+        "return",
+        None,
+    ),
+    ("voided", &["void"], "accept", None),
+];
+
+fn full(step: &str) -> Value {
+    let mut report = json!({"step": step, "actor": "平台", "note": "依据巡查"});
+    if step == "defer" {
+        report["until"] = json!(now_ms() + 86_400_000);
+    }
+    report
+}
+
+#[test]
+fn in_every_state_the_api_takes_what_is_possible_and_refuses_the_rest_unchanged() {
+    let place = Place::default();
+    let hub = place.start();
+    let ids: Vec<String> = (1..=9).map(|n| format!("gas-{n}")).collect();
+    let devices: Vec<Value> = ids
+        .iter()
+        .map(|id| json!({"id": id, "kind": "gas_pressure"}))
+        .collect();
+    hub.register(&json!(devices));
+    hub.rule("gas_overpressure", &category(overpressure()));
+    let api = hub.api_as("platform");
+    for ((state, way, refused, accepted), number) in STATES.iter().zip(1..) {
+        let case = format!("c{number}");
+        measure(&hub, &format!("gas-{number}"), 450.0);
+        measure(&hub, &format!("gas-{number}"), 300.0);
+        for step in *way {
+            post(&api, &case, &full(step)).expect(200);
+        }
+        let path = format!("/api/v1/cases/{case}");
+        let before = api.get(&path);
+        assert_eq!(before["state"], *state);
+        let problem = post(&api, &case, &full(refused)).problem(409);
+        assert_eq!(problem["state"], *state, "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(state),
+            "{problem}"
+        );
+        assert_eq!(api.get(&path), before);
+        if let Some(step) = accepted {
+            post(&api, &case, &full(step)).expect(200);
+        } else {
+            assert_eq!(problem["possible"], json!([]));
+        }
+    }
+    assert_eq!(api.get("/api/v1/cases?state=all&limit=4")["next"], "c6");
+    assert_eq!(
+        api.get("/api/v1/cases?state=voided&device=gas-9")["items"][0]["id"],
+        "c9"
+    );
+}
+
+#[test]
+fn a_step_is_for_platforms_and_says_what_is_wrong_with_it() {
+    let (_place, hub) = city();
+    measure(&hub, "gas-1", 450.0);
+    for role in ["viewer", "officer", "engineer", "auditor"] {
+        post(&hub.api_as(role), "c1", &full("accept")).problem(403);
+    }
+    let api = hub.api_as("platform");
+    post(&api, "c1", &json!({"step": "accept", "when": 1})).problem(400);
+    post(&api, "c1", &json!({"step": "finish"})).problem(400);
+    post(&api, "c1", &json!({"step": "void"})).problem(422);
+    post(&api, "c7", &full("accept")).problem(404);
+    post(&api, "c1", &json!({"step": "accept", "version": 9})).problem(409);
+
+    let topic = "cases/c1/steps";
+    let mut modern = platform(&hub, Version::V5);
+    assert_eq!(
+        modern.publish(topic, br#"{"step":"close"}"#),
+        Outcome::Acked(0x83)
+    );
+    assert_eq!(modern.publish(topic, b"close"), Outcome::Acked(0x99));
+    let mut viewer = Client::connect(
+        hub.mqtt(),
+        Version::V5,
+        &Identity::named("city", &token("viewer")),
+    );
+    assert_eq!(
+        viewer.publish(topic, br#"{"step":"accept"}"#),
+        Outcome::Acked(0x87)
+    );
+    let mut old = platform(&hub, Version::V4);
+    assert_eq!(old.subscribe("cases/+/steps/result", 1), 0);
+    assert_eq!(
+        old.publish(topic, br#"{"step":"close","id":"m-2"}"#),
+        Outcome::Acked(0)
+    );
+    let told = old.message();
+    assert_eq!(told.topic, "cases/c1/steps/result");
+    let told: Value = serde_json::from_slice(&told.payload).unwrap();
+    assert_eq!(
+        (&told["id"], &told["done"], &told["state"]),
+        (&json!("m-2"), &json!(false), &json!("reported"))
+    );
+    assert_eq!(api.get("/api/v1/cases/c1")["version"], 1);
+
+    let audit = hub.api_as("auditor").get("/api/v1/audit");
+    let steps = audit["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["action"] == "case_step");
+    assert_eq!(steps.count(), 0, "what changes nothing is no action");
+}
