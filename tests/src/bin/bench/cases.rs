@@ -86,7 +86,7 @@ fn register(hub: &Hub, gateways: usize) {
 
 fn report(hub: &Hub, gateway: usize) {
     let identity = Identity::device(&format!("gw-{gateway}"));
-    let mut client = Client::connect(hub.mqtt(), Version::V4, &identity);
+    let mut client = Client::connect(hub.mqtt(), Version::V3, &identity);
     let ts = now_ms();
     let children = (0..CHILDREN).map(|child| {
         let values = json!([{"ts": ts, "values": {"pressure_kpa": 450}}]);
