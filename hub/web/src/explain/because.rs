@@ -170,6 +170,12 @@ impl Told<'_> {
         )
     }
 
+    /// Tells whether a value must be beyond its limit for a time before it rings.
+    fn has_delay(&self) -> bool {
+        let delay_s = self.spec.get("on_delay_s").and_then(Value::as_f64);
+        delay_s.is_some_and(|delay_s| delay_s > 0.0)
+    }
+
     fn not_beyond(&self, kind: &str) -> String {
         if let Some(sentence) = self.nothing_usable() {
             return sentence;
@@ -185,6 +191,14 @@ impl Told<'_> {
             let age_s = self.at.since_ms(reading.observed_at) / 1000;
             let aside = self.aside();
             return match self.nearest(value) {
+                Some(limit) if limit.is_beyond(value) && !self.has_delay() => format!(
+                    "{} at {} was beyond the limit of {}, but it came before revision {} of the \
+                     rule, which counts from the next reading on{aside}",
+                    amount(value, unit),
+                    reading.observed_at,
+                    amount(limit.value, unit),
+                    self.rule.revision,
+                ),
                 Some(limit) if limit.is_beyond(value) => format!(
                     "{} at {} was beyond the limit of {}, but not for long enough{aside}",
                     amount(value, unit),
