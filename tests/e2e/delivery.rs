@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver as Lines, sync_channel};
 use tests::audit::{self, sequence};
 use tests::hub::{Hub, Place, plain_config, root};
-use tests::time::PATIENCE;
+use tests::time::{PATIENCE, until};
 
 const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 
@@ -253,15 +253,12 @@ fn a_subscription_of_the_configuration_is_changed_there_and_keeps_its_place() {
     assert_eq!(receiver.next(), all[2]);
 }
 
-/// Waits for the health report to say so of the delivery `platform`, whose answer comes when the
-/// hub has one: it is asked again until then, with nothing but the asking in between.
+/// Waits for the health report to say so of the delivery `platform`.
 fn wait_for(hub: &Hub, said: impl Fn(&Value) -> bool) -> Value {
-    let before = std::time::Instant::now();
-    loop {
-        let sink = hub.api().get("/api/v1/health")["sinks"]["platform"].clone();
-        if said(&sink) {
-            return sink;
-        }
-        assert!(before.elapsed() < PATIENCE, "{sink}\n{}", hub.log());
-    }
+    let mut sink = Value::Null;
+    until("the delivery is so", || {
+        sink = hub.api().get("/api/v1/health")["sinks"]["platform"].clone();
+        said(&sink)
+    });
+    sink
 }

@@ -1,6 +1,7 @@
 //! What must be true of a hub after anything: the ledger balances, events have no hole.
 
 use crate::http::Api;
+use crate::schema;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -137,6 +138,7 @@ pub fn events(api: &Api) -> Vec<Value> {
             .or_else(|| page["next"].as_str()?.parse().ok());
         assert_eq!(next, Some(after), "the cursor goes on after the last item");
     }
+    check_schemas(api, &events);
     let mut seen = BTreeSet::new();
     for (event, expected) in events.iter().zip(1u64..) {
         assert_eq!(
@@ -154,6 +156,19 @@ pub fn events(api: &Api) -> Vec<Value> {
         }
     }
     events
+}
+
+/// Demands that every event is as the hub's own JSON Schema of its type says.
+#[track_caller]
+fn check_schemas(api: &Api, events: &[Value]) {
+    let mut schemas = BTreeMap::new();
+    for event in events {
+        let kind = event["type"].as_str().expect("a type");
+        let schema = schemas
+            .entry(kind)
+            .or_insert_with(|| api.get(&format!("/api/v1/schemas/{kind}")));
+        schema::check(event, schema, kind);
+    }
 }
 
 /// Reads the number of an event: 20 digits.

@@ -14,4 +14,5 @@ pub mod http;
 pub mod hub;
 pub mod mqtt;
 pub mod scenarios;
+pub mod schema;
 pub mod time;

@@ -5,8 +5,8 @@ use crate::guard::{self, BACKTEST_DEADLINE, Need, Post, REQUEST_DEADLINE, Reques
 use crate::problem::Problem;
 use crate::state::{Inner, Shared, State};
 use crate::{
-    actions, alarms, backtest, cases, devices, events, evidence, explain, kpi, ledger, metrics,
-    readings, records, reload, report, rulebook, stream, subscriptions,
+    actions, alarms, backtest, cap, cases, devices, events, evidence, explain, kpi, ledger,
+    metrics, readings, records, reload, report, rulebook, schemas, stream, subscriptions,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -146,10 +146,16 @@ pub(crate) fn table() -> Vec<Route> {
     routes
 }
 
-/// Who is sent events, and what they refused.
+/// How events look, who is sent them, and what they refused.
 fn of_subscriptions() -> Vec<Route> {
     const EDIT: Need = Need::Right(Right::Edit);
+    const EVENTS: Need = Need::Right(Right::ReadEvents);
+    const KNOWN: Need = Need::Right(Right::BeKnown);
     vec![
+        Route::get("/api/v1/asyncapi.json", KNOWN, schemas::asyncapi),
+        Route::get("/api/v1/schemas", KNOWN, schemas::list),
+        Route::get("/api/v1/schemas/{type}", KNOWN, schemas::show),
+        Route::get("/api/v1/cases/{id}/cap", EVENTS, cap::show),
         Route::get("/api/v1/subscriptions", EDIT, subscriptions::list),
         Route::get("/api/v1/subscriptions/{name}", EDIT, subscriptions::one),
         Route::of(

@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 /// Who may do what, by the contract: v(iewer) o(fficer) s(upervisor) e(ngineer) a(dmin)
 /// u (auditor) p(latform). A dash needs no token.
-const WHO: [(&str, &str, &str); 46] = [
+const WHO: [(&str, &str, &str); 50] = [
     ("get", "/healthz", "-"),
     ("get", "/readyz", "-"),
     ("get", "/metrics", "voseau"),
@@ -45,6 +45,10 @@ const WHO: [(&str, &str, &str); 46] = [
     ("post", "/api/v1/cases/{id}/steps", "sap"),
     ("get", "/api/v1/events", "voseaup"),
     ("get", "/api/v1/stream", "voseaup"),
+    ("get", "/api/v1/asyncapi.json", "voseaup"),
+    ("get", "/api/v1/schemas", "voseaup"),
+    ("get", "/api/v1/schemas/{type}", "voseaup"),
+    ("get", "/api/v1/cases/{id}/cap", "voseaup"),
     ("get", "/api/v1/subscriptions", "ea"),
     ("get", "/api/v1/subscriptions/{name}", "ea"),
     ("put", "/api/v1/subscriptions/{name}", "ea"),
@@ -80,6 +84,7 @@ fn concrete(path: &str) -> String {
         .replace("{action}", "ack")
         .replace("{name}", "nobody")
         .replace("{seq}", "7")
+        .replace("{type}", "cityhub.flood.began")
 }
 
 #[tokio::test]

@@ -47,7 +47,8 @@ async fn the_document_has_every_query_parameter_and_no_other() {
             .replace("{id}", "gas-1")
             .replace("{action}", "ack")
             .replace("{name}", "platform")
-            .replace("{seq}", "7");
+            .replace("{seq}", "7")
+            .replace("{type}", "cityhub.flood.began");
         let answer = hub
             .ask("admin", &method, &format!("{concrete}?nonsense=1"), "")
             .await;
@@ -87,7 +88,7 @@ fn every_reference_leads_somewhere_and_every_path_parameter_is_described() {
     let document = document();
     walk(&document, &document);
     for (method, path, operation) in operations(&document) {
-        for name in ["id", "action", "name", "seq"] {
+        for name in ["id", "action", "name", "seq", "type"] {
             let described = operation["parameters"]
                 .as_array()
                 .is_some_and(|list| list.iter().any(|p| p["in"] == "path" && p["name"] == name));
