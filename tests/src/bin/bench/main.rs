@@ -12,6 +12,7 @@
 mod broker;
 mod cases;
 mod city;
+mod delivery;
 mod figures;
 mod health;
 mod machine;
@@ -20,7 +21,7 @@ mod soak;
 use std::process::ExitCode;
 
 const USAGE: &str =
-    "usage: bench figures | bench soak DEVICES CONNECTED MINUTES | bench health DEVICES | bench cases CASES
+    "usage: bench figures | bench soak DEVICES CONNECTED MINUTES | bench health DEVICES | bench cases CASES | bench delivery
 The hub is CITYHUB_BIN, or built in the profile CITYHUB_PROFILE. SECONDS is the length of a run.";
 
 fn main() -> ExitCode {
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         }
         ["health", devices] => health::run(devices.parse().expect("DEVICES is a number")),
         ["cases", cases] => cases::run(cases.parse().expect("CASES is a number")),
+        ["delivery"] => delivery::run(),
         ["bare-broker", addr] => broker::serve(addr.parse().expect("an address")),
         _ => {
             println!("{USAGE}");
