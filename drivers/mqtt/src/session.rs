@@ -454,13 +454,6 @@ impl Session {
         self.soil();
     }
 
-    fn end_exchange(&mut self, qos: Qos, packet_id: u16) {
-        self.unanswered = self.unanswered.saturating_sub(1);
-        if qos == Qos::ExactlyOnce {
-            self.held.remove(&packet_id);
-        }
-    }
-
     fn next_deadline(&self) -> Instant {
         let idle = self.reads().then(|| self.heard_at + self.idle_max);
         let written = self.dirty.then(|| self.written_at + WRITE_DEADLINE);

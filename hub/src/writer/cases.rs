@@ -50,6 +50,16 @@ pub(super) struct CaseDesk {
     cameras: Cameras,
 }
 
+/// Where in the city a case is.
+struct Site {
+    location: Option<Location>,
+    grid: Option<String>,
+    district: String,
+    street: Option<String>,
+    /// Why no table can give it to anybody.
+    unroutable: Option<&'static str>,
+}
+
 /// The cameras of the register, as of one version of it.
 #[derive(Debug, Default)]
 struct Cameras {
@@ -268,18 +278,8 @@ impl Writer {
     ) -> CaseRow {
         let entry = self.device_named(staged, &alarm.device);
         let device = entry.as_ref().map(|entry| &entry.device);
-        let location = self.place_of(alarm, entry.as_deref());
-        let point = location.as_ref().and_then(Location::point);
-        let found = location.as_ref().and_then(|place| self.grids.find(place));
-        let grid = found.map(str::to_owned).or_else(|| alarm.grid.clone());
-        let (district, street) = divisions(grid.as_deref());
-        let has_place = grid.is_some() || self.grids.is_empty();
-        let unroutable = match (&class.category, has_place) {
-            (Some(_), true) => None,
-            (None, true) => Some("no category"),
-            (Some(_), false) => Some("no grid"),
-            (None, false) => Some("no category, no grid"),
-        };
+        let site = self.site_of(alarm, entry.as_deref(), class.category.is_some());
+        let point = site.location.as_ref().and_then(Location::point);
         let category = class.category.unwrap_or_else(|| CaseCategory {
             code: alarm.category.clone().unwrap_or_default(),
             name: "未分类".to_owned(),
@@ -293,14 +293,14 @@ impl Writer {
             severity: alarm.severity,
             title: alarm.title.clone(),
             description: describe(alarm, device),
-            location: location.map(|place| CasePlace {
+            location: site.location.map(|place| CasePlace {
                 lon: place.lon,
                 lat: place.lat,
                 datum: place.datum,
             }),
-            grid,
-            district: Some(district.unwrap_or_else(|| self.cases.city_code.clone())),
-            street,
+            grid: site.grid,
+            district: Some(site.district),
+            street: site.street,
             component_code: device.and_then(|device| device.component_code.clone()),
             component: class.component.or_else(|| self.component_of(device)),
             device: alarm.device.to_string(),
@@ -331,13 +331,34 @@ impl Writer {
             deferred_from: None,
             extensions: 0,
             closed_at: None,
-            unroutable: unroutable.map(str::to_owned),
+            unroutable: site.unroutable.map(str::to_owned),
             overdue: false,
             note: None,
             verdict: None,
             codes_version: self.cases.codes.version().to_owned(),
             version: 0,
             category,
+        }
+    }
+
+    /// Finds where in the city an alarm is, and whether somebody can be told by it.
+    fn site_of(&self, alarm: &AlarmRow, entry: Option<&DeviceEntry>, is_classed: bool) -> Site {
+        let location = self.place_of(alarm, entry);
+        let found = location.as_ref().and_then(|place| self.grids.find(place));
+        let grid = found.map(str::to_owned).or_else(|| alarm.grid.clone());
+        let (district, street) = divisions(grid.as_deref());
+        let has_place = grid.is_some() || self.grids.is_empty();
+        Site {
+            location,
+            district: district.unwrap_or_else(|| self.cases.city_code.clone()),
+            street,
+            unroutable: match (is_classed, has_place) {
+                (true, true) => None,
+                (false, true) => Some("no category"),
+                (true, false) => Some("no grid"),
+                (false, false) => Some("no category, no grid"),
+            },
+            grid,
         }
     }
 

@@ -3,6 +3,7 @@
 mod access;
 mod alarms;
 mod backtest;
+mod cases;
 mod composites;
 mod devices;
 mod events;

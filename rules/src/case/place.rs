@@ -16,35 +16,40 @@ pub(super) struct Cell {
     category: String,
     /// Smoke and gas may share a class for what is left over, but are never the same case.
     kind: String,
-    x: i32,
-    y: i32,
+    at: At,
+}
+
+/// Where a case is: without a place, only the same device can be the same case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum At {
+    Square(i32, i32),
+    Device(String),
 }
 
 impl Cell {
     pub(super) fn of(row: &CaseRow) -> Self {
         let point = row.location.as_ref().and_then(point);
-        let (x, y) = point.map_or((i32::MIN, i32::MIN), |point| {
-            (index(point.lon()), index(point.lat()))
-        });
+        let at = match point {
+            Some(point) => At::Square(index(point.lon()), index(point.lat())),
+            None => At::Device(row.device.clone()),
+        };
         Self {
             category: row.category.code.clone(),
             kind: row.kind.clone(),
-            x,
-            y,
+            at,
         }
     }
 
     /// Gives the cell and its neighbours; one without a place has none.
     pub(super) fn around(self) -> Vec<Self> {
-        if self.x == i32::MIN {
+        let At::Square(x, y) = self.at else {
             return vec![self];
-        }
+        };
         let mut cells = Vec::with_capacity(9);
         for dx in -1..=1 {
             for dy in -1..=1 {
                 cells.push(Self {
-                    x: self.x.saturating_add(dx),
-                    y: self.y.saturating_add(dy),
+                    at: At::Square(x.saturating_add(dx), y.saturating_add(dy)),
                     ..self.clone()
                 });
             }

@@ -217,8 +217,15 @@ impl Session {
         self.soil();
     }
 
+    /// Forgets a message that was answered to the end.
+    pub(super) fn end_exchange(&mut self, qos: Qos, packet_id: u16) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if qos == Qos::ExactlyOnce {
+            self.held.remove(&packet_id);
+        }
+    }
+
     fn publish_outcome(&self, case: &str, outcome: Bytes) {
-        // Nobody can name a topic that is no topic.
         if self
             .gate
             .bus

@@ -1,3 +1,5 @@
+mod law;
+
 use super::{AlarmNews, CaseBook, Repeat, StepFacts};
 use crate::case::{Report, StepError};
 use model::{
@@ -352,4 +354,43 @@ fn a_restart_forgets_nothing() {
     let open = |book: &mut CaseBook| book.open(at(60), new("a2", 118.09), REPEAT);
     assert_eq!(open(&mut restored), open(&mut book));
     assert_eq!(restored.of_alarm("a2").unwrap().id, "c1");
+}
+
+#[test]
+fn without_a_place_only_the_same_device_can_be_the_same_case() {
+    let mut book = CaseBook::new(REPEAT.within_s);
+    let lost = |alarm: &str, device: &str| CaseRow {
+        location: None,
+        device: device.to_owned(),
+        ..new(alarm, 118.09)
+    };
+    for (alarm, device, kind, id) in [
+        ("a1", "gas-1", "opened", "c1"),
+        ("a2", "gas-2", "opened", "c2"),
+        ("a3", "gas-1", "updated", "c1"),
+    ] {
+        let events = book.open(at(0), lost(alarm, device), REPEAT);
+        assert_eq!((events[0].kind, events[0].row.id.as_str()), (kind, id));
+    }
+}
+
+#[test]
+fn a_place_is_the_same_in_whatever_datum_it_is_told() {
+    let mut book = CaseBook::new(REPEAT.within_s);
+    let placed = |alarm: &str, lon: f64, lat: f64, datum: &str| CaseRow {
+        location: Some(CasePlace {
+            lon,
+            lat,
+            datum: datum.to_owned(),
+        }),
+        ..new(alarm, lon)
+    };
+    book.open(at(0), placed("a1", 120.0, 40.0, "WGS84"), REPEAT);
+    // The published value of the algorithm for the same place.
+    let shifted = placed("a2", 120.005_675_684, 40.001_304_790, "GCJ02");
+    let events = book.open(at(1), shifted, REPEAT);
+    assert_eq!((events[0].kind, events[0].row.repeats), ("updated", 1));
+    // The same numbers in another datum are another place.
+    let events = book.open(at(2), placed("a3", 120.0, 40.0, "GCJ02"), REPEAT);
+    assert_eq!(events[0].row.id, "c2");
 }
