@@ -41,7 +41,7 @@ pub(crate) enum Stage {
     Rule,
     /// The event of it is on disk.
     Event,
-    /// A tail of the feed saw it, and everything before it.
+    /// A tail of the feed saw it, and everything before it; so did the first delivery.
     Subscriber,
 }
 
@@ -95,6 +95,9 @@ pub(crate) trait Course: Send + Sync {
         stage: Stage,
         chirp: Chirp,
     ) -> impl Future<Output = Result<bool, String>> + Send;
+
+    /// Tells what a stage waits for, where more is known than that it waits.
+    fn waits_for(&self, stage: Stage) -> Option<String>;
 }
 
 /// Where a test ended that did not come through.
@@ -241,7 +244,10 @@ impl<C: Course> Canary<C> {
         let reason = match timeout_at(until, passed).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(reason)) => reason,
-            Err(_) => format!("nothing of the reading of {} in time", chirp.at),
+            Err(_) => self
+                .course
+                .waits_for(stage)
+                .unwrap_or_else(|| format!("nothing of the reading of {} in time", chirp.at)),
         };
         Err(Break {
             stage,

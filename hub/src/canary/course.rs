@@ -11,7 +11,7 @@ use std::sync::Arc;
 use store::Reader;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use web::Health;
+use web::{Health, SinkState};
 
 /// Events that the tail reads at once.
 const EVENTS_AT_ONCE: usize = 1_000;
@@ -112,6 +112,13 @@ impl Way {
         at == Some(chirp.at)
     }
 
+    /// Gives the first delivery that is not paused, and the event up to which it has come.
+    fn first_sink(&self) -> Option<(String, u64)> {
+        let sinks = self.health.sinks().into_iter();
+        let mut running = sinks.filter(|(_, sink)| sink.state != SinkState::Paused);
+        running.next().map(|(name, sink)| (name, sink.cursor))
+    }
+
     async fn is_told(&self) -> Result<Option<store::CanaryEvent>, String> {
         let reader = self.reader.clone();
         let read = tokio::task::spawn_blocking(move || reader.canary()).await;
@@ -170,10 +177,21 @@ impl Course for Way {
             Stage::Subscriber => {
                 let heard = *self.heard.borrow();
                 let told = self.is_told().await?;
-                Ok(told
-                    .is_some_and(|told| heard.canary >= told.number && heard.event >= told.after))
+                // The first delivery stands for all; one that people stopped waits for them.
+                let sink = self.first_sink().map(|(_, event)| event);
+                Ok(told.is_some_and(|told| {
+                    let at = sink.unwrap_or(told.after).min(heard.event);
+                    heard.canary >= told.number && at >= told.after
+                }))
             }
         }
+    }
+
+    fn waits_for(&self, stage: Stage) -> Option<String> {
+        let event = self.heard.borrow().event;
+        let (name, at) = self.first_sink().filter(|(_, at)| *at < event)?;
+        let is_it = stage == Stage::Subscriber;
+        is_it.then(|| format!("delivery `{name}` has come to event {at}, the feed is at {event}"))
     }
 }
 

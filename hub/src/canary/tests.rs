@@ -1,18 +1,22 @@
 //! Each stage is broken in turn; time is in the test's hand.
 
-use super::{Canary, Chirp, Course, Gate, Stage, Url, link};
-use model::Timestamp;
-use sdk::Clock;
+use super::{Canary, Chirp, Course, Gate, Stage, Url, Way, link};
+use crate::feed::JournalFeed;
+use crate::writer::Verdict;
+use model::{Catalogue, Timestamp};
+use sdk::{Clock, Devices, Mark, SecretSalt, Tail};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use store::NewEvent;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use web::Health;
+use web::{Health, SinkHealth, SinkState};
 
 /// How a stage fails.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -66,6 +70,10 @@ impl Course for Stub {
 
     async fn has_passed(&self, stage: Stage, _: Chirp) -> Result<bool, String> {
         self.meet(stage).await
+    }
+
+    fn waits_for(&self, _: Stage) -> Option<String> {
+        None
     }
 }
 
@@ -219,4 +227,72 @@ fn a_url_of_another_kind_is_refused() {
     ] {
         assert!(Url::parse(text).is_err(), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_tail_and_the_first_delivery_that_runs_must_have_come_as_far_as_the_canary() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut journal, reader, _) = store::open(folder.path(), store::Options::default()).unwrap();
+    let at = Timestamp::from_millis(1_772_323_200_000);
+    let (mark, receiver) = watch::channel(Mark::default());
+    let number = 1;
+    let (_verdict, verdict) = watch::channel(Verdict {
+        number,
+        raised_at: Some(at),
+        cleared_at: None,
+    });
+    let health = Health::new("test", at);
+    let tail = Tail {
+        feed: Arc::new(JournalFeed(reader.clone())),
+        mark: receiver,
+    };
+    let (way, follower) = Way::new(
+        (Devices::new(SecretSalt([7; 16])), &Catalogue::built_in()),
+        (reader, tail),
+        verdict,
+        health.clone(),
+        "secret".to_owned(),
+    );
+    let stop = CancellationToken::new();
+    TaskTracker::new().spawn(follower.run(stop.clone()));
+    let chirp = Chirp { at, value: 1.0 };
+    let passed = async |stage| way.has_passed(stage, chirp).await.unwrap();
+    assert!(passed(Stage::Rule).await && !passed(Stage::Event).await);
+
+    let mut group = journal.begin(at);
+    let event = NewEvent {
+        kind: "cityhub.device.online",
+        subject: "gas-1",
+        severity: None,
+        grid: None,
+        time: at,
+        data: "{}",
+    };
+    group.event(&event);
+    group.canary(number, &event);
+    let commit = journal.commit(group).unwrap();
+    assert!(passed(Stage::Event).await && !passed(Stage::Subscriber).await);
+    mark.send_replace(Mark { commit, event: 1 });
+    while !passed(Stage::Subscriber).await {
+        tokio::task::yield_now().await;
+    }
+    let sink = |state, cursor| SinkHealth {
+        kind: "webhook".to_owned(),
+        state,
+        since: at,
+        cursor,
+        attempts: 0,
+        delivered: 0,
+        last_error: None,
+    };
+    health.put_sink("a", sink(SinkState::Paused, 0));
+    health.put_sink("b", sink(SinkState::Retrying, 0));
+    health.put_sink("c", sink(SinkState::Up, 0));
+    assert!(!passed(Stage::Subscriber).await);
+    let reason = way.waits_for(Stage::Subscriber).unwrap();
+    assert_eq!(reason, "delivery `b` has come to event 0, the feed is at 1");
+    health.put_sink("b", sink(SinkState::Up, 1));
+    assert!(passed(Stage::Subscriber).await);
+    assert_eq!(way.waits_for(Stage::Subscriber), None);
+    stop.cancel();
 }

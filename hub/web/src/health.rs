@@ -145,7 +145,8 @@ impl Health {
         self.lock().sinks.remove(name);
     }
 
-    pub(crate) fn sinks(&self) -> BTreeMap<String, SinkHealth> {
+    /// Gives the deliveries as they are now.
+    pub fn sinks(&self) -> BTreeMap<String, SinkHealth> {
         self.lock().sinks.clone()
     }
 
