@@ -75,7 +75,13 @@ fn a_mistake_is_named_with_file_line_and_key() {
         "[sinks.p]\nkind = \"webhook\"\n",
         1,
         "sinks.p",
-        "not available",
+        "missing configuration field \"url\"",
+    );
+    check(
+        "[sinks.p]\nkind = \"webhook\"\nurl = \"https://x/\"\nsecret = \"x\"\n",
+        4,
+        "sinks.p.secret",
+        "whsec_",
     );
 }
 

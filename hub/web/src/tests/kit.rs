@@ -423,7 +423,7 @@ impl Writer {
         pending.answer(body.map(|body| Done { seq: 77, body }));
     }
 
-    fn put_devices(&self, rows: Vec<(Device, SecretChange)>) {
+    fn put_devices(&self, rows: Vec<(Device, SecretChange)>) -> serde_json::Value {
         for (device, secret) in rows {
             let known = self.devices.find(device.id.as_str());
             let fresh = 1_000 + u32::try_from(self.devices.len()).unwrap();
@@ -437,14 +437,12 @@ impl Writer {
                 grid: None,
             }]);
         }
+        serde_json::Value::Null
     }
 
     fn carry_out(&mut self, command: sdk::Command) -> Result<serde_json::Value, CommandError> {
         match command.action {
-            Action::PutDevices(rows) => {
-                self.put_devices(rows);
-                Ok(serde_json::Value::Null)
-            }
+            Action::PutDevices(rows) => Ok(self.put_devices(rows)),
             Action::DeleteDevice(id) => {
                 let key = self.devices.find(id.as_str()).unwrap().key;
                 self.devices.remove(key);
@@ -464,14 +462,10 @@ impl Writer {
             Action::ChangeRules { .. } | Action::Note { .. } => {
                 panic!("the API has no such command")
             }
-            Action::CaseStep { id, .. } => {
-                Err(CommandError::NotFound(format!("there is no case `{id}`")))
-            }
-            Action::PutSubscription { name, .. }
+            Action::CaseStep { id: name, .. }
+            | Action::PutSubscription { name, .. }
             | Action::DeleteSubscription { name, .. }
-            | Action::Subscription { name, .. } => Err(CommandError::NotFound(format!(
-                "there is no subscription `{name}`"
-            ))),
+            | Action::Subscription { name, .. } => Err(CommandError::NotFound(name)),
             Action::Alarm {
                 id,
                 verb,
