@@ -444,16 +444,15 @@ impl Writer {
         match command.action {
             Action::PutDevices(rows) => Ok(self.put_devices(rows)),
             Action::DeleteDevice(id) => {
-                let key = self.devices.find(id.as_str()).unwrap().key;
-                self.devices.remove(key);
+                self.devices
+                    .remove(self.devices.find(id.as_str()).unwrap().key);
                 Ok(serde_json::Value::Null)
             }
             Action::PutRule { id, spec } => {
                 let revision = self.rules.find(&id).map_or(1, |rule| rule.revision + 1);
                 let entry = RuleEntry { id, revision, spec };
-                let body = entry.to_json();
-                self.rules.put(entry);
-                Ok(body)
+                self.rules.put(entry.clone());
+                Ok(entry.to_json())
             }
             Action::DeleteRule { id } => {
                 self.rules.remove(&id);
