@@ -419,8 +419,7 @@ impl Writer {
     fn answer(&mut self, pending: PendingCommand) {
         let command = pending.command.clone();
         self.commands.lock().unwrap().push(command.clone());
-        let body = self.carry_out(command);
-        pending.answer(body.map(|body| Done { seq: 77, body }));
+        pending.answer(self.carry_out(command).map(|body| Done { seq: 77, body }));
     }
 
     fn put_devices(&self, rows: Vec<(Device, SecretChange)>) -> serde_json::Value {
