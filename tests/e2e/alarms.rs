@@ -2,12 +2,17 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::time::Duration;
 use tests::audit;
 use tests::fleet::overpressure;
 use tests::http::Stream;
 use tests::hub::{Hub, Place};
 use tests::mqtt::{Client, Identity, Outcome, Version};
 use tests::time::{PATIENCE, ms, now_ms, now_s_in_ms};
+
+/// How often a gateway that is well speaks: four times within the patience for it.
+const BEAT: Duration = Duration::from_millis(500);
 
 /// The events of alarms and floods from the first on, with all that were seen so far.
 struct Feed {
@@ -102,6 +107,40 @@ fn speak(hub: &Hub, children: usize, offsets_ms: &[i64]) -> i64 {
     now
 }
 
+/// A gateway that goes on speaking for its first children twice a second, until this is dropped.
+struct Chorus {
+    _end: mpsc::Sender<()>,
+    /// The time of the first reading.
+    began: i64,
+}
+
+impl Chorus {
+    fn of(hub: &Hub, children: usize) -> Self {
+        let (end, ended) = mpsc::channel::<()>();
+        let (began, first) = mpsc::channel();
+        let address = hub.mqtt();
+        std::thread::spawn(move || {
+            let mut gateway = Client::connect(address, Version::V5, &Identity::device("gw"));
+            loop {
+                let now = now_ms();
+                let reading = json!([{"ts": now, "values": {"pressure_kpa": 300.0}}]);
+                let message: BTreeMap<_, _> = (0..children).map(|i| (child(i), &reading)).collect();
+                let payload = serde_json::to_vec(&message).unwrap();
+                let outcome = gateway.publish("v1/gateway/telemetry", &payload);
+                assert_eq!(outcome, Outcome::Acked(0));
+                began.send(now).ok();
+                if ended.recv_timeout(BEAT) != Err(mpsc::RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        });
+        Self {
+            _end: end,
+            began: first.recv().expect("the gateway speaks"),
+        }
+    }
+}
+
 /// Registers sensors, and gives a time from which on they may report.
 fn register_gas(hub: &Hub, ids: &[&str]) -> i64 {
     let device = |id: &&str| json!({"id": id, "kind": "gas_pressure", "cadence_s": 60});
@@ -150,8 +189,8 @@ fn a_dead_gateway_is_one_alarm_and_whoever_stays_silent_after_it_rings_in_turn()
     }
 
     // The gateway comes back with 17 of its children, which go on for a while.
-    let offsets: Vec<_> = (0..10).map(|n| n * 1_500).collect();
-    let back = speak(&hub, 17, &offsets);
+    let chorus = Chorus::of(&hub, 17);
+    let back = chorus.began;
     assert_eq!(ms(&feed.of("cleared", "gw")["cleared_at"]), back);
     // Nobody was told that they were silent, so nobody is told that they are not.
     let settled = feed.wait("settled", 17, |row| row["active"] == false);
@@ -170,6 +209,7 @@ fn a_dead_gateway_is_one_alarm_and_whoever_stays_silent_after_it_rings_in_turn()
     assert_eq!(feed.rows("returned").len(), 3);
     assert_eq!(feed.rows("raised").len(), 1);
     audit::alarms_take_turns(&audit::events(&hub.api()));
+    drop(chorus);
     hub.kill();
     place.verify();
 }
@@ -365,11 +405,14 @@ fn a_crash_forgets_nothing_that_was_set_aside_and_no_time() {
     assert_eq!(open(&hub), before);
 
     // The gateway speaks; its second child has its own patience left, which a crash does not move.
-    let back = speak(&hub, 1, &[0, 1_500, 3_000, 4_500, 6_000, 7_500]);
+    let chorus = Chorus::of(&hub, 1);
+    let back = chorus.began;
     let mut feed = Feed::open(&hub);
     feed.of("cleared", "gw");
+    drop(chorus);
     hub.kill();
     let hub = place.start();
+    let _chorus = Chorus::of(&hub, 1);
     let mut feed = Feed::open(&hub);
     let row = feed.of("returned", &child(1));
     assert_eq!(ms(&row["announced_at"]), back + 6_000, "{row}");

@@ -317,8 +317,8 @@ async fn an_acknowledgement_is_versioned_idempotent_and_in_the_feed() {
         .collect();
     assert_eq!(
         kinds,
-        // The first was that the device came online.
-        [(2, "cityhub.alarm.raised"), (3, "cityhub.alarm.acked")]
+        // The first was that the device came online, and the third opened the case.
+        [(2, "cityhub.alarm.raised"), (4, "cityhub.alarm.acked")]
     );
     rig.stop().await;
 }

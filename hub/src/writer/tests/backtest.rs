@@ -154,6 +154,8 @@ fn named(rows: impl IntoIterator<Item = AlarmRow>) -> Vec<AlarmRow> {
         rows.iter().map(|row| (row.id.clone(), name(row))).collect();
     for row in &mut rows {
         row.id = names[&row.id].clone();
+        // A backtest opens no case.
+        row.case = None;
         let cause = row.suppressed_by.as_ref();
         row.suppressed_by = cause.map(|by| names.get(by).unwrap_or(by).clone());
     }
