@@ -53,6 +53,7 @@ fn platform(hub: &Hub, version: Version) -> Client {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn a_reading_over_the_limit_becomes_a_case_that_is_disposed_of_over_http_and_mqtt() {
     let (place, hub) = city();
     measure(&hub, "gas-1", 300.0);

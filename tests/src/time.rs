@@ -32,7 +32,7 @@ pub fn ms(text: &serde_json::Value) -> i64 {
 /// Asks again and again until the answer is yes; each question travels to a hub and back.
 #[track_caller]
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
+    let start = tokio::time::Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "never: {what}");
     }

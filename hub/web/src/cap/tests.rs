@@ -39,9 +39,9 @@ fn parse_element(text: &str) -> (Element, &str) {
         children: Vec::new(),
     };
     loop {
-        let (text, _) = rest.split_once('<').unwrap();
+        let (text, tags) = rest.split_at(rest.find('<').unwrap());
         element.text.push_str(text);
-        rest = &rest[text.len()..];
+        rest = tags;
         if let Some(after) = rest.strip_prefix(&end) {
             element.text = element.text.trim().to_owned();
             return (element, after);

@@ -1,3 +1,5 @@
+//! Every step in every state, repeats, due times and restarts of cases.
+
 mod law;
 
 use super::{AlarmNews, CaseBook, Repeat, StepFacts};

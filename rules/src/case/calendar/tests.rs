@@ -1,3 +1,5 @@
+//! Limits in the hours and days of a city, by hand.
+
 use super::{Calendar, TimeLimit, TimeUnit, WorkingTimes};
 use crate::Zone;
 use model::Timestamp;

@@ -2,11 +2,12 @@
 
 use crate::{city, machine};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tests::http::Api;
 use tests::hub::{Hub, secret};
 use tests::mqtt::{Client, Identity, Version};
 use tests::time::now_ms;
+use tokio::time::Instant;
 
 /// Children of one gateway, which report in one message.
 const CHILDREN: usize = 500;
@@ -41,7 +42,6 @@ pub(crate) fn run(cases: usize) {
             break total;
         }
         assert!(started.elapsed() < OPENING, "{total} cases are open");
-        std::thread::sleep(Duration::from_millis(200));
     };
     println!(
         "{total} cases open after {:.1} s",
@@ -67,7 +67,7 @@ pub(crate) fn run(cases: usize) {
         measure(name, |_| drop(api.get(&format!("/api/v1/cases?{query}"))));
     }
     measure("one case", |round| {
-        drop(api.get(&format!("/api/v1/cases/c{}", round + 1)))
+        drop(api.get(&format!("/api/v1/cases/c{}", round + 1)));
     });
     measure("a step", |round| step(&api, round + 1));
 }
