@@ -220,6 +220,10 @@ pub struct CaseStepRow {
 }
 
 /// One case as every API, event and file shows it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the fields of the public row, each a fact of its own"
+)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseRow {
     pub id: String,

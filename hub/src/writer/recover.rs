@@ -61,16 +61,7 @@ pub struct Opened {
 pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let (mut journal, reader, recovered) = store::open(data_dir, setup.options)
         .with_context(|| format!("open data directory {}", data_dir.display()))?;
-    let names: Vec<&str> = setup
-        .catalogue
-        .defs()
-        .iter()
-        .map(|def: &MetricDef| def.name.as_str())
-        .collect();
-    let known = journal
-        .number_metrics(&names)
-        .context("number the metrics")?;
-    let catalogue = Arc::new(setup.catalogue.numbered_like(&known));
+    let catalogue = number_metrics(&mut journal, setup.catalogue)?;
     let (drivers, driver_names) = number_drivers(&mut journal, &recovered, setup.drivers)?;
     let settings = Settings {
         lateness_s: setup.times.lateness_s,
@@ -85,10 +76,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let unwritten = show_figures(moved, &mut book);
     let cases = CaseDesk::restore(setup.cases, &reader, recovered.last_stamp)
         .context("read the cases that are open")?;
-    let (canary, verdict) = watch::channel(canary::Verdict {
-        number: reader.canary()?.map_or(0, |event| event.number),
-        ..canary::Verdict::default()
-    });
+    let (canary, verdict) = watch::channel(last_verdict(&reader)?);
     let published = publish(&recovered, &book, &cases, verdict);
     let has_canary = set_apart(&reader, &recovered);
     published.statuses.put(statuses);
@@ -141,6 +129,25 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         mark: receiver,
         drivers,
         driver_names,
+    })
+}
+
+/// Gives each metric of the catalogue the key that it has for ever.
+fn number_metrics(journal: &mut Journal, catalogue: Catalogue) -> Result<Arc<Catalogue>> {
+    let defs = catalogue.defs().iter();
+    let names: Vec<&str> = defs.map(|def: &MetricDef| def.name.as_str()).collect();
+    let known = journal
+        .number_metrics(&names)
+        .context("number the metrics")?;
+    Ok(Arc::new(catalogue.numbered_like(&known)))
+}
+
+/// Goes on from the last canary that came through.
+fn last_verdict(reader: &Reader) -> Result<canary::Verdict> {
+    let last = reader.canary()?;
+    Ok(canary::Verdict {
+        number: last.map_or(0, |event| event.number),
+        ..canary::Verdict::default()
     })
 }
 

@@ -79,7 +79,9 @@ CREATE TABLE IF NOT EXISTS case_row (
   category TEXT NOT NULL, grid TEXT, district TEXT, street TEXT, unit TEXT, kind TEXT NOT NULL,
   device TEXT NOT NULL, unroutable INTEGER NOT NULL, overdue INTEGER NOT NULL,
   opened_at INTEGER NOT NULL, due_at INTEGER, closed_at INTEGER, words TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS case_open ON case_row (number) WHERE open = 1;
+CREATE INDEX IF NOT EXISTS case_words ON case_row (number, words) WHERE open = 1;
+CREATE INDEX IF NOT EXISTS case_overdue ON case_row (number) WHERE overdue = 1 AND open = 1;
+CREATE INDEX IF NOT EXISTS case_unroutable ON case_row (number) WHERE unroutable = 1 AND open = 1;
 CREATE INDEX IF NOT EXISTS case_grid ON case_row (grid, number);
 CREATE INDEX IF NOT EXISTS case_device ON case_row (device, number);
 CREATE INDEX IF NOT EXISTS case_opened ON case_row (opened_at, number);
