@@ -3,7 +3,7 @@
 use serde_json::json;
 use std::io::{IsTerminal, Write};
 use tokio::time::Instant;
-use web::{Diff, Progress, Reviewed};
+use web::{Coverage, Diff, Progress, Reviewed};
 
 /// Between two signs of progress, in milliseconds.
 const BEAT_MS: u128 = 500;
@@ -59,6 +59,18 @@ impl Gauge {
             writeln!(stderr, "{text}")
         });
     }
+}
+
+/// Says in one line what a result rests on.
+pub fn coverage_line(coverage: &Coverage) -> String {
+    let share = coverage.share_pct.map_or_else(
+        || "no device declares a cadence".to_owned(),
+        |share| format!("{share:.1} % of the messages expected"),
+    );
+    format!(
+        "coverage: {} to {}, {} readings, {} devices, {share}, {} gaps",
+        coverage.from, coverage.to, coverage.readings, coverage.devices, coverage.gaps_total
+    )
 }
 
 /// Writes the summary as one line: what the result rests on, then the difference.

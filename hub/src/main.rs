@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use hub::config::{Config, ConfigError, Loaded, LogConfig};
-use hub::gauge::{Gauge, summary};
+use hub::gauge::{Gauge, coverage_line, summary};
 use hub::judge::{self, Archive, Backtest};
 use hub::stages::{self, End};
 use hub::trial::{self, Trial};
@@ -150,6 +150,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         cause.is::<ConfigError>()
             || cause.is::<rules::RuleError>()
             || cause.is::<model::CatalogueError>()
+            || cause.is::<trial::InputError>()
     });
     let usage = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref(), Some(sim::SimError::Usage(_)))
@@ -168,8 +169,14 @@ fn code_of(error: &anyhow::Error) -> u8 {
 }
 
 fn say(text: &str) -> Result<ExitCode> {
-    writeln!(std::io::stdout(), "{text}").context("write to stdout")?;
-    Ok(ExitCode::SUCCESS)
+    match writeln!(std::io::stdout(), "{text}") {
+        // Whoever reads has enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        written => {
+            written.context("write to stdout")?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }
 
 fn complain(text: &str) {
@@ -260,6 +267,15 @@ fn simulate(args: sim::Args) -> Result<ExitCode> {
 }
 
 fn open_archive(loaded: &Loaded) -> Result<Archive> {
+    let data_dir = &loaded.config.data_dir;
+    if !data_dir.is_dir() {
+        return Err(loaded
+            .error(
+                "data_dir",
+                format!("there is no data directory {}", data_dir.display()),
+            )
+            .into());
+    }
     let standing = stages::read_standing(loaded)?;
     Archive::open(
         &loaded.config.data_dir,
@@ -297,6 +313,7 @@ fn backtest(loaded: &Loaded, args: &BacktestArgs) -> Result<ExitCode> {
     let outcome = archive.backtest(trial, &mut |progress| gauge.show(progress))?;
     let seconds = started.elapsed().as_secs_f64();
     gauge.end();
+    complain(&coverage_line(&outcome.coverage));
     for alarm in &outcome.alarms {
         say(&serde_json::to_string(alarm)?)?;
     }

@@ -27,6 +27,21 @@ pub struct Trial {
     pub rules: BTreeMap<String, RuleSpec>,
 }
 
+/// The stream of a trial cannot be read; says where and why.
+#[derive(Debug)]
+pub struct InputError {
+    file: String,
+    reason: String,
+}
+
+impl std::fmt::Display for InputError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.file, self.reason)
+    }
+}
+
+impl std::error::Error for InputError {}
+
 /// What a trial gave.
 #[derive(Debug)]
 pub struct Verdict {
@@ -71,11 +86,14 @@ impl Trial {
     /// first line is when the devices and rules are put in, the last one when the trial ends.
     pub fn run(&self, input: &Path) -> Result<Verdict> {
         let devices = self.register()?;
-        let file = File::open(input).with_context(|| format!("open {}", input.display()))?;
+        let named = |error: anyhow::Error| InputError {
+            file: input.display().to_string(),
+            reason: format!("{error:#}"),
+        };
+        let file = File::open(input).map_err(|error| named(error.into()))?;
         let mut stream = Stream::new(BufReader::new(file), &self.catalogue, &devices);
         stream.lateness_ms = i64::from(self.settings.lateness_s) * 1000;
-        let named = || input.display().to_string();
-        let from = stream.begin().with_context(named)?;
+        let from = stream.begin().map_err(named)?;
         let settings = self.settings.clone();
         let mut rehearsal = Rehearsal::begin(settings, Arc::clone(&self.catalogue), from);
         for (key, device) in &devices {
@@ -88,7 +106,7 @@ impl Trial {
             rehearsal.change(from, Step::PutRule(Box::new(rule)));
         }
         let mut readings = Vec::new();
-        while stream.take_line(&mut readings).with_context(named)? {
+        while stream.take_line(&mut readings).map_err(named)? {
             for reading in readings.drain(..) {
                 rehearsal.take(&reading);
             }
@@ -199,7 +217,7 @@ impl<'a, R: BufRead> Stream<'a, R> {
     }
 
     fn take(&mut self, text: &str, chunk: &mut Vec<Reading>) -> Result<()> {
-        let line: Line<'_> = serde_json::from_str(text)?;
+        let line: Line<'_> = serde_json::from_str(text).map_err(|error| in_words(text, &error))?;
         ensure!(
             line.received_at >= self.now,
             "received at {}, after {}: the lines must be in the order of receipt",
@@ -249,6 +267,27 @@ impl<'a, R: BufRead> Stream<'a, R> {
             Quality::uncertain(Cause::Clock)
         } else {
             Quality::GOOD
+        }
+    }
+}
+
+/// Says what is wrong with a line that is no message.
+fn in_words(text: &str, error: &serde_json::Error) -> anyhow::Error {
+    let column = error.column();
+    if text.trim().is_empty() {
+        return anyhow::anyhow!("it is empty; each line is a JSON object");
+    }
+    match error.classify() {
+        serde_json::error::Category::Eof => {
+            anyhow::anyhow!("the JSON object is cut off after {column} characters")
+        }
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
+            anyhow::anyhow!("it is no JSON: wrong at character {column}")
+        }
+        serde_json::error::Category::Data => {
+            let reason = error.to_string();
+            let reason = reason.split(" at line ").next().unwrap_or_default();
+            anyhow::anyhow!("it is no message: {reason}, at character {column}")
         }
     }
 }

@@ -238,6 +238,11 @@ fn a_backtest_on_the_command_line_prints_the_alarms_as_lines() {
     let period = ["--from", &from, "--to", &to, "--rules", "what-if.toml"];
     let output = place.run(&[&["backtest", "--config", "hub.toml"][..], &period].concat());
     assert!(output.status.success(), "{}", words(&output));
+    let said = words(&output);
+    assert!(
+        said.contains("coverage: ") && said.contains("4 readings, 1 devices"),
+        "{said}"
+    );
     let lines = String::from_utf8(output.stdout).unwrap();
     let rows: Vec<Value> = lines
         .lines()
@@ -250,4 +255,34 @@ fn a_backtest_on_the_command_line_prints_the_alarms_as_lines() {
     assert_eq!(times("raised_at"), [Some(0), Some(20_000)], "{lines}");
     assert_eq!(times("cleared_at"), [Some(9_000), None], "{lines}");
     assert_eq!(rows[0]["peak"], 470.0);
+}
+
+#[test]
+fn a_stream_a_folder_or_a_scenario_that_is_not_there_ends_with_2_and_is_named() {
+    let place = Place::default();
+    let written = "{\"received_at\":1000}\n{\"received_at\":2";
+    std::fs::write(place.path().join("cut.jsonl"), written).unwrap();
+    std::fs::write(place.path().join("devices.json"), "[]").unwrap();
+    let trial = ["backtest", "--input", "cut.jsonl"];
+    let devices = ["--devices", "devices.json"];
+    let cases = [
+        (
+            [&trial[..], &devices[..]].concat(),
+            "cut.jsonl: line 2: the JSON object is cut off after 16 characters",
+        ),
+        (
+            vec!["verify", "--data-dir", "nowhere"],
+            "`data_dir`: there is no data directory nowhere",
+        ),
+        (
+            vec!["simulate", "--scenario", "sunshine"],
+            "there is no scenario `sunshine`; known: bike-pile,",
+        ),
+    ];
+    for (command, complaint) in cases {
+        let output = place.run(&command);
+        assert_eq!(output.status.code(), Some(2), "{}", words(&output));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(complaint), "{said}");
+    }
 }

@@ -80,12 +80,16 @@ async fn play(args: &Args, name: &str) -> Result<(), SimError> {
         let end_ms = start_ms + script.duration.0;
         let mut stage = Stage::new(&script, &parts, start_ms);
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-        return scenario::write_stream(&mut out, &mut stage, &fleet, (start_ms, end_ms))
-            .and_then(|()| out.flush())
-            .map_err(|source| SimError::Output {
+        let written = scenario::write_stream(&mut out, &mut stage, &fleet, (start_ms, end_ms))
+            .and_then(|()| out.flush());
+        return match written {
+            // Whoever reads has enough.
+            Err(source) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.map_err(|source| SimError::Output {
                 what: "standard output".to_owned(),
                 source,
-            });
+            }),
+        };
     }
     if let (Some(api), Some(token)) = (&args.api, &args.token) {
         let base = Base::parse(api)?;
@@ -128,6 +132,10 @@ async fn perform(
 }
 
 fn check(args: &Args) -> Result<(), SimError> {
+    if let Some(name) = args.scenario.as_deref().filter(|name| *name != "list") {
+        // A wrong name is the first thing to say.
+        scenario::find(name)?;
+    }
     let usage = |text: &str| Err(SimError::Usage(text.to_owned()));
     let targets = [&args.mqtt, &args.http, &args.api];
     let shows = args.print || args.scenario.as_deref() == Some("list");

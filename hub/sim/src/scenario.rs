@@ -22,8 +22,10 @@ use serde_json::Value;
 pub(crate) fn find(name: &str) -> Result<(&'static Entry, Script), SimError> {
     let entry = LIBRARY.iter().find(|entry| entry.name == name);
     let entry = entry.ok_or_else(|| {
+        let known: Vec<&str> = LIBRARY.iter().map(|entry| entry.name).collect();
         SimError::Usage(format!(
-            "there is no scenario `{name}`; `--scenario list` lists them"
+            "there is no scenario `{name}`; known: {}",
+            known.join(", ")
         ))
     })?;
     let script = entry.script()?;

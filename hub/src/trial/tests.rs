@@ -76,7 +76,8 @@ fn a_wrong_line_is_named() {
             r#"{"received_at":20000,"device":"gas-1","values":{"pressure_psi":1}}"#,
             "pressure_psi",
         ),
-        ("nonsense", "expected"),
+        ("nonsense", "it is no JSON: wrong at character"),
+        (r#"{"received_at":2"#, "cut off after 16 characters"),
     ] {
         let error = judged(&[begin, over, line]).unwrap_err();
         assert!(error.contains("line 3") && error.contains(word), "{error}");
