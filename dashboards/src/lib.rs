@@ -45,6 +45,11 @@ pub fn console_is_built() -> bool {
     table::CONSOLE_IS_BUILT
 }
 
+/// Gives the hashes of all files, in the order of their paths.
+pub fn hashes() -> impl Iterator<Item = &'static str> {
+    table::ASSETS.iter().map(|asset| asset.hash)
+}
+
 /// Answers a GET or HEAD for a page or one of its files.
 ///
 /// An unknown path gets the page itself, because the console names its screens by path; an unknown

@@ -400,6 +400,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
         tail: Tail {
             feed,
             mark: opened.mark,
+            urgent: opened.urgent,
         },
         reader: opened.reader,
         published: opened.published,

@@ -92,6 +92,7 @@ pub struct Writer {
     clock: Clock,
     times: Times,
     mark: watch::Sender<Mark>,
+    urgent: watch::Sender<u64>,
     last_stamp: Timestamp,
     last_event: u64,
     /// Alarms whose figures moved since their row was last written.
@@ -124,6 +125,8 @@ struct Staged {
     moved: HashSet<u64>,
     /// A flood of alarms began or ended.
     flood: bool,
+    /// The last event that people must hear of at once.
+    urgent: Option<u64>,
     /// A case changed.
     cases: bool,
     canary: Option<Verdict>,
@@ -304,6 +307,9 @@ impl Writer {
             commit: seq,
             event: self.last_event,
         });
+        if let Some(urgent) = staged.urgent {
+            self.urgent.send_replace(urgent);
+        }
         for (pending, mut receipt) in staged.receipts {
             receipt.seq = seq;
             pending.confirm(receipt);

@@ -94,7 +94,7 @@ fn a_stream_starts_live_and_shows_a_sign_of_life() {
     // The heartbeat comes first: nothing happens until it is there.
     let beat = stream.receive().unwrap();
     assert_eq!(beat.event, "hb");
-    let mark = beat.json()["as_of_seq"].as_u64().unwrap();
+    let mark = beat.json()["seq"].as_u64().unwrap();
     assert_eq!(mark, all(&hub).last().unwrap().0);
     // Whatever happens while it listens comes one after the other.
     let mut seen = mark;

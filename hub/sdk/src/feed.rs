@@ -50,6 +50,8 @@ pub trait Feed: Send + Sync {
 pub struct Tail {
     pub feed: Arc<dyn Feed>,
     pub mark: watch::Receiver<Mark>,
+    /// The last event that people must hear of at once: a critical or major alarm that sounds.
+    pub urgent: watch::Receiver<u64>,
 }
 
 impl std::fmt::Debug for Tail {

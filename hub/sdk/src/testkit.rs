@@ -103,6 +103,7 @@ impl Kit {
         let tail = Tail {
             feed: Arc::<FakeFeed>::clone(&feed),
             mark: receiver,
+            urgent: watch::channel(0).1,
         };
         let cx = Context {
             name: "test".to_owned(),

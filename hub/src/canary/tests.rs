@@ -245,6 +245,7 @@ async fn a_tail_and_the_first_delivery_that_runs_must_have_come_as_far_as_the_ca
     let tail = Tail {
         feed: Arc::new(JournalFeed(reader.clone())),
         mark: receiver,
+        urgent: watch::channel(0).1,
     };
     let (way, follower) = Way::new(
         (Devices::new(SecretSalt([7; 16])), &Catalogue::built_in()),

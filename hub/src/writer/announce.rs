@@ -1,7 +1,7 @@
 //! Turns the engine's changes into alarm rows and numbered events.
 
 use super::{Staged, Writer};
-use model::{AlarmRow, Timestamp};
+use model::{AlarmRow, Severity, Timestamp};
 use rules::{AlarmEvent, BookEvent, Change, FloodEvent, What, alarm_id};
 use serde_json::json;
 use store::{Group, NewEvent, StoreError};
@@ -134,6 +134,10 @@ impl Writer {
                 time: event.at,
                 data: &data.to_string(),
             });
+            let is_news = event.sounds() || event.kind == "escalated";
+            if is_news && event.row.severity >= Severity::Major {
+                staged.urgent = Some(self.last_event);
+            }
         }
         staged.rows.insert(event.row.id.clone(), event.row);
         for event in cases {

@@ -52,6 +52,7 @@ pub struct Opened {
     pub published: Published,
     pub catalogue: Arc<Catalogue>,
     pub mark: watch::Receiver<Mark>,
+    pub urgent: watch::Receiver<u64>,
     pub drivers: BTreeMap<String, DriverKey>,
     /// Names of all driver instances that ever were, in the order of their keys.
     pub driver_names: Vec<String>,
@@ -86,11 +87,8 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     );
     // A checkpoint may know of a later moment at which there was nothing to record.
     let ran_until = recovered.last_stamp.max(engine.now());
-    let first = Mark {
-        commit: recovered.last_commit,
-        event: recovered.last_event,
-    };
-    let (mark, receiver) = watch::channel(first);
+    let (mark, receiver) = watch::channel(last_mark(&recovered));
+    let (urgent, urgent_receiver) = watch::channel(0);
     let writer = Writer {
         journal,
         reader: reader.clone(),
@@ -103,6 +101,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         clock: setup.clock,
         times: setup.times,
         mark,
+        urgent,
         last_stamp: recovered.last_stamp,
         last_event: recovered.last_event,
         unwritten,
@@ -127,9 +126,17 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         published,
         catalogue,
         mark: receiver,
+        urgent: urgent_receiver,
         drivers,
         driver_names,
     })
+}
+
+fn last_mark(recovered: &Recovered) -> Mark {
+    Mark {
+        commit: recovered.last_commit,
+        event: recovered.last_event,
+    }
 }
 
 /// Gives each metric of the catalogue the key that it has for ever.

@@ -200,20 +200,23 @@ impl<'a> Filter<'a> {
 }
 
 /// Counts everything that is not normal, whatever the request filters by.
-fn counts(book: &AlarmBook) -> Value {
+pub(crate) fn counts(book: &AlarmBook) -> Value {
     let mut severities: BTreeMap<&str, u64> = Severity::ALL.map(|s| (s.name(), 0)).into();
     let mut states: BTreeMap<&str, u64> = AlarmState::ALL
         .iter()
         .filter(|state| **state != AlarmState::Normal)
         .map(|state| (state.name(), 0))
         .collect();
+    let mut matrix: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
     let mut total = 0;
     for ((state, severity), count) in book.counts() {
+        let row = matrix.entry(state.name()).or_default();
+        row.insert(severity.name(), count);
         *severities.entry(severity.name()).or_default() += count;
         *states.entry(state.name()).or_default() += count;
         total += count;
     }
-    json!({"total": total, "severity": severities, "state": states})
+    json!({"total": total, "severity": severities, "state": states, "matrix": matrix})
 }
 
 /// `GET /api/v1/alarms/{id}`

@@ -6,6 +6,7 @@
 mod actions;
 mod alarms;
 mod backtest;
+mod build;
 mod canary;
 mod cap;
 mod cases;
@@ -22,6 +23,7 @@ mod ledger;
 mod metrics;
 mod past;
 mod problem;
+mod pulse;
 mod quality;
 mod query;
 mod readings;

@@ -1,6 +1,7 @@
 //! All that the web needs of the hub.
 
 use crate::problem::Problem;
+use crate::pulse::Pulse;
 use crate::recent::Recent;
 use crate::reload::Reloads;
 use crate::{Health, Knocks, RuleList, Statuses, Subscribers};
@@ -68,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) streams: Arc<Semaphore>,
     /// What the streams share.
     pub(crate) recent: Recent,
+    /// What every heartbeat says.
+    pub(crate) pulse: Pulse,
     /// The turn to run a backtest.
     pub(crate) backtests: Arc<Semaphore>,
 }
@@ -82,6 +85,7 @@ impl Inner {
             state,
             streams,
             recent: Recent::default(),
+            pulse: Pulse::default(),
             backtests,
         })
     }

@@ -25,6 +25,10 @@ use tokio::time::Instant;
 /// How often a listener hears from us, events or none.
 pub(crate) const BEAT: Duration = Duration::from_secs(5);
 
+/// Events go out this long after the last ones at the earliest, so that a storm comes in batches;
+/// a critical or major alarm that sounds goes out at once.
+const BATCH_EVERY: Duration = Duration::from_millis(100);
+
 /// How long a browser waits before it connects again.
 const RETRY_MS: u32 = 2_000;
 
@@ -36,6 +40,10 @@ struct Listener {
     /// Everything up to here was sent, or filtered out.
     cursor: u64,
     beat_at: Instant,
+    /// The last event that must not wait for its batch.
+    urgent: watch::Receiver<u64>,
+    /// When the next batch may go out.
+    batch_at: Instant,
     /// What goes out first.
     opening: Option<Bytes>,
     token: String,
@@ -72,6 +80,8 @@ pub(crate) async fn open(
         filter,
         cursor,
         beat_at: Instant::now(),
+        urgent: shared.tail.urgent.clone(),
+        batch_at: Instant::now(),
         opening: Some(opening.into()),
         token: bearer(&headers).unwrap_or_default().to_owned(),
         _place: place,
@@ -143,19 +153,41 @@ impl Listener {
                 return self.beat();
             }
             let newest = self.mark.borrow_and_update().event;
-            if self.cursor < newest {
-                match self.read(newest).await? {
-                    bytes if bytes.is_empty() => continue,
-                    bytes => return Some(bytes),
+            let has_news = self.cursor < newest;
+            if has_news && self.may_send() {
+                let bytes = self.read(newest).await?;
+                // Whoever is far behind need not wait for what is there.
+                if self.cursor >= newest {
+                    self.batch_at = Instant::now() + BATCH_EVERY;
                 }
+                if bytes.is_empty() {
+                    continue;
+                }
+                return Some(bytes);
             }
-            let stop = self.shared.stop.clone();
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return None,
-                changed = self.mark.changed() => changed.ok()?,
-                () = tokio::time::sleep_until(self.beat_at) => {}
-            }
+            self.wait(has_news).await?;
+        }
+    }
+
+    fn may_send(&mut self) -> bool {
+        *self.urgent.borrow_and_update() > self.cursor || Instant::now() >= self.batch_at
+    }
+
+    /// Waits for the first news, or, with news in hand, until they may go out. `None` ends the
+    /// stream.
+    async fn wait(&mut self, has_news: bool) -> Option<()> {
+        let stop = self.shared.stop.clone();
+        let until = if has_news {
+            self.batch_at.min(self.beat_at)
+        } else {
+            self.beat_at
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            changed = self.mark.changed(), if !has_news => changed.ok(),
+            changed = self.urgent.changed(), if has_news => changed.ok(),
+            () = tokio::time::sleep_until(until) => Some(()),
         }
     }
 
@@ -163,8 +195,7 @@ impl Listener {
     fn beat(&mut self) -> Option<Bytes> {
         self.shared.access.check(&self.token)?;
         self.beat_at = Instant::now() + BEAT;
-        let now = self.shared.clock.now();
-        let data = json!({"as_of_seq": self.cursor, "now": now}).to_string();
+        let data = self.shared.pulse.beat(&self.shared, self.cursor);
         let mut out = String::new();
         // The id lets a listener whose filter matches nothing come back to the right place.
         write_message(&mut out, self.cursor, "hb", &data);

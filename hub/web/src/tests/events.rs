@@ -218,7 +218,12 @@ async fn a_heart_beats_every_five_seconds_with_the_place_and_the_time() {
         assert_eq!(opened.elapsed().as_secs(), u64::from(beat) * 5);
         let now = Timestamp::from_millis(START_MS).plus_s(i64::from(beat) * 5);
         assert_eq!(message.event, "hb");
-        assert_eq!(message.data, json!({"as_of_seq": 2, "now": now}));
+        let data = &message.data;
+        assert_eq!(
+            (&data["seq"], &data["server_time"]),
+            (&json!(2), &json!(now))
+        );
+        assert_eq!(data["counts"]["total"], 0);
     }
 }
 
@@ -298,12 +303,12 @@ async fn a_filtered_stream_moves_its_place_past_what_it_leaves_out() {
     let hub = Hub::start();
     let path = "/api/v1/stream?from=0&types=cityhub.alarm.cleared";
     let mut stream = Listening::open(&hub, path, &[]).await;
-    assert_eq!(stream.next().await.unwrap().data["as_of_seq"], 0);
+    assert_eq!(stream.next().await.unwrap().data["seq"], 0);
     happen(&hub, 5);
     assert_eq!(stream.event().await.id, 3);
     let beat = stream.next().await.unwrap();
     assert_eq!(
-        (beat.event.as_str(), beat.id, &beat.data["as_of_seq"]),
+        (beat.event.as_str(), beat.id, &beat.data["seq"]),
         ("hb", 5, &json!(5))
     );
 }
@@ -351,4 +356,26 @@ async fn an_event_reaches_the_listener_without_waiting_for_the_beat() {
     });
     assert_eq!(message.id, 1);
     assert!(before.elapsed() < Duration::from_millis(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn minor_events_wait_for_their_batch_and_a_critical_alarm_takes_them_along() {
+    let hub = Hub::start();
+    let mut stream = Listening::open(&hub, "/api/v1/stream", &[]).await;
+    stream.next().await.unwrap();
+    let minor = |number| (alarm(number, Severity::Minor, 1), "cityhub.alarm.raised");
+    hub.announce_all(&[minor(1)]);
+    let began = Instant::now();
+    assert_eq!(stream.event().await.id, 1);
+    hub.announce_all(&[minor(2)]);
+    assert_eq!(stream.event().await.id, 2);
+    assert_eq!(began.elapsed(), Duration::from_millis(100));
+    hub.announce_all(&[minor(3)]);
+    let (message, ()) = tokio::join!(stream.event(), async {
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        hub.announce(&alarm(4, Severity::Critical, 1), "cityhub.alarm.raised");
+    });
+    assert_eq!(message.id, 3);
+    assert_eq!(stream.event().await.id, 4);
+    assert_eq!(began.elapsed(), Duration::from_millis(140));
 }

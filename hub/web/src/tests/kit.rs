@@ -1,14 +1,17 @@
 //! A hub for tests: the real store in a folder of its own, and a writer that does what the API
 //! asks of it.
 
+mod answer;
 mod feed;
+
+pub(super) use answer::Answer;
 
 use crate::{
     City, Health, Knocks, RuleEntry, RuleList, STREAM_CLIENTS_MAX, State, Statuses, router,
 };
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{Request, Response};
 use feed::NoFeed;
 use http_body_util::BodyExt;
 use model::{
@@ -51,6 +54,7 @@ pub(super) struct Hub {
     pub(super) revoked: Arc<AtomicBool>,
     journal: Arc<Mutex<Journal>>,
     mark: watch::Sender<Mark>,
+    urgent: watch::Sender<u64>,
     now: Mutex<Timestamp>,
     _dir: TempDir,
     _tasks: TaskTracker,
@@ -92,6 +96,7 @@ impl Hub {
         assert_eq!(driver, 0);
         let (requests, intake) = Intake::open();
         let (mark, receiver) = watch::channel(Mark::default());
+        let (urgent, urgent_receiver) = watch::channel(0);
         let start = Timestamp::from_millis(START_MS);
         let revoked = Arc::new(AtomicBool::new(false));
         let revoking = Arc::clone(&revoked);
@@ -115,6 +120,7 @@ impl Hub {
             tail: Tail {
                 feed: Arc::new(NoFeed),
                 mark: receiver,
+                urgent: urgent_receiver,
             },
             clock: Clock::starting_at(start),
             health,
@@ -145,6 +151,7 @@ impl Hub {
             revoked,
             journal: Arc::new(Mutex::new(journal)),
             mark,
+            urgent,
             now: Mutex::new(start),
             _dir: dir,
             _tasks: tasks,
@@ -282,6 +289,12 @@ impl Hub {
         }
         let commit = journal.commit(group).unwrap();
         self.mark.send_replace(Mark { commit, event });
+        let sounds = |(row, kind): &&(AlarmRow, &str)| {
+            row.severity >= Severity::Major && *kind == "cityhub.alarm.raised"
+        };
+        if rows.iter().any(|row| sounds(&row)) {
+            self.urgent.send_replace(event);
+        }
         event
     }
 
@@ -309,43 +322,6 @@ impl Hub {
         let mut now = self.now.lock().unwrap();
         *now = now.plus_ms(1);
         *now
-    }
-}
-
-/// What came back.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: axum::http::HeaderMap,
-    pub(super) text: String,
-}
-
-impl Answer {
-    pub(super) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
-    }
-
-    pub(super) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
-    }
-
-    /// Checks the shape that every error has, and gives its detail.
-    pub(super) fn problem(&self, status: u16) -> String {
-        assert_eq!(self.status.as_u16(), status, "{}", self.text);
-        assert_eq!(self.header("content-type"), "application/problem+json");
-        let body = self.json();
-        assert_eq!(body["status"], status);
-        assert!(
-            body["type"]
-                .as_str()
-                .unwrap()
-                .starts_with("urn:cityhub:problem:")
-        );
-        assert_eq!(body["request_id"], self.header("x-request-id"));
-        assert!(!body["title"].as_str().unwrap().is_empty());
-        body["detail"].as_str().unwrap().to_owned()
     }
 }
 
