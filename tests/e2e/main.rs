@@ -11,6 +11,8 @@ mod bad_input;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod cap;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod clients;

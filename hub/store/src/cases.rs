@@ -155,6 +155,29 @@ impl Reader {
         Ok(row.filter(|row| row.id == id))
     }
 
+    /// Gives the versions that a case had, oldest first, with the stamps of their commits: the first
+    /// and the newest, `limit` at most. Those of a database of an earlier version are not known.
+    pub fn case_versions(&self, id: &str, limit: usize) -> Result<Vec<(u64, Timestamp)>> {
+        let failed = sqlite_error("reading the versions of a case");
+        let Some(number) = number_of(id).and_then(|number| i64::try_from(number).ok()) else {
+            return Ok(Vec::new());
+        };
+        let conn = self.shared.pool.take()?;
+        let mut query = conn
+            .prepare_cached(
+                "SELECT version, at FROM (SELECT version, at FROM case_version WHERE number = ?1
+                   ORDER BY version = 1 DESC, version DESC LIMIT ?2) ORDER BY version",
+            )
+            .map_err(failed)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = query
+            .query_map([number, limit], |row| {
+                Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?)))
+            })
+            .map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
     /// Gives the open cases and those closed since then, oldest first, and the number of the last
     /// case that ever was.
     pub fn cases_at_hand(&self, closed_since: Timestamp) -> Result<(Vec<CaseRow>, u64)> {

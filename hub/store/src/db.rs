@@ -87,6 +87,9 @@ CREATE INDEX IF NOT EXISTS case_device ON case_row (device, number);
 CREATE INDEX IF NOT EXISTS case_opened ON case_row (opened_at, number);
 CREATE INDEX IF NOT EXISTS case_closed ON case_row (closed_at) WHERE open = 0;
 CREATE TABLE IF NOT EXISTS case_json (number INTEGER PRIMARY KEY, json TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS case_version (
+  number INTEGER NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL,
+  PRIMARY KEY (number, version)) WITHOUT ROWID;
 ";
 
 pub(crate) fn sqlite_error(what: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + Copy {

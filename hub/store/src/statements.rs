@@ -104,7 +104,7 @@ impl Op {
         match self {
             Self::Event { at, event } => put_event(conn, *at, event),
             Self::Alarm(row) => put_alarm(conn, row),
-            Self::Case { number, row } => put_case(conn, *number, row),
+            Self::Case { number, row } => put_case(conn, cx.stamp, (*number, row)),
             Self::PutDevice(device) => put_device(conn, device),
             Self::DeleteDevice(key) => conn
                 .prepare_cached("UPDATE device SET gone = 1 WHERE key = ?1")?
@@ -259,7 +259,11 @@ fn put_alarm(conn: &Connection, row: &AlarmRow) -> rusqlite::Result<()> {
     .map(drop)
 }
 
-fn put_case(conn: &Connection, number: u64, row: &CaseRow) -> rusqlite::Result<()> {
+fn put_case(
+    conn: &Connection,
+    at: Timestamp,
+    (number, row): (u64, &CaseRow),
+) -> rusqlite::Result<()> {
     let words = [
         row.id.as_str(),
         &row.title,
@@ -293,6 +297,8 @@ fn put_case(conn: &Connection, number: u64, row: &CaseRow) -> rusqlite::Result<(
         row.closed_at.map(Timestamp::millis),
         words.join("\n").to_lowercase(),
     ])?;
+    conn.prepare_cached("INSERT OR REPLACE INTO case_version VALUES (?1, ?2, ?3)")?
+        .execute(params![number, row.version, at.millis()])?;
     conn.prepare_cached("INSERT OR REPLACE INTO case_json VALUES (?1, ?2)")?
         .execute(params![number, json_of(row)?])
         .map(drop)

@@ -14,6 +14,10 @@ const MEDIA: HeaderValue = HeaderValue::from_static("application/cap+xml; charse
 
 const NAMESPACE: &str = "urn:oasis:names:tc:emergency:cap:1.2";
 
+/// Earlier messages that one refers to: a case whose figures move for a week has about as many. Of
+/// more, the first and the newest are named.
+const REFERENCES_MAX: usize = 10_000;
+
 /// Which category of CAP a kind of device belongs to.
 const CATEGORIES: &str = include_str!("../data/cap_categories.csv");
 
@@ -25,12 +29,17 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     raw.only(&[])?;
     let wanted = id.clone();
-    let row = ask(&shared, "look a case up", move |hub| {
-        hub.reader.case(&wanted)
+    let found = ask(&shared, "look a case up", move |hub| {
+        let row = hub.reader.case(&wanted)?;
+        // Versions after that of the row may have come meanwhile; they are left out.
+        let versions = hub.reader.case_versions(&wanted, REFERENCES_MAX)?;
+        Ok(row.map(|row| (row, versions)))
     })
     .await?;
-    let row = row.ok_or_else(|| Problem::not_found(format!("there is no case `{id}`")))?;
-    Ok(([(header::CONTENT_TYPE, MEDIA)], to_xml(&row, &shared.city)).into_response())
+    let (row, versions) =
+        found.ok_or_else(|| Problem::not_found(format!("there is no case `{id}`")))?;
+    let message = to_xml(&row, &versions, &shared.city);
+    Ok(([(header::CONTENT_TYPE, MEDIA)], message).into_response())
 }
 
 /// Writes elements one after the other; their order is part of the standard.
@@ -76,8 +85,8 @@ fn escape(text: &str) -> String {
 }
 
 /// Writes a case as one message. Its first version is an `Alert`, later ones are an `Update` and
-/// its end is a `Cancel` of that; a message that is asked for again is the same, to the letter.
-pub(crate) fn to_xml(case: &CaseRow, city: &City) -> String {
+/// its end is a `Cancel` of all before; a message that is asked for again is the same, to the letter.
+fn to_xml(case: &CaseRow, versions: &[(u64, Timestamp)], city: &City) -> String {
     let sender = format!("cityhub.{}", city.code);
     let is_first = case.version <= 1;
     let kind = match case.state {
@@ -89,15 +98,13 @@ pub(crate) fn to_xml(case: &CaseRow, city: &City) -> String {
     xml.line(&format!("<alert xmlns=\"{NAMESPACE}\">"));
     xml.element("identifier", identifier(case, case.version));
     xml.element("sender", &sender);
-    xml.element("sent", time(sent(case)));
+    xml.element("sent", time(sent(case, versions)));
     xml.element("status", "Actual");
     xml.element("msgType", kind);
     xml.element("scope", "Restricted");
     xml.element("restriction", "城市运行管理服务平台");
     if !is_first {
-        let first = identifier(case, 1);
-        let opened = time(case.opened_at);
-        xml.element("references", format!("{sender},{first},{opened}"));
+        xml.element("references", references(case, versions, &sender));
     }
     write_info(&mut xml, case, city);
     xml.line("</alert>");
@@ -109,8 +116,30 @@ fn identifier(case: &CaseRow, version: u64) -> String {
     format!("{}.{version}", case.id)
 }
 
-/// The last thing that happened to the case, as far as it says.
-fn sent(case: &CaseRow) -> Timestamp {
+/// Names every earlier message (CAP 1.2, section 3.2.1: sender, identifier and time of each, with
+/// white space between them).
+fn references(case: &CaseRow, versions: &[(u64, Timestamp)], sender: &str) -> String {
+    let known = versions.iter().copied();
+    let mut earlier: Vec<_> = known
+        .filter(|(version, _)| *version < case.version)
+        .collect();
+    if !earlier.iter().any(|(version, _)| *version == 1) {
+        earlier.insert(0, (1, case.opened_at));
+    }
+    let names = earlier.iter().map(|(version, at)| {
+        let name = identifier(case, *version);
+        format!("{sender},{name},{}", time(*at))
+    });
+    names.collect::<Vec<_>>().join(" ")
+}
+
+/// The stamp of the commit that made this version; where none was noted, the last thing that
+/// happened to the case, as far as it says.
+fn sent(case: &CaseRow, versions: &[(u64, Timestamp)]) -> Timestamp {
+    let mut noted = versions.iter();
+    if let Some((_, at)) = noted.find(|(version, _)| *version == case.version) {
+        return *at;
+    }
     if case.version <= 1 {
         return case.opened_at;
     }

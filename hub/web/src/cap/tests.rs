@@ -3,7 +3,7 @@
 
 use super::to_xml;
 use crate::City;
-use model::{CaseRow, CaseState};
+use model::{CaseRow, CaseState, Timestamp};
 use serde_json::{Value, json};
 
 /// An element: its name and what is in it.
@@ -195,9 +195,11 @@ fn check(alert: &Element) {
         assert!(!alert.text("restriction").is_empty());
     }
     if alert.text("msgType") != "Alert" {
-        let parts: Vec<&str> = alert.text("references").split(',').collect();
-        assert_eq!(parts.len(), 3, "sender, identifier, sent");
-        check_time(parts[2]);
+        for reference in alert.text("references").split(' ') {
+            let parts: Vec<&str> = reference.split(',').collect();
+            assert_eq!(parts.len(), 3, "sender, identifier, sent");
+            check_time(parts[2]);
+        }
     }
     for info in alert.all("info") {
         check_sequence(info, INFO);
@@ -241,12 +243,16 @@ fn case(more: &Value) -> CaseRow {
 }
 
 fn message(row: &CaseRow) -> Element {
+    message_after(row, &[])
+}
+
+fn message_after(row: &CaseRow, versions: &[(u64, Timestamp)]) -> Element {
     let city = City {
         name: "示范市".to_owned(),
         code: "350200".to_owned(),
         time_zone: "Asia/Shanghai".to_owned(),
     };
-    let alert = parse(&to_xml(row, &city));
+    let alert = parse(&to_xml(row, versions, &city));
     check(&alert);
     alert
 }
@@ -300,6 +306,25 @@ fn what_follows_is_an_update_of_it_and_the_end_cancels_it() {
         assert_eq!(end.text("references"), first);
         assert_eq!(end.all("info")[0].text("urgency"), "Past");
     }
+}
+
+#[test]
+fn a_message_names_every_one_before_it_and_is_sent_when_its_version_was_committed() {
+    let at = |second| Timestamp::parse(&format!("2026-03-01T00:00:{second}.900Z")).unwrap();
+    // The fourth came while the third was asked for.
+    let versions = [(1, at(10)), (2, at(20)), (3, at(30)), (4, at(40))];
+    let update = message_after(
+        &case(&json!({"version": 3, "state": "accepted"})),
+        &versions,
+    );
+    assert_eq!(update.text("sent"), "2026-03-01T00:00:30-00:00");
+    assert_eq!(
+        update.text("references"),
+        "cityhub.350200,c1.1,2026-03-01T00:00:10-00:00 cityhub.350200,c1.2,2026-03-01T00:00:20-00:00"
+    );
+    let first = message_after(&case(&json!({})), &versions);
+    assert_eq!(first.text("sent"), "2026-03-01T00:00:10-00:00");
+    assert_eq!(first.all("references"), Vec::<&Element>::new());
 }
 
 #[test]
