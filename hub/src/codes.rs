@@ -1,10 +1,12 @@
 //! The code tables of digital urban management: event classes, component classes, time limits,
 //! working times, and which alarms become cases. Built in, and a city's own beside them.
 
+mod in_force;
 mod mapping;
 mod table;
 
 use crate::config::{ConfigError, Loaded};
+pub use in_force::CodesInForce;
 use mapping::Mapping;
 pub(crate) use mapping::WITHIN_S_MAX;
 use model::{AlarmRow, CaseCategory, Severity, Timestamp};
@@ -120,7 +122,9 @@ impl Codes {
         }
         let mut mapping = Vec::new();
         for (file, text) in with_built_in(&own.mapping, MAPPING) {
-            mapping.extend(mapping::read(file, text, usual).map_err(named("cases.mapping"))?);
+            let known = (&categories, &components);
+            let rows = mapping::read((file, text), usual, known);
+            mapping.extend(rows.map_err(named("cases.mapping"))?);
         }
         let times = own.working_times.as_ref();
         let (file, text) = times.map_or(("built in", WORKING_TIMES), |(file, text)| (file, text));
@@ -163,6 +167,11 @@ impl Codes {
             is_major: row.is_major,
             repeat: row.repeat,
         })
+    }
+
+    /// Tells whether a rule can have this category.
+    pub fn knows(&self, category: &str) -> bool {
+        self.categories.contains_key(category)
     }
 
     fn category(&self, code: &str) -> Option<CaseCategory> {

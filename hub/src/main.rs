@@ -233,6 +233,13 @@ fn run(loaded: Loaded) -> Result<ExitCode> {
 
 fn check(loaded: &Loaded) -> Result<ExitCode> {
     let standing = stages::read_standing(loaded)?;
+    let unknown = standing.rules.unknown_categories(&standing.codes);
+    if let Some((last, others)) = unknown.split_last() {
+        for error in others {
+            complain(&error.to_string());
+        }
+        return Err(last.clone().into());
+    }
     let mut count = 0;
     if let Some(path) = &loaded.config.devices {
         let register = Devices::new(SecretSalt([0; 16]));

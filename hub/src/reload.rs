@@ -1,11 +1,13 @@
-//! Reads the rules of the configuration again while the hub runs, when somebody asks or by SIGHUP.
+//! Reads the rules and the code tables of the configuration again while the hub runs, when somebody
+//! asks or by SIGHUP.
 
+use crate::codes::{self, CodesInForce};
 use crate::config::Loaded;
 use crate::{rulebook, standing};
 use anyhow::{Context as _, Result};
 use model::Catalogue;
 use sdk::{Action, Actor, Command, Operator};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use store::Reader;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,6 +23,7 @@ pub(crate) struct Reloader {
     pub(crate) operator: Operator,
     pub(crate) reader: Reader,
     pub(crate) in_force: RuleList,
+    pub(crate) codes: CodesInForce,
 }
 
 /// Begins to listen for SIGHUP, which would end the process otherwise.
@@ -67,9 +70,13 @@ impl Reloader {
             Ok(done) => json!(done),
             Err(error) => json!({ "error": error.to_string() }),
         };
+        self.audit(actor, ("reload_rules", "rules"), detail).await;
+    }
+
+    async fn audit(&self, actor: Actor, (action, subject): (&str, &str), detail: Value) {
         let action = Action::Note {
-            action: "reload_rules".to_owned(),
-            subject: "rules".to_owned(),
+            action: action.to_owned(),
+            subject: subject.to_owned(),
             detail,
             marks: Vec::new(),
         };
@@ -85,14 +92,31 @@ impl Reloader {
             let now = loaded
                 .again()
                 .map_err(|error| ReloadError::Config(error.to_string()))?;
-            rulebook::of(&now, &catalogue).map_err(|error| match error.downcast() {
+            let codes =
+                codes::read(&now).map_err(|error| ReloadError::Config(error.to_string()))?;
+            let book = rulebook::of(&now, &catalogue).map_err(|error| match error.downcast() {
                 Ok(error) => ReloadError::Rule(error),
                 Err(error) => ReloadError::Config(format!("{error:#}")),
-            })
+            })?;
+            let unknown = book.unknown_categories(&codes).into_iter().next();
+            unknown.map_or(Ok((book, codes)), |error| Err(ReloadError::Rule(error)))
         };
         let read = tokio::task::spawn_blocking(read).await;
-        let book = read.map_err(|panic| ReloadError::Internal(panic.to_string()))??;
-        standing::put_rules(&self.operator, &self.reader, actor, (book, &self.in_force)).await
+        let (book, codes) = read.map_err(|panic| ReloadError::Internal(panic.to_string()))??;
+        // The tables come first, so that no case of a new rule misses its class.
+        let version = codes.version().to_owned();
+        let before = self.codes.put(Arc::new(codes));
+        let rules = (book, &self.in_force);
+        let reloaded =
+            standing::put_rules(&self.operator, &self.reader, actor.clone(), rules).await;
+        if reloaded.is_err() {
+            self.codes.put(before);
+        } else if before.version() != version {
+            let detail = json!({ "before": before.version(), "after": version });
+            self.audit(actor, ("reload_codes", "codes"), detail).await;
+            tracing::info!(version, "code tables reloaded");
+        }
+        reloaded
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rules of the configuration: built-in packs, and the TOML files of one folder.
 
+use crate::codes::Codes;
 use crate::config::Loaded;
 use model::Catalogue;
 use rules::{RuleError, RuleSpec};
@@ -44,6 +45,16 @@ impl Rulebook {
         error
     }
 
+    /// Finds the rules whose category no table of the city knows: their cases would wait for ever as
+    /// unroutable.
+    pub fn unknown_categories(&self, codes: &Codes) -> Vec<RuleError> {
+        let rules = self.rules.iter().filter_map(|(id, spec)| {
+            let category = spec.category.as_deref()?;
+            (!codes.knows(category)).then(|| self.locate(unknown_category(id, category)))
+        });
+        rules.collect()
+    }
+
     /// Says which packs are on and what replaces their rules, to stand behind the number of rules.
     pub fn summary(&self) -> String {
         if self.packs.is_empty() {
@@ -62,6 +73,16 @@ impl Rulebook {
             ));
         }
         text
+    }
+}
+
+/// Says that a rule's category is in no table.
+pub(crate) fn unknown_category(id: &str, category: &str) -> RuleError {
+    RuleError {
+        rule: Some(id.to_owned()),
+        key: Some("category".to_owned()),
+        reason: format!("`{category}` is in no table of event categories"),
+        ..RuleError::default()
     }
 }
 

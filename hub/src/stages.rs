@@ -2,13 +2,14 @@
 
 mod supervise;
 
+use crate::codes::{Codes, CodesInForce};
 use crate::config::{Config, Loaded};
 use crate::delivery::Deliveries;
 use crate::feed::JournalFeed;
 use crate::reload::{self, Reloader};
 use crate::rulebook::{self, Rulebook};
 use crate::writer::{self, CaseSetup, Setup, Times, Writer};
-use crate::{access, canary, codes, codes::Codes, grid::Grids, inventory, standing};
+use crate::{access, canary, codes, grid::Grids, inventory, standing};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
 use sdk::{
@@ -93,6 +94,7 @@ struct Parts {
     reader: store::Reader,
     published: writer::Published,
     catalogue: Arc<Catalogue>,
+    codes: CodesInForce,
     /// Keys of the configured drivers, and the names of all that ever were.
     driver_keys: BTreeMap<String, DriverKey>,
     driver_names: Vec<String>,
@@ -109,6 +111,10 @@ struct Parts {
 pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Result<End> {
     let standing = read_standing(&loaded)?;
     let rules = standing.rules.clone();
+    // A hub that is down guards nobody, so here it is no more than a warning; `check` refuses it.
+    for unknown in rules.unknown_categories(&standing.codes) {
+        tracing::warn!(error = %unknown, "cases of this rule will be unroutable");
+    }
     // From here on, so that a SIGHUP during the start does not end the process.
     let hangups = reload::hangups()?;
     let (parts, mut writer) = open(&loaded, standing)?;
@@ -282,6 +288,7 @@ impl Parts {
             operator: Operator::new(self.requests.clone()),
             reader: self.reader.clone(),
             in_force: self.published.rules.clone(),
+            codes: self.codes.clone(),
         }
     }
 
@@ -356,6 +363,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
     let clock = Clock::System;
     let health = Health::new(env!("CARGO_PKG_VERSION"), clock.now());
     let (requests, intake) = Intake::open();
+    let codes = CodesInForce::new(standing.codes);
     let oldest = Timestamp::parse(&config.intake.oldest).context("intake.oldest")?;
     let opened = writer::open(
         &config.data_dir,
@@ -378,7 +386,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
             },
             zone: config.rule_settings().zone,
             cases: CaseSetup {
-                codes: standing.codes,
+                codes: codes.clone(),
                 city_code: config.city.code.clone(),
                 camera_distance_m: config.cases.camera_distance_m,
             },
@@ -405,6 +413,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
         reader: opened.reader,
         published: opened.published,
         catalogue: opened.catalogue,
+        codes,
         driver_keys: opened.drivers,
         driver_names: opened.driver_names,
         requests,

@@ -13,9 +13,13 @@ mod canary;
 #[cfg(test)]
 mod cap;
 #[cfg(test)]
+mod case_table;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod clients;
+#[cfg(test)]
+mod codes;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::table::{Row, Table, TableError};
 use model::{AlarmRow, Severity};
 use rules::Repeat;
+use std::collections::BTreeMap;
 
 const COLUMNS: [&str; 16] = [
     "case",
@@ -78,10 +79,29 @@ pub(super) struct Mapping {
     pub(super) repeat: Repeat,
 }
 
-/// Reads the rows of a table; `usual` says what repeats are where a row does not.
-pub(super) fn read(file: &str, text: &str, usual: Repeat) -> Result<Vec<Mapping>, TableError> {
+/// Names by code: the classes of events, and those of components.
+type Known<'a> = (&'a BTreeMap<String, String>, &'a BTreeMap<String, String>);
+
+/// Reads the rows of a table; `usual` says what repeats are where a row does not. A class that no
+/// table knows is a mistake.
+pub(super) fn read(
+    (file, text): (&str, &str),
+    usual: Repeat,
+    (categories, components): Known<'_>,
+) -> Result<Vec<Mapping>, TableError> {
     let table = Table::read(file, text, &COLUMNS, 1)?;
-    table.rows().map(|row| of(row, usual)).collect()
+    let mut rows = Vec::new();
+    for row in table.rows() {
+        for (column, known) in [("code", categories), ("component", components)] {
+            let code = row.text(column).filter(|code| !known.contains_key(*code));
+            if let Some(code) = code {
+                let reason = format!("`{code}` is in no table of classes");
+                return Err(row.wrong(column, reason));
+            }
+        }
+        rows.push(of(row, usual)?);
+    }
+    Ok(rows)
 }
 
 fn of(row: Row<'_>, usual: Repeat) -> Result<Mapping, TableError> {

@@ -1,8 +1,9 @@
 //! Carries out what people and programs asked for.
 
 use super::{Recorded, Staged, Writer, health};
+use crate::rulebook::unknown_category;
 use model::{Device, DeviceId, DeviceKey, Timestamp};
-use rules::{DeviceView, Rule};
+use rules::{DeviceView, Rule, RuleSpec};
 use sdk::{Action, Actor, Command, CommandError, DeviceEntry, Done, SecretChange, SecretHash};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -210,7 +211,7 @@ impl Writer {
         }
         let known = self.engine.rule(id);
         if let Some(known) = known.filter(|known| known.spec == spec) {
-            let body = json!({ "id": id, "revision": known.revision });
+            let body = self.put_rule_body(id, known.revision, &spec);
             return Ok(Done { seq: 0, body });
         }
         let revision = known.map_or(1, |known| known.revision + 1);
@@ -227,15 +228,28 @@ impl Writer {
         );
         let detail = json!({ "revision": revision, "spec": json }).to_string();
         group.audit(&actor.name, actor.role.name(), "put_rule", &id, &detail);
+        let body = self.put_rule_body(&id, revision, &spec);
         let rule = Rule {
             id: id.clone(),
             revision,
             spec,
         };
         self.engine.put_rule(now, rule.clone(), &mut self.changes);
-        let body = json!({ "id": id, "revision": revision });
         staged.rules.insert(id, Some(rule));
         Ok(Done { seq: 0, body })
+    }
+
+    /// Answers whoever put a rule. A category that no table knows is a warning: the alarms are what
+    /// guards people, and the cases wait in the queue of the unroutable.
+    fn put_rule_body(&self, id: &str, revision: u64, spec: &RuleSpec) -> Value {
+        let mut body = json!({ "id": id, "revision": revision });
+        let category = spec.category.as_deref();
+        let unknown = category.filter(|code| !self.cases.codes.knows(code));
+        if let (Some(code), Some(body)) = (unknown, body.as_object_mut()) {
+            let warning = unknown_category(id, code).to_string();
+            body.insert("warnings".to_owned(), json!([warning]));
+        }
+        body
     }
 
     /// A composite would be left without a member, or have another composite as one.

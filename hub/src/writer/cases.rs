@@ -1,8 +1,9 @@
 //! From alarm to case (案件): which alarms open one, what becomes of it while the alarm goes on, and
 //! what happens to it by time alone. All of it is in the commit of the alarm itself.
 
+use super::step::RefusedSteps;
 use super::{Staged, Writer};
-use crate::codes::{Class, Codes};
+use crate::codes::{Class, Codes, CodesInForce};
 use model::geo::Point;
 use model::{
     AlarmRow, AlarmState, CaseCategory, CaseEvidence, CasePlace, CaseRow, CaseState, CaseStep,
@@ -11,6 +12,7 @@ use model::{
 use rules::{AlarmEvent, AlarmNews, CaseBook, CaseEvent, Change, Condition, TimeLimit, TimeUnit};
 use sdk::{DeviceEntry, Devices};
 use serde_json::json;
+use std::sync::Arc;
 use store::{Group, NewEvent, Reader, StoreError};
 
 /// A new peak of an alarm is told to its case at most once in this time.
@@ -34,7 +36,7 @@ const COMPONENT_CLASS: std::ops::Range<usize> = 6..10;
 /// What cases need beside the alarms.
 #[derive(Debug)]
 pub struct CaseSetup {
-    pub codes: Codes,
+    pub codes: CodesInForce,
     /// The administrative division of the city.
     pub city_code: String,
     pub camera_distance_m: f64,
@@ -44,10 +46,13 @@ pub struct CaseSetup {
 #[derive(Debug)]
 pub(super) struct CaseDesk {
     pub(super) book: CaseBook,
-    pub(super) codes: Codes,
+    /// The tables that this group goes by.
+    pub(super) codes: Arc<Codes>,
+    in_force: CodesInForce,
     city_code: String,
     camera_distance_m: f64,
     cameras: Cameras,
+    pub(super) refused_steps: RefusedSteps,
 }
 
 /// Where in the city a case is.
@@ -101,15 +106,27 @@ impl CaseDesk {
         reader: &Reader,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let kept_s = setup.codes.kept_s();
+        let codes = setup.codes.get();
+        let kept_s = codes.kept_s();
         let (rows, last) = reader.cases_at_hand(now.plus_s(-i64::from(kept_s)))?;
         Ok(Self {
             book: CaseBook::restore(rows, last, kept_s),
-            codes: setup.codes,
+            codes,
+            in_force: setup.codes,
             city_code: setup.city_code,
             camera_distance_m: setup.camera_distance_m,
             cameras: Cameras::default(),
+            refused_steps: RefusedSteps::default(),
         })
+    }
+
+    /// Goes by the tables that are in force by now.
+    fn refresh(&mut self) {
+        let codes = self.in_force.get();
+        if !Arc::ptr_eq(&codes, &self.codes) {
+            self.book.remember_for(codes.kept_s());
+            self.codes = codes;
+        }
     }
 
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
@@ -243,6 +260,7 @@ impl Writer {
 
     /// Lets everything happen to the cases that is due.
     pub(super) fn advance_cases(&mut self, group: &mut Group, staged: &mut Staged, now: Timestamp) {
+        self.cases.refresh();
         if !self.cases.is_due(now) {
             return;
         }

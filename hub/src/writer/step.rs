@@ -4,11 +4,66 @@ use super::carry_out::Answer;
 use super::{Staged, Writer};
 use model::{CaseRow, CaseStepRow, Timestamp};
 use rules::{Report, StepError, StepFacts};
-use sdk::{Action, Command, CommandError, Done, StepReport};
+use sdk::{Action, Actor, Command, CommandError, Done, StepReport};
 use serde_json::{Value, json};
 use store::{Group, StoreError};
 
+/// Refused steps that the audit trail lists in a minute: a platform that repeats itself must not
+/// fill the disk.
+const REFUSED_ROWS_PER_MINUTE: u32 = 60;
+
+/// How many refused steps were listed in this minute, and how many were not since the last row.
+#[derive(Debug, Default)]
+pub(super) struct RefusedSteps {
+    minute: i64,
+    listed: u32,
+    unlisted: u64,
+}
+
+impl RefusedSteps {
+    /// Counts one, and tells whether it is listed, and then how many before it were not.
+    fn count(&mut self, now: Timestamp) -> Option<u64> {
+        let minute = now.millis().div_euclid(60_000);
+        if minute != self.minute {
+            (self.minute, self.listed) = (minute, 0);
+        }
+        if self.listed >= REFUSED_ROWS_PER_MINUTE {
+            self.unlisted += 1;
+            return None;
+        }
+        self.listed += 1;
+        Some(std::mem::take(&mut self.unlisted))
+    }
+}
+
 impl Writer {
+    /// Says in the audit trail who was refused what: whoever tries to close what the sensor still
+    /// measures is of interest, though the case did not change.
+    fn audit_refused(
+        &mut self,
+        group: &mut Group,
+        now: Timestamp,
+        (actor, id): (&Actor, &str),
+        (report, error): (&StepReport, &CommandError),
+    ) {
+        let Some(unlisted) = self.cases.refused_steps.count(now) else {
+            return;
+        };
+        let reason = error.to_string();
+        let mut detail = json!({ "step": report, "reason": reason });
+        if let Some(detail) = detail.as_object_mut().filter(|_| unlisted > 0) {
+            detail.insert("refused_before_not_listed".to_owned(), json!(unlisted));
+        }
+        let detail = detail.to_string();
+        group.audit(
+            &actor.name,
+            actor.role.name(),
+            "case_step_refused",
+            id,
+            &detail,
+        );
+    }
+
     pub(super) fn step_case(
         &mut self,
         group: &mut Group,
@@ -53,7 +108,11 @@ impl Writer {
         let reported = reported(report, done_by, now);
         let event = match self.cases.book.step(now, id, &reported, facts) {
             Ok(event) => event,
-            Err(error) => return Ok(Err(refusal(error, &row, report, measured))),
+            Err(error) => {
+                let error = refusal(error, &row, report, measured);
+                self.audit_refused(group, now, (actor, id), (report, &error));
+                return Ok(Err(error));
+            }
         };
         let detail = json!({ "step": report, "version": event.row.version });
         let detail = detail.to_string();

@@ -7,7 +7,7 @@ mod health;
 mod resume;
 
 use super::{CaseSetup, Published, Setup, Times, open};
-use crate::codes::{Codes, OwnTables};
+use crate::codes::{Codes, CodesInForce, OwnTables};
 use crate::grid::Grids;
 use crate::judge::{Archive, Backtest};
 use model::{
@@ -64,7 +64,7 @@ fn start_with(folder: &Path, clock: Clock, own: &OwnTables, grids: Grids) -> Rig
         },
         zone: rules::Zone::utc(),
         cases: CaseSetup {
-            codes: Codes::new(own, rules::Zone::utc(), repeat).unwrap(),
+            codes: CodesInForce::new(Codes::new(own, rules::Zone::utc(), repeat).unwrap()),
             city_code: "350200".to_owned(),
             camera_distance_m: 200.0,
         },

@@ -101,6 +101,19 @@ impl CaseBook {
         book
     }
 
+    /// Remembers closed cases for another time from now on, those that are closed already, too.
+    pub fn remember_for(&mut self, kept_s: u32) {
+        let before = std::mem::replace(&mut self.kept_s, kept_s);
+        let closed = self.rows.iter().filter(|(_, row)| !row.state.is_open());
+        for (number, row) in closed {
+            if let Some(at) = timer(row, before) {
+                self.timers.remove(&(at, *number));
+            }
+            self.timers
+                .extend(timer(row, kept_s).map(|at| (at, *number)));
+        }
+    }
+
     pub fn get(&self, id: &str) -> Option<&CaseRow> {
         self.rows.get(&case_number(id)?)
     }
