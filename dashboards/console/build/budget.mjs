@@ -1,0 +1,32 @@
+// Fails when the console has grown beyond what a slow intranet and an old office PC bear.
+
+import { readFileSync, readdirSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+
+const FIRST_LOAD_BYTES_MAX = 100 * 1024;
+const ALL_BYTES_MAX = 180 * 1024;
+
+const size = (path) => gzipSync(readFileSync(path), { level: 9 }).length;
+const assets = readdirSync("dist/assets").filter((name) => /\.(js|css)$/.test(name)).sort();
+const page = readFileSync("dist/index.html", "utf8");
+
+// The first load is the page, what it names, and what those import at once.
+const first = new Set();
+const visit = (name) => {
+  if (first.has(name) || !assets.includes(name)) return;
+  first.add(name);
+  if (!name.endsWith(".js")) return;
+  for (const [, found] of readFileSync(`dist/assets/${name}`, "utf8").matchAll(/(?:import|from)\s*"\.\/([^"]+)"/g)) visit(found);
+};
+for (const [, name] of page.matchAll(/assets\/([^"]+)"/g)) visit(name);
+
+const sum = (names) => [...names].reduce((total, name) => total + size(`dist/assets/${name}`), 0);
+const firstBytes = sum(first) + size("dist/index.html");
+const allBytes = sum(assets);
+const kb = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
+for (const name of assets) console.log(`${first.has(name) ? "*" : " "} ${kb(size(`dist/assets/${name}`)).padStart(9)}  ${name}`);
+console.log(`first load ${kb(firstBytes)} of ${kb(FIRST_LOAD_BYTES_MAX)}, all ${kb(allBytes)} of ${kb(ALL_BYTES_MAX)} (gzip)`);
+if (firstBytes > FIRST_LOAD_BYTES_MAX || allBytes > ALL_BYTES_MAX) {
+  console.error("the console is beyond its budget");
+  process.exit(1);
+}

@@ -1,0 +1,20 @@
+// Writes `.br` and `.gz` beside every text file of `dist`: the hub serves them as they are.
+
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+
+const TEXT = /\.(html|js|css|svg|json|txt|webmanifest)$/;
+// Below this a response fits in one packet as it is.
+const BYTES_MIN = 600;
+
+for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true })) {
+  if (!entry.isFile() || !TEXT.test(entry.name)) continue;
+  const path = join(entry.parentPath ?? entry.path, entry.name);
+  const raw = readFileSync(path);
+  if (raw.length < BYTES_MIN) continue;
+  writeFileSync(`${path}.gz`, gzipSync(raw, { level: 9 }));
+  writeFileSync(`${path}.br`, brotliCompressSync(raw, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: raw.length },
+  }));
+}

@@ -1,0 +1,80 @@
+import { expect, test } from "vitest";
+import { AlarmStore, NORMAL_STAYS_MS } from "./alarm-store";
+import type { Alarm, AlarmPage, AlarmState } from "./rows";
+
+const row = (id: string, version: number, state: AlarmState = "active_unacked", more: Partial<Alarm> = {}): Alarm => ({
+  id, version, state, severity: "critical", raised_at: "2026-03-01T00:00:00.000Z", active: true, shadow: false, device: "d", rule: "r", count: 1, ...more,
+}) as Alarm;
+
+const page = (items: Alarm[], as_of_seq = 1): AlarmPage => ({
+  items, as_of_seq, next: null,
+  counts: { total: items.length, severity: { critical: 0, major: 0, minor: 0, warning: 0 }, state: {} },
+});
+
+test("an older row never replaces a newer one, from wherever it comes", () => {
+  const store = new AlarmStore(() => 0);
+  store.take([row("a", 3, "active_acked")]);
+  store.load(page([row("a", 2)]));
+  expect(store.get("a")?.version).toBe(3);
+  store.take([row("a", 3, "shelved")]);
+  expect(store.get("a")?.state).toBe("active_acked");
+});
+
+test("what a snapshot no longer holds is gone", () => {
+  const store = new AlarmStore(() => 0);
+  store.load(page([row("a", 1), row("b", 1)]));
+  store.load(page([row("b", 1)]));
+  expect(store.rows().map((r) => r.id)).toEqual(["b"]);
+});
+
+test("an alarm that became normal stays for ten minutes and no longer", () => {
+  let now = 0;
+  const store = new AlarmStore(() => now);
+  store.take([row("a", 1)]);
+  store.take([row("a", 2, "normal")]);
+  now = NORMAL_STAYS_MS - 1;
+  store.sweep();
+  expect(store.get("a")?.state).toBe("normal");
+  now = NORMAL_STAYS_MS;
+  store.sweep();
+  expect(store.get("a")).toBeUndefined();
+});
+
+test("an alarm that was never seen open does not appear as over", () => {
+  const store = new AlarmStore(() => 0);
+  store.take([row("a", 9, "normal")]);
+  expect(store.rows()).toEqual([]);
+});
+
+test("news tells what the row was before, and a snapshot is no news", () => {
+  const store = new AlarmStore(() => 0);
+  const heard: (string | undefined)[][] = [];
+  store.onNews((news) => heard.push(news.map(({ before }) => before?.state)));
+  store.load(page([row("a", 1)]));
+  store.take([row("a", 2, "active_acked"), row("b", 1)]);
+  expect(heard).toEqual([["active_unacked", undefined]]);
+});
+
+test("a flood begins above ten in ten minutes and ends below five", () => {
+  let now = Date.parse("2026-03-01T00:00:00.000Z");
+  const store = new AlarmStore(() => now);
+  const at = (n: number) => new Date(now + n).toISOString();
+  for (let i = 0; i < 10; i += 1) store.take([row(`a${i}`, 1, "active_unacked", { raised_at: at(i * 1_000) })]);
+  expect(store.view.get().flood).toBe(false);
+  store.take([row("a10", 1, "active_unacked", { raised_at: at(10_000) })]);
+  expect(store.view.get()).toMatchObject({ flood: true, rate10min: 11 });
+  // Five of the eleven are still younger than ten minutes.
+  now += 606_000;
+  store.sweep();
+  expect(store.view.get()).toMatchObject({ flood: true, rate10min: 5 });
+  now += 1_000;
+  store.sweep();
+  expect(store.view.get()).toMatchObject({ flood: false, rate10min: 4 });
+});
+
+test("counts are those of what is held, unless the list was cut", () => {
+  const store = new AlarmStore(() => 0);
+  store.load({ ...page([row("a", 1)]), next: "more", counts: { total: 7_000, severity: { critical: 7_000, major: 0, minor: 0, warning: 0 }, state: { active_unacked: 6_000, active_acked: 1_000 } } });
+  expect(store.view.get().tally).toMatchObject({ open: 7_000 });
+  expect(store.view.get().complete).toBe(false);
+});

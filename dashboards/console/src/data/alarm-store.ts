@@ -1,0 +1,207 @@
+// All alarms that are not over, kept from one snapshot and the live link.
+
+import { alarms } from "./hub";
+import { Problem } from "./api";
+import { compareAlarms, isUnacked } from "./alarm-order";
+import { cell, type Readable } from "./cell";
+import type { Alarm, AlarmPage, AlarmState, Severity } from "./rows";
+
+export const ROWS_MAX = 5_000;
+/** What has become normal stays visible for a while, so that nobody wonders where it went. */
+export const NORMAL_STAYS_MS = 10 * 60_000;
+const FLOOD_WINDOW_MS = 10 * 60_000;
+/** EEMUA 191, ISA-18.2: more than ten in ten minutes is a flood; it ends below five. */
+export const FLOOD_BEGINS_ABOVE = 10;
+export const FLOOD_ENDS_BELOW = 5;
+
+export interface AlarmTally {
+  unacked: Record<Severity, number>;
+  open: number;
+  state: Record<AlarmState, number>;
+}
+
+export interface AlarmView {
+  /** Grows with each change. */
+  revision: number;
+  loaded: boolean;
+  /** When the last snapshot was read, by the browser's clock. */
+  readAt: number | null;
+  problem: Problem | null;
+  /** More alarms are open than the console holds: then counts come from the hub. */
+  total: number;
+  complete: boolean;
+  tally: AlarmTally;
+  rate10min: number;
+  flood: boolean;
+}
+
+function emptyTally(): AlarmTally {
+  return {
+    unacked: { critical: 0, major: 0, minor: 0, warning: 0 },
+    open: 0,
+    state: {
+      active_unacked: 0, latched_unacked: 0, cleared_unacked: 0, active_acked: 0, latched_acked: 0,
+      shelved: 0, suppressed: 0, out_of_service: 0, normal: 0,
+    },
+  };
+}
+
+export interface AlarmNews {
+  row: Alarm;
+  before: Alarm | undefined;
+}
+
+export class AlarmStore {
+  readonly #rows = new Map<string, Alarm>();
+  readonly #overAt = new Map<string, number>();
+  readonly #raised: number[] = [];
+  readonly #listeners = new Set<(news: AlarmNews[]) => void>();
+  readonly #view = cell<AlarmView>({
+    revision: 0, loaded: false, readAt: null, problem: null, total: 0, complete: true,
+    tally: emptyTally(), rate10min: 0, flood: false,
+  });
+  readonly #now: () => number;
+  #counts: AlarmPage["counts"] | null = null;
+  #sorted: Alarm[] | null = null;
+  #asOf = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  get view(): Readable<AlarmView> {
+    return this.#view;
+  }
+
+  get asOf(): number {
+    return this.#asOf;
+  }
+
+  get(id: string): Alarm | undefined {
+    return this.#rows.get(id);
+  }
+
+  /** All rows, in the order in which they are read. */
+  rows(): readonly Alarm[] {
+    this.#sorted ??= [...this.#rows.values()].sort(compareAlarms);
+    return this.#sorted;
+  }
+
+  /** Calls `take` with rows that are new or changed through the link (not through a snapshot). */
+  onNews(take: (news: AlarmNews[]) => void): () => void {
+    this.#listeners.add(take);
+    return () => this.#listeners.delete(take);
+  }
+
+  /** A snapshot is the truth of its moment; rows that the link has already told newer stay. */
+  load(page: AlarmPage): void {
+    const present = new Set(page.items.map((row) => row.id));
+    for (const [id, row] of this.#rows) {
+      if (!present.has(id) && row.state !== "normal") this.#rows.delete(id);
+    }
+    for (const row of page.items) this.#put(row);
+    this.#counts = page.counts;
+    this.#asOf = Math.max(this.#asOf, page.as_of_seq);
+    this.#publish({ loaded: true, readAt: this.#now(), problem: null, total: page.counts.total, complete: page.next === null });
+  }
+
+  fail(problem: Problem): void {
+    this.#publish({ problem });
+  }
+
+  /** Rows of events. `seq` is that of the last one. */
+  take(rows: readonly Alarm[], seq = 0): void {
+    const news: AlarmNews[] = [];
+    for (const row of rows) {
+      const before = this.#rows.get(row.id);
+      if (!this.#put(row)) continue;
+      news.push({ row, before });
+      if (before === undefined && row.active && !row.shadow) this.#raised.push(Date.parse(row.raised_at));
+    }
+    this.#asOf = Math.max(this.#asOf, seq);
+    if (news.length === 0) return;
+    this.#publish({});
+    for (const listener of this.#listeners) listener(news);
+  }
+
+  /** Forgets what has been normal for long; called once in a while. */
+  sweep(): void {
+    const until = this.#now() - NORMAL_STAYS_MS;
+    let changed = false;
+    for (const [id, at] of this.#overAt) {
+      if (at > until) continue;
+      this.#overAt.delete(id);
+      changed = this.#rows.delete(id) || changed;
+    }
+    if (changed || this.#rate() !== this.#view.get().rate10min) this.#publish({});
+  }
+
+  clear(): void {
+    this.#rows.clear();
+    this.#overAt.clear();
+    this.#raised.length = 0;
+    this.#counts = null;
+    this.#asOf = 0;
+    this.#publish({ loaded: false, readAt: null, problem: null, total: 0, complete: true });
+  }
+
+  #put(row: Alarm): boolean {
+    const before = this.#rows.get(row.id);
+    if (before !== undefined && before.version >= row.version) return false;
+    if (row.state === "normal") {
+      if (before === undefined) return false;
+      this.#overAt.set(row.id, this.#now());
+    } else this.#overAt.delete(row.id);
+    this.#rows.set(row.id, row);
+    return true;
+  }
+
+  #rate(): number {
+    const from = this.#now() - FLOOD_WINDOW_MS;
+    while (this.#raised.length > 0 && (this.#raised[0] ?? 0) < from) this.#raised.shift();
+    return this.#raised.length;
+  }
+
+  /** The hub counted what was announced before this page was opened. */
+  seedRate(raisedAt: readonly number[]): void {
+    this.#raised.unshift(...raisedAt);
+    this.#raised.sort((a, b) => a - b);
+    this.#publish({});
+  }
+
+  #tally(complete: boolean): AlarmTally {
+    const tally = emptyTally();
+    for (const row of this.#rows.values()) {
+      tally.state[row.state] += 1;
+      if (isUnacked(row)) tally.unacked[row.severity] += 1;
+    }
+    // What is held is all there is, unless the list was cut: then the hub's counts are the truth.
+    if (!complete && this.#counts !== null) Object.assign(tally.state, this.#counts.state);
+    const s = tally.state;
+    tally.open = s.active_unacked + s.latched_unacked + s.cleared_unacked + s.active_acked + s.latched_acked;
+    return tally;
+  }
+
+  #publish(change: Partial<AlarmView>): void {
+    this.#sorted = null;
+    const before = this.#view.get();
+    const rate10min = this.#rate();
+    const flood = before.flood ? rate10min >= FLOOD_ENDS_BELOW : rate10min > FLOOD_BEGINS_ABOVE;
+    const complete = change.complete ?? before.complete;
+    this.#view.set({ ...before, ...change, revision: before.revision + 1, tally: this.#tally(complete), rate10min, flood });
+  }
+}
+
+export const alarmStore = new AlarmStore(() => Date.now());
+
+/** Reads the snapshot; the answer is the number from which the stream goes on. */
+export async function readAlarms(store = alarmStore): Promise<number> {
+  try {
+    const page = await alarms.list({ limit: ROWS_MAX });
+    store.load(page);
+    return page.as_of_seq;
+  } catch (error) {
+    if (error instanceof Problem) store.fail(error);
+    throw error;
+  }
+}

@@ -1,0 +1,60 @@
+// What the hub can be asked, by name: screens call these and never build an address themselves.
+
+import { get, patch, post, put, remove } from "./api";
+import type {
+  Alarm, AlarmAction, AlarmPage, AlarmRequest, BulkAnswer, Case, Device, DevicePage, PublicConfig, Rule, Series,
+} from "./rows";
+
+type Query = Record<string, string | number | boolean | null | undefined>;
+const part = encodeURIComponent;
+
+export const alarms = {
+  list: (query: Query = {}, signal?: AbortSignal) => get<AlarmPage>("alarms", query, { signal }),
+  one: (id: string) => get<Alarm>(`alarms/${part(id)}`),
+  evidence: <T = unknown>(id: string, signal?: AbortSignal) => get<T>(`alarms/${part(id)}/evidence`, undefined, { signal }),
+  act: (id: string, action: AlarmAction, body: AlarmRequest, key?: string) =>
+    post<Alarm>(`alarms/${part(id)}/${action}`, body, { key }),
+  bulk: (action: AlarmAction, ids: string[], body: AlarmRequest, key?: string) =>
+    post<BulkAnswer>("alarms/bulk", { action, ids, ...body }, { key, deadlineMs: 60_000 }),
+};
+
+export const devices = {
+  list: (query: Query = {}, signal?: AbortSignal) => get<DevicePage>("devices", query, { signal }),
+  one: (id: string, signal?: AbortSignal) => get<Device>(`devices/${part(id)}`, undefined, { signal }),
+  readings: (id: string, query: Query, signal?: AbortSignal) => get<Series>(`devices/${part(id)}/readings`, query, { signal }),
+  put: (rows: unknown[], dryRun = false) => put<unknown>(`devices${dryRun ? "?dry_run=true" : ""}`, rows),
+  remove: (id: string) => remove<unknown>(`devices/${part(id)}`),
+  unclaimed: <T = unknown>() => get<T>("devices/unclaimed"),
+};
+
+export const cases = {
+  list: <T = { items: Case[]; next: string | null }>(query: Query = {}, signal?: AbortSignal) => get<T>("cases", query, { signal }),
+  one: (id: string, signal?: AbortSignal) => get<Case>(`cases/${part(id)}`, undefined, { signal }),
+  step: (id: string, body: unknown, key?: string) => post<Case>(`cases/${part(id)}/steps`, body, { key }),
+};
+
+export const rules = {
+  list: <T = { items: Rule[] }>(signal?: AbortSignal) => get<T>("rules", undefined, { signal }),
+  one: (id: string, signal?: AbortSignal) => get<Rule>(`rules/${part(id)}`, undefined, { signal }),
+  put: (id: string, body: unknown) => put<Rule>(`rules/${part(id)}`, body),
+  remove: (id: string) => remove<unknown>(`rules/${part(id)}`),
+};
+
+export const system = {
+  health: <T = Health>(signal?: AbortSignal) => get<T>("health", undefined, { signal }),
+  config: () => get<PublicConfig>("config/public"),
+  explain: <T = unknown>(query: Query, signal?: AbortSignal) => get<T>("explain", query, { signal }),
+};
+
+export { get, patch, post, put, remove };
+
+/** The parts of `GET /api/v1/health` that the shell shows. */
+export interface Health {
+  city: { name: string; code: string; time_zone: string };
+  now: string;
+  version: string;
+  canary?: { age_s: number | null; state: string; took_ms: number | null };
+  alarms?: { rate_10min: number; in_flood: boolean; flood_since: string | null; state: Record<string, number> };
+  devices?: { by_status: Record<string, number>; online_rate: number | null; total: number };
+  [part: string]: unknown;
+}

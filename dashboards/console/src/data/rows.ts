@@ -1,0 +1,281 @@
+// The rows that the hub sends, as `GET /api/v1/openapi.json` publishes them.
+
+export const SEVERITIES = ["critical", "major", "minor", "warning"] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+export const ALARM_STATES = [
+  "active_unacked", "latched_unacked", "cleared_unacked", "active_acked", "latched_acked",
+  "shelved", "suppressed", "out_of_service", "normal",
+] as const;
+export type AlarmState = (typeof ALARM_STATES)[number];
+
+export type Role = "viewer" | "officer" | "supervisor" | "engineer" | "admin" | "auditor" | "platform";
+
+export interface Alarm {
+  id: string;
+  rule: string;
+  rule_revision: number;
+  title?: string;
+  device: string;
+  /** Name of the device, where the hub sends it. */
+  name?: string | null;
+  kind: string;
+  site: string | null;
+  grid: string | null;
+  severity: Severity;
+  state: AlarmState;
+  active: boolean;
+  acked: boolean;
+  raised_at: string;
+  cleared_at: string | null;
+  metric: string | null;
+  value: number | null;
+  limit: number | null;
+  unit: string | null;
+  peak: number | null;
+  count: number;
+  owner: string | null;
+  shelved_until: string | null;
+  suppressed_by: string | null;
+  case: string | null;
+  note: string | null;
+  category: string | null;
+  shadow: boolean;
+  rule_kind: string | null;
+  latching: boolean;
+  parent: string | null;
+  scope: string | null;
+  announced_at: string | null;
+  suppression: "gateway" | "composite" | "chatter" | null;
+  returns_at: string | null;
+  shelved_by: string | null;
+  shelve_reason: string | null;
+  shelved_severity: Severity | null;
+  cause?: "sensor" | "gateway" | "link";
+  verdict: string | null;
+  chattering: boolean;
+  stale: boolean;
+  version: number;
+}
+
+export interface AlarmCounts {
+  total: number;
+  matched?: number;
+  severity: Record<Severity, number>;
+  state: Partial<Record<AlarmState, number>>;
+}
+
+export interface AlarmPage {
+  items: Alarm[];
+  counts: AlarmCounts;
+  as_of_seq: number;
+  next: string | null;
+}
+
+export const ALARM_ACTIONS = [
+  "ack", "shelve", "unshelve", "assign", "comment", "false_alarm", "out_of_service", "in_service", "reset",
+] as const;
+export type AlarmAction = (typeof ALARM_ACTIONS)[number];
+
+export interface AlarmRequest {
+  version?: number;
+  comment?: string;
+  minutes?: number;
+  reason?: string;
+  owner?: string;
+}
+
+export interface BulkAnswer {
+  matched: number;
+  succeeded: number;
+  failed: { id: string; code: "not_found" | "conflict" | "invalid" | "forbidden" | "busy"; detail?: string }[];
+}
+
+export interface Location {
+  lon: number;
+  lat: number;
+  datum?: "WGS84" | "CGCS2000" | "GCJ02";
+}
+
+export interface Position {
+  lon: number;
+  lat: number;
+  accuracy_m?: number;
+  locked?: boolean;
+}
+
+export type DeviceStatus = "online" | "offline" | "frozen" | "clock_wrong" | "never_seen";
+
+export interface Latest {
+  value: number | Position;
+  unit: string;
+  quality: string;
+  observed_at: string;
+  received_at: string;
+}
+
+export interface MetricQuality {
+  window_s: number;
+  readings: number;
+  good: number | null;
+  uncertain: number | null;
+  bad: number | null;
+  causes: Record<string, number>;
+  last_good_at: string | null;
+}
+
+export interface Device {
+  id: string;
+  kind: string;
+  name?: string;
+  site?: string;
+  location?: Location;
+  parent?: string;
+  cadence_s?: number;
+  component_code?: string;
+  tags?: Record<string, string>;
+  identities?: Record<string, string>;
+  enabled: boolean;
+  status: DeviceStatus;
+  since: string | null;
+  cause: "sensor" | "gateway" | "link" | null;
+  last_seen: string | null;
+  grid: string | null;
+  latest?: Record<string, Latest>;
+  quality?: Record<string, MetricQuality>;
+  rejected?: Record<string, number>;
+}
+
+export interface DevicePage {
+  items: Device[];
+  counts: Record<DeviceStatus, number>;
+  as_of_seq?: number;
+  next: string | null;
+}
+
+export interface Series {
+  metric: string;
+  unit: string;
+  points: [number, number | Position, string][];
+  next?: string | null;
+}
+
+export const CASE_STATES = [
+  "reported", "accepted", "dispatched", "handling", "fed_back", "verified", "deferred", "closed", "voided",
+] as const;
+export type CaseState = (typeof CASE_STATES)[number];
+
+export type CaseStepName =
+  | "accept" | "dispatch" | "handle" | "feedback" | "verify" | "close" | "return" | "void" | "extend" | "defer" | "supervise";
+
+export interface CaseStep {
+  number: number;
+  step: CaseStepName;
+  actor: string;
+  at: string;
+  received_at: string;
+  note?: string;
+  from: CaseState;
+  to: CaseState;
+  overridden?: boolean;
+}
+
+export interface Case {
+  id: string;
+  category: { code: string; name: string };
+  severity: Severity;
+  title: string;
+  description?: string;
+  location?: Location | null;
+  grid?: string | null;
+  district?: string | null;
+  street?: string | null;
+  component_code?: string | null;
+  component?: { code: string; name: string } | null;
+  device?: string;
+  kind?: string;
+  site?: string | null;
+  rule?: string;
+  alarm?: string;
+  alarms?: string[];
+  evidence?: {
+    metric: string | null; unit: string | null; value: number | null; limit: number | null; window_s: number | null;
+    peak: number | null; from: string | null; to: string | null; readings: number;
+  };
+  state: CaseState;
+  opened_at: string;
+  due_at?: string | null;
+  time_limit?: { amount: number; unit: "urgent_hour" | "work_hour" | "work_day" | "natural_day" } | null;
+  steps: CaseStep[];
+  version: number;
+}
+
+/** A rule: the keys of a rule file; each kind has its own beside these. */
+export interface Rule {
+  id: string;
+  revision: number;
+  title?: string;
+  kind: string;
+  select?: Record<string, unknown>;
+  devices?: string[];
+  metric?: string;
+  severity?: Severity;
+  category?: string;
+  enabled?: boolean;
+  shadow?: boolean;
+  [key: string]: unknown;
+}
+
+/** CloudEvents 1.0, as the stream carries them. */
+export interface HubEvent<T = unknown> {
+  specversion: string;
+  id: string;
+  source: string;
+  type: string;
+  subject: string;
+  time: string;
+  sequence: string;
+  data: T;
+}
+
+export interface Heartbeat {
+  seq: number;
+  server_time: string;
+  build?: string;
+  canary_age_s?: number | null;
+  counts?: Record<string, number>;
+}
+
+export interface Session {
+  name: string;
+  display_name?: string;
+  role: Role;
+  rights: Right[];
+  via: "session" | "token";
+  must_change_password: boolean;
+  locked: boolean;
+  lock_after_s: number;
+  server_time?: string;
+  time_zone?: string;
+}
+
+export type Right =
+  | "read" | "act" | "shelve_critical" | "sign_handover" | "approve" | "edit" | "admin" | "audit" | (string & {});
+
+export interface Words { zh: string; en: string }
+
+export interface PublicConfig {
+  city: { name: string; code: string; time_zone: string };
+  build: { version: string; hash: string };
+  severities: Record<Severity, Words & { numeral: string }>;
+  kinds: Record<string, Words>;
+  metrics: Record<string, Words & { unit: string }>;
+  map: {
+    layers: { name: string; style: "road" | "water" | "boundary" | "grid" | "site"; url: string }[];
+    tiles: Record<string, unknown> | null;
+    center: [number, number] | null;
+    zoom: number | null;
+  };
+  quick_phrases: string[];
+  demo: boolean;
+}

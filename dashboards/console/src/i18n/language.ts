@@ -1,0 +1,34 @@
+// Chinese first, English beside it: each screen has one file of words, and English must have them all.
+
+import { stored, type Cell, type Readable } from "../data/cell";
+import type { Language } from "../data/site";
+
+export const language: Cell<Language> = stored<Language>("cityhub.language", "zh", ["zh", "en"]);
+
+/** The type that the English words of a screen must satisfy: same keys, same parameters. */
+export type Same<T> = {
+  [K in keyof T]: T[K] extends (...given: infer P) => string ? (...given: P) => string
+    : T[K] extends string ? string
+    : T[K] extends readonly string[] ? readonly string[]
+    : Same<T[K]>;
+};
+
+/** `const t = words(alarms)` with `import * as alarms from "../i18n/alarms"`; then `$t.title`. */
+export function words<T>(both: { zh: T; en: Same<T> }): Readable<Same<T>> {
+  const now = (): Same<T> => (language.get() === "zh" ? both.zh as unknown as Same<T> : both.en);
+  return { get: now, subscribe: (run) => language.subscribe(() => run(now())) };
+}
+
+export const languageTag = (now: Language): string => (now === "zh" ? "zh-CN" : "en");
+
+const collators = new Map<Language, Intl.Collator>();
+
+/** Sorts names as a reader expects: Chinese by pinyin, numbers by value. */
+export function collator(now: Language): Intl.Collator {
+  let found = collators.get(now);
+  if (found === undefined) {
+    found = new Intl.Collator(languageTag(now), { numeric: true });
+    collators.set(now, found);
+  }
+  return found;
+}

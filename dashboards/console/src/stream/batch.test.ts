@@ -1,0 +1,26 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { batch } from "./batch";
+
+beforeEach(() => { vi.useFakeTimers(); });
+afterEach(() => { vi.useRealTimers(); });
+
+test("events of a tenth of a second are handed on together", () => {
+  const handed: number[][] = [];
+  const b = batch<number>((items) => handed.push(items), () => 100);
+  b.add(1);
+  b.add(2);
+  vi.advanceTimersByTime(99);
+  expect(handed).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(handed).toEqual([[1, 2]]);
+});
+
+test("an urgent event takes all before it along at once", () => {
+  const handed: number[][] = [];
+  const b = batch<number>((items) => handed.push(items), () => 100);
+  b.add(1);
+  b.add(2, true);
+  expect(handed).toEqual([[1, 2]]);
+  vi.advanceTimersByTime(200);
+  expect(handed).toEqual([[1, 2]]);
+});

@@ -1,0 +1,42 @@
+// Day and night colours, and how dense rows are; both are the reader's choice.
+
+import { cell, stored } from "../data/cell";
+
+export type Theme = "auto" | "light" | "dark";
+export type Density = "normal" | "compact";
+
+export const theme = stored<Theme>("cityhub.theme", "auto", ["auto", "light", "dark"]);
+export const density = stored<Density>("cityhub.density", "normal", ["normal", "compact"]);
+export const narrow = cell(false);
+
+const NIGHT_FROM = 19;
+const NIGHT_UNTIL = 7;
+const NARROW = "(max-width: 760px)";
+
+export function isDark(choice: Theme, hour: number): boolean {
+  if (choice !== "auto") return choice === "dark";
+  return hour >= NIGHT_FROM || hour < NIGHT_UNTIL;
+}
+
+/** Row height in pixels; the windowed table needs it as a number. */
+export function rowHeight(of: Density, isNarrow: boolean): number {
+  return isNarrow ? 56 : of === "compact" ? 28 : 36;
+}
+
+export function startAppearance(hourNow: () => number): () => void {
+  const apply = (): void => {
+    document.documentElement.dataset.theme = isDark(theme.get(), hourNow()) ? "dark" : "light";
+    document.documentElement.dataset.density = density.get();
+  };
+  const stops = [theme.subscribe(apply), density.subscribe(apply)];
+  const timer = setInterval(apply, 60_000);
+  const query = matchMedia(NARROW);
+  const look = (): void => narrow.set(query.matches);
+  look();
+  query.addEventListener("change", look);
+  return () => {
+    stops.forEach((stop) => stop());
+    clearInterval(timer);
+    query.removeEventListener("change", look);
+  };
+}

@@ -1,0 +1,25 @@
+// How the console is built: old browsers of offices, files with hashed names, nothing inline.
+
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vitest/config";
+
+const hub = process.env.CITYHUB_ADDRESS ?? "127.0.0.1:8080";
+
+export default defineConfig({
+  plugins: [svelte()],
+  define: { __BUILD__: JSON.stringify(process.env.CITYHUB_BUILD ?? "") },
+  build: {
+    target: ["chrome100", "firefox102", "safari15.4"],
+    // The policy of the page forbids `data:` for scripts and styles.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  // Browsers before 2023 know no module workers.
+  worker: { format: "iife" },
+  server: {
+    host: "127.0.0.1",
+    proxy: { "/api": { target: `http://${hub}`, changeOrigin: true } },
+  },
+  test: { include: ["src/**/*.test.ts"], environment: "node" },
+});
