@@ -109,7 +109,6 @@ fn answer(asset: &'static Asset, method: &Method, headers: &HeaderMap) -> Respon
     };
     fields.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
     fields.insert(VARY, HeaderValue::from_static("accept-encoding"));
-    protect(fields);
     if unchanged {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
@@ -122,12 +121,24 @@ fn answer(asset: &'static Asset, method: &Method, headers: &HeaderMap) -> Respon
     response
 }
 
+/// Gives the content policy of the pages, with the hosts that images may come from beside our own.
+pub fn policy(image_hosts: &[String]) -> HeaderValue {
+    let mut images = "img-src 'self' data:".to_owned();
+    for host in image_hosts {
+        images.push(' ');
+        images.push_str(host);
+    }
+    let text = POLICY.replace("img-src 'self' data:", &images);
+    // The configuration lets hosts of plain letters pass only.
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(POLICY))
+}
+
 /// Forbids what no page of ours needs: sniffing, framing, foreign content, telling other sites.
-pub fn protect(fields: &mut HeaderMap) {
+pub fn protect(fields: &mut HeaderMap, policy: &HeaderValue) {
     // A page that brings a policy of its own has one without scripts.
     fields
         .entry(CONTENT_SECURITY_POLICY)
-        .or_insert(HeaderValue::from_static(POLICY));
+        .or_insert_with(|| policy.clone());
     fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     fields.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     fields.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));

@@ -1,6 +1,6 @@
 //! Tests of how embedded files are served.
 
-use super::{Asset, accepts, answer, page};
+use super::{Asset, accepts, answer, page, policy, protect};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 
@@ -44,8 +44,13 @@ fn the_page_has_a_strong_tag_and_a_known_tag_gets_304_without_a_body() {
 
 #[test]
 fn a_page_may_run_only_what_comes_from_its_own_origin() {
-    let page = get("/", &[]).unwrap();
+    let mut page = get("/", &[]).unwrap();
+    protect(
+        page.headers_mut(),
+        &policy(&["https://t0.example".to_owned()]),
+    );
     let policy = field(&page, "content-security-policy");
+    assert!(policy.contains("img-src 'self' data: https://t0.example;"));
     assert!(policy.contains("default-src 'none'"));
     assert!(policy.contains("frame-ancestors 'none'"));
     assert!(!policy.contains("unsafe"));

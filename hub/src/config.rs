@@ -1,8 +1,13 @@
 //! The whole configuration: built-in defaults, then the file, then `CITYHUB__…` variables.
 
 mod check;
+mod desk;
 mod locate;
 
+pub use desk::{
+    ApprovalConfig, HandoverConfig, LayerConfig, LayerStyle, MapConfig, ShiftConfig, TileCrs,
+    TileDatum, TilesConfig,
+};
 pub use locate::line_of;
 
 use config::{Environment, File, FileFormat, Value, ValueKind};
@@ -46,6 +51,11 @@ pub struct Config {
     pub health: HealthConfig,
     pub cases: CasesConfig,
     pub canary: CanaryConfig,
+    pub map: MapConfig,
+    /// The shifts of the day by name; `day` and `night` unless said.
+    pub shifts: BTreeMap<String, ShiftConfig>,
+    pub handover: HandoverConfig,
+    pub approval: ApprovalConfig,
     pub store: StoreConfig,
     pub log: LogConfig,
 }
@@ -67,6 +77,10 @@ impl Default for Config {
             health: HealthConfig::default(),
             cases: CasesConfig::default(),
             canary: CanaryConfig::default(),
+            map: MapConfig::default(),
+            shifts: BTreeMap::new(),
+            handover: HandoverConfig::default(),
+            approval: ApprovalConfig::default(),
             store: StoreConfig::default(),
             log: LogConfig::default(),
         }
@@ -93,6 +107,10 @@ pub struct City {
     pub time_limits: Option<PathBuf>,
     /// CSV of working times and holidays (`what,text`), instead of the built-in ones.
     pub working_times: Option<PathBuf>,
+    /// CSV of what officers often say (`kind,text_zh,text_en`), instead of the built-in table.
+    pub quick_phrases: Option<PathBuf>,
+    /// What is shown is a demonstration: every screen says so.
+    pub demo: bool,
 }
 
 impl Config {
@@ -117,6 +135,8 @@ impl Default for City {
             components: None,
             time_limits: None,
             working_times: None,
+            quick_phrases: None,
+            demo: false,
         }
     }
 }
@@ -428,6 +448,8 @@ impl Loaded {
         paths.extend(config.city.components.iter_mut());
         paths.extend(config.city.time_limits.iter_mut());
         paths.extend(config.city.working_times.iter_mut());
+        paths.extend(config.city.quick_phrases.iter_mut());
+        paths.extend(config.map.layers.values_mut().map(|layer| &mut layer.file));
         paths.extend(config.cases.mapping.iter_mut());
         for path in paths {
             if path.is_relative() {

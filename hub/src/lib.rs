@@ -7,6 +7,7 @@ mod canary;
 pub mod codes;
 pub mod config;
 mod delivery;
+mod desk;
 pub mod drivers;
 pub mod feed;
 pub mod gauge;

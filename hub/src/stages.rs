@@ -9,7 +9,7 @@ use crate::feed::JournalFeed;
 use crate::reload::{self, Reloader};
 use crate::rulebook::{self, Rulebook};
 use crate::writer::{self, CaseSetup, Setup, Times, Writer};
-use crate::{access, canary, codes, grid::Grids, inventory, standing};
+use crate::{access, canary, codes, desk, grid::Grids, inventory, standing};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
 use sdk::{
@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use web::{City, Health, ReloadError, Reloads};
+use web::{City, DeskSetup, Health, ReloadError, Reloads};
 
 /// Random bytes in the secret of the test sensor.
 const CANARY_SECRET_BYTES: usize = 16;
@@ -60,6 +60,7 @@ pub struct Standing {
     pub grids: Grids,
     pub codes: Codes,
     pub rules: Rulebook,
+    pub desk: DeskSetup,
 }
 
 /// Reads every file that the configuration names, but for the devices.
@@ -81,11 +82,13 @@ pub fn read_standing(loaded: &Loaded) -> Result<Standing> {
     };
     let codes = codes::read(loaded)?;
     let rules = rulebook::of(loaded, &catalogue)?;
+    let desk = desk::read(loaded)?;
     Ok(Standing {
         catalogue,
         grids,
         codes,
         rules,
+        desk,
     })
 }
 
@@ -95,6 +98,7 @@ struct Parts {
     published: writer::Published,
     catalogue: Arc<Catalogue>,
     codes: CodesInForce,
+    desk: Arc<DeskSetup>,
     /// Keys of the configured drivers, and the names of all that ever were.
     driver_keys: BTreeMap<String, DriverKey>,
     driver_names: Vec<String>,
@@ -315,6 +319,7 @@ impl Parts {
                 code: config.city.code.clone(),
                 time_zone: config.city.time_zone.clone(),
             },
+            desk: self.desk,
             driver_names: self.driver_names.into(),
             rule_settings: config.rule_settings(),
             stream_clients_max: config.http.streams_max,
@@ -414,6 +419,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
         published: opened.published,
         catalogue: opened.catalogue,
         codes,
+        desk: Arc::new(standing.desk),
         driver_keys: opened.drivers,
         driver_names: opened.driver_names,
         requests,

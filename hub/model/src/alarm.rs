@@ -84,6 +84,26 @@ impl AlarmState {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
+
+    /// Tells whether it asks people for something: neither over nor set aside.
+    pub fn asks(self) -> bool {
+        self.group() < 4
+    }
+
+    /// Gives the place of the state in a list by urgency: who is unanswered comes first, then what
+    /// is gone but unanswered, what waits for a reset, what is in hand, and what is set aside.
+    pub fn group(self) -> u8 {
+        match self {
+            Self::ActiveUnacked => 0,
+            Self::ClearedUnacked => 1,
+            Self::LatchedUnacked | Self::LatchedAcked => 2,
+            Self::ActiveAcked => 3,
+            Self::Shelved => 4,
+            Self::Suppressed => 5,
+            Self::OutOfService => 6,
+            Self::Normal => 7,
+        }
+    }
 }
 
 /// What kind of cause explains an alarm that is suppressed.

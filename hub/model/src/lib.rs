@@ -13,6 +13,7 @@ mod ledger;
 mod metric;
 mod reading;
 mod time;
+mod words;
 
 pub use alarm::{AlarmRow, AlarmState, Severity, Suppression};
 pub use case::{
@@ -25,3 +26,6 @@ pub use ledger::{Counts, Reason, Rejected};
 pub use metric::{Catalogue, CatalogueError, MetricDef, MetricKey, MetricShape, Pace};
 pub use reading::{Cause, Observation, Position, Quality, Reading, Series, Value};
 pub use time::{InvalidTimestamp, Timestamp};
+pub use words::{
+    Names, QuickPhrase, SeverityNames, quick_phrases, read_quick_phrases, severity_names,
+};

@@ -2,9 +2,9 @@
 
 mod table;
 
-use crate::{Quality, Value, reading::Cause};
+use crate::{Names, Quality, Value, reading::Cause};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,6 +24,11 @@ pub enum MetricShape {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricDef {
     pub name: String,
+    /// What people call it.
+    #[serde(default)]
+    pub name_zh: Option<String>,
+    #[serde(default)]
+    pub name_en: Option<String>,
     pub unit: String,
     pub shape: MetricShape,
     /// Least plausible value, in `unit`.
@@ -78,7 +83,7 @@ impl MetricDef {
 pub struct Catalogue {
     defs: Vec<MetricDef>,
     keys: HashMap<Arc<str>, MetricKey>,
-    kinds: BTreeSet<String>,
+    kinds: BTreeMap<String, Names>,
     /// Where devices of one kind have a pace of their own.
     paces: HashMap<Arc<str>, HashMap<Arc<str>, Pace>>,
 }
@@ -95,13 +100,18 @@ impl Catalogue {
             .expect("the built-in metric table is tested");
         catalogue.kinds = table::lines(BUILT_IN_KINDS)
             .skip(1)
-            .filter_map(|(_, line)| line.split(',').next().map(str::to_owned))
+            .filter_map(|(_, line)| {
+                let mut cells = line.split(',').map(str::to_owned);
+                let kind = cells.next()?;
+                let (zh, en) = (cells.next()?, cells.next()?);
+                Some((kind, Names { zh, en }))
+            })
             .collect();
         catalogue
     }
 
-    /// Takes the rows of a CSV table in. The columns are named by its header: `name`, `unit`,
-    /// `shape`, `min`, `max`, `rate_max_per_s`, `stuck_after_s`, `kind`, and `source` at the end.
+    /// Takes the rows of a CSV table in. The columns are named by its header: `name`, `name_zh`,
+    /// `name_en`, `unit`, `shape`, `min`, `max`, `rate_max_per_s`, `stuck_after_s`, `kind`, and `source` at the end.
     ///
     /// A row of a known name sets limits of that metric, all of them or, with a `kind`, those in
     /// time for devices of that kind; an empty cell leaves what was set, `none` takes it away.
@@ -189,6 +199,8 @@ impl Catalogue {
                 .cloned()
                 .unwrap_or(MetricDef {
                     name: name.clone(),
+                    name_zh: None,
+                    name_en: None,
                     unit: String::new(),
                     shape: MetricShape::Number,
                     min: None,
@@ -222,15 +234,24 @@ impl Catalogue {
 
     /// Tells whether the table of kinds has this one.
     pub fn has_kind(&self, kind: &str) -> bool {
-        self.kinds.contains(kind)
+        self.kinds.contains_key(kind)
     }
 
     pub fn add_kind(&mut self, kind: &str) {
-        self.kinds.insert(kind.to_owned());
+        let names = Names {
+            zh: kind.to_owned(),
+            en: kind.to_owned(),
+        };
+        self.kinds.entry(kind.to_owned()).or_insert(names);
     }
 
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
-        self.kinds.iter().map(String::as_str)
+        self.kinds.keys().map(String::as_str)
+    }
+
+    /// Tells what each kind is called.
+    pub fn kind_names(&self) -> &BTreeMap<String, Names> {
+        &self.kinds
     }
 
     /// Judges a value by the plausible range: outside it the value is kept, as `bad:range`.

@@ -177,7 +177,7 @@ impl Loaded {
     }
 
     /// A variable can only name tables that are written so.
-    fn check_name(&self, key: &str, name: &str) -> Result<(), ConfigError> {
+    pub(crate) fn check_name(&self, key: &str, name: &str) -> Result<(), ConfigError> {
         let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         if !name.is_empty() && name.bytes().all(plain) {
             return Ok(());

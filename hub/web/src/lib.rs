@@ -11,6 +11,7 @@ mod canary;
 mod cap;
 mod cases;
 mod census;
+mod desk;
 mod devices;
 mod events;
 mod evidence;
@@ -20,6 +21,7 @@ mod health;
 mod knocks;
 mod kpi;
 mod ledger;
+mod map;
 mod metrics;
 mod past;
 mod problem;
@@ -51,8 +53,10 @@ pub use backtest::{
     Coverage, Diff, Progress, Rate, Review, ReviewError, Reviewed, Tally, TestedAlarm,
 };
 pub use canary::CanaryHealth;
+pub use desk::DeskSetup;
 pub use health::{DriverHealth, Health, PartState, SinkHealth, SinkState};
 pub use knocks::{Knock, Knocks};
+pub use map::{Layer, MapSetup, Tiles};
 pub use reload::{Reload, ReloadError, Reloaded, Reloads};
 pub use roster::{ROSTER_ROWS_MAX, Roster, RosterRow, RowNote};
 pub use routes::router;
@@ -60,6 +64,9 @@ pub use rule_list::{RuleEntry, RuleList};
 pub use state::{City, STREAM_CLIENTS_MAX, State};
 pub use status::{Statuses, device_row};
 pub use subscriber::{Subscriber, Subscribers};
+
+/// The metric of the hub's own test sensor, which is no city's.
+const CANARY_METRIC: &str = "canary";
 
 /// The description of the API, as `GET /api/v1/openapi.json` gives it.
 pub const OPENAPI: &str = include_str!("../openapi.json");

@@ -5,14 +5,14 @@ use crate::guard::{self, BACKTEST_DEADLINE, Need, Post, REQUEST_DEADLINE, Reques
 use crate::problem::Problem;
 use crate::state::{Inner, Shared, State};
 use crate::{
-    actions, alarms, backtest, cap, cases, devices, events, evidence, explain, kpi, ledger,
-    metrics, readings, records, reload, report, rulebook, schemas, stream, subscriptions,
+    actions, alarms, backtest, cap, cases, desk, devices, events, evidence, explain, kpi, ledger,
+    map, metrics, readings, records, reload, report, rulebook, schemas, stream, subscriptions,
 };
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State as AxumState};
 use axum::handler::Handler;
 use axum::http::{HeaderValue, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use std::time::Duration;
@@ -88,6 +88,7 @@ pub(crate) fn table() -> Vec<Route> {
     const KNOWN: Need = Need::Right(Right::BeKnown);
     const TEST: Need = Need::Right(Right::Backtest);
     let mut routes = of_subscriptions();
+    routes.extend(of_desk());
     routes.extend([
         Route::get("/healthz", Need::Nothing, report::alive),
         Route::get("/readyz", Need::Installed, report::ready),
@@ -144,6 +145,17 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/quarantine", EDIT, records::quarantine),
     ]);
     routes
+}
+
+/// What the duty console needs beside the lists.
+fn of_desk() -> Vec<Route> {
+    const READ: Need = Need::Right(Right::Read);
+    const KNOWN: Need = Need::Right(Right::BeKnown);
+    vec![
+        Route::get("/api/v1/config/public", KNOWN, desk::public),
+        Route::get("/api/v1/map/points", READ, map::points),
+        Route::get("/api/v1/map/layers/{name}", READ, map::layer),
+    ]
 }
 
 /// How events look, who is sent them, and what they refused.
@@ -203,6 +215,9 @@ fn of_subscriptions() -> Vec<Route> {
 pub fn router(state: State) -> Router {
     let ids = RequestIds::starting_at(state.health.started_at);
     let shared = Inner::new(state);
+    let tiles = shared.desk.map.tiles.as_ref();
+    let hosts = tiles.map_or(&[][..], |tiles| &tiles.hosts);
+    let policy = dashboards::policy(hosts);
     let mut router = Router::new();
     for route in table() {
         let post = Post {
@@ -220,7 +235,7 @@ pub fn router(state: State) -> Router {
     router
         .fallback(move |request: Request| async move { elsewhere(&lost, &request) })
         .with_state(shared)
-        .layer(from_fn(protect))
+        .layer(from_fn_with_state(policy, protect))
         .layer(from_fn_with_state(ids, guard::finish))
 }
 
@@ -244,9 +259,13 @@ fn elsewhere(shared: &Shared, request: &Request) -> Response {
     page.unwrap_or_else(|| Problem::not_found(format!("there is no `{path}` here")).into_response())
 }
 
-async fn protect(request: Request, next: axum::middleware::Next) -> Response {
+async fn protect(
+    AxumState(policy): AxumState<HeaderValue>,
+    request: Request,
+    next: axum::middleware::Next,
+) -> Response {
     let mut response = next.run(request).await;
-    dashboards::protect(response.headers_mut());
+    dashboards::protect(response.headers_mut(), &policy);
     response
 }
 

@@ -4,7 +4,7 @@ use crate::problem::Problem;
 use crate::pulse::Pulse;
 use crate::recent::Recent;
 use crate::reload::Reloads;
-use crate::{Health, Knocks, RuleList, Statuses, Subscribers};
+use crate::{DeskSetup, Health, Knocks, RuleList, Statuses, Subscribers};
 use model::Catalogue;
 use rules::{AlarmBook, CaseCounts};
 use sdk::{Access, Clock, Devices, Operator, Tail};
@@ -52,6 +52,8 @@ pub struct State {
     /// Identities that knocked but are not registered.
     pub knocks: Knocks,
     pub city: City,
+    /// What the configuration says of the console.
+    pub desk: Arc<DeskSetup>,
     /// Driver instances in the order of their keys, those of former configurations too.
     pub driver_names: Arc<[String]>,
     /// How the engine is set, for backtests.

@@ -9,6 +9,7 @@ mod devices;
 mod events;
 mod history;
 mod kit;
+mod map;
 mod openapi;
 mod reports;
 mod rules;

@@ -2,8 +2,10 @@
 
 use super::{MetricDef, MetricShape};
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 11] = [
     "name",
+    "name_zh",
+    "name_en",
     "unit",
     "shape",
     "min",
@@ -34,6 +36,8 @@ pub(super) enum Cell {
 #[derive(Debug, Default)]
 pub(super) struct Row {
     pub(super) name: String,
+    pub(super) name_zh: String,
+    pub(super) name_en: String,
     pub(super) kind: Option<String>,
     unit: String,
     shape: String,
@@ -69,6 +73,8 @@ impl Columns {
         for (column, text) in self.0.iter().zip(line.split(',').map(str::trim)) {
             match *column {
                 "name" => text.clone_into(&mut row.name),
+                "name_zh" => text.clone_into(&mut row.name_zh),
+                "name_en" => text.clone_into(&mut row.name_en),
                 "unit" => text.clone_into(&mut row.unit),
                 "shape" => text.clone_into(&mut row.shape),
                 "kind" => row.kind = (!text.is_empty()).then(|| text.to_owned()),
@@ -126,6 +132,8 @@ impl Row {
         };
         let mut def = MetricDef {
             name: self.name.clone(),
+            name_zh: None,
+            name_en: None,
             unit: self.unit.clone(),
             shape,
             min: None,
@@ -154,8 +162,16 @@ impl Row {
         Ok(())
     }
 
-    /// Sets the limits that the row has.
+    /// Sets the names and limits that the row has.
     pub(super) fn narrow(&self, def: &mut MetricDef) -> Result<(), String> {
+        for (name, given) in [
+            (&mut def.name_zh, &self.name_zh),
+            (&mut def.name_en, &self.name_en),
+        ] {
+            if !given.is_empty() {
+                *name = Some(given.clone());
+            }
+        }
         set(&mut def.min, self.min);
         set(&mut def.max, self.max);
         set(&mut def.rate_max_per_s, self.rate_max_per_s);

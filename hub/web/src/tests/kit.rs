@@ -3,12 +3,11 @@
 
 mod answer;
 mod feed;
+mod place;
 
 pub(super) use answer::Answer;
 
-use crate::{
-    City, Health, Knocks, RuleEntry, RuleList, STREAM_CLIENTS_MAX, State, Statuses, router,
-};
+use crate::{Health, Knocks, RuleEntry, RuleList, STREAM_CLIENTS_MAX, State, Statuses, router};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
@@ -18,6 +17,7 @@ use model::{
     AlarmRow, AlarmState, Catalogue, Device, DeviceId, DeviceKey, MetricKey, Quality, Reading,
     Series, Severity, Timestamp, Value,
 };
+use place::{city, desk};
 use rules::AlarmBook;
 use sdk::{
     Access, Action, Actor, Clock, CommandError, DeviceEntry, Devices, Done, Intake, Mark, Operator,
@@ -35,14 +35,6 @@ use tower::ServiceExt;
 
 /// The instant at which the tests' clock starts: 2026-03-01T00:00:00Z.
 pub(super) const START_MS: i64 = 1_772_323_200_000;
-
-fn city() -> City {
-    City {
-        name: "示范市".to_owned(),
-        code: "350200".to_owned(),
-        time_zone: "Asia/Shanghai".to_owned(),
-    }
-}
 
 /// A small hub.
 pub(super) struct Hub {
@@ -126,6 +118,7 @@ impl Hub {
             health,
             knocks: Knocks::default(),
             city: city(),
+            desk: Arc::new(desk()),
             driver_names: ["mqtt".to_owned()].into(),
             rule_settings: ::rules::Settings {
                 zone: ::rules::Zone::named("Asia/Shanghai").unwrap(),

@@ -1,0 +1,57 @@
+//! What the duty console must know before it shows anything.
+
+use crate::build::build;
+use crate::map::{self, MapSetup};
+use crate::problem::Problem;
+use crate::query::RawParams;
+use crate::state::{Shared, work};
+use axum::Json;
+use axum::extract::State;
+use model::{QuickPhrase, severity_names};
+use serde_json::{Map, Value, json};
+
+/// What the configuration says of the console.
+#[derive(Clone, Debug, Default)]
+pub struct DeskSetup {
+    pub map: MapSetup,
+    pub quick_phrases: Vec<QuickPhrase>,
+    /// What is shown is a demonstration.
+    pub demo: bool,
+}
+
+/// `GET /api/v1/config/public`
+pub(crate) async fn public(
+    State(shared): State<Shared>,
+    raw: RawParams,
+) -> Result<Json<Value>, Problem> {
+    raw.only(&[])?;
+    work(&shared, "show the configuration", |hub| {
+        let severities: Map<String, Value> = severity_names()
+            .into_iter()
+            .map(|row| (row.severity.name().to_owned(), json!(row)))
+            .collect();
+        let metrics: Map<String, Value> = hub
+            .catalogue
+            .defs()
+            .iter()
+            .filter(|def| def.name != crate::CANARY_METRIC)
+            .map(|def| {
+                let zh = def.name_zh.as_ref().unwrap_or(&def.name);
+                let en = def.name_en.as_ref().unwrap_or(&def.name);
+                let names = json!({"zh": zh, "en": en, "unit": def.unit});
+                (def.name.clone(), names)
+            })
+            .collect();
+        Ok(Json(json!({
+            "city": hub.city,
+            "build": build(hub.health.version),
+            "severities": severities,
+            "kinds": hub.catalogue.kind_names(),
+            "metrics": metrics,
+            "map": map::shown(hub),
+            "quick_phrases": hub.desk.quick_phrases,
+            "demo": hub.desk.demo,
+        })))
+    })
+    .await
+}
