@@ -21,6 +21,7 @@ use model::{AlarmRow, CaseRow};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The period where none is given.
 const DAYS_DEFAULT: i64 = 30;
@@ -64,9 +65,10 @@ impl GroupBy {
         text.unwrap_or_default().to_owned()
     }
 
-    fn of_alarm(self, alarm: &AlarmRow, case: Option<&CaseRow>, city: &str) -> String {
+    /// An alarm with a case is in the group of the case.
+    fn of_alarm(self, alarm: &AlarmRow, case: Option<&Counted>, city: &str) -> String {
         if let Some(case) = case {
-            return self.of_case(case);
+            return case.group.clone();
         }
         let grid = alarm.grid.as_deref();
         let text = match self {
@@ -90,6 +92,20 @@ impl GroupBy {
             Self::Kind => "设备类型",
         }
     }
+}
+
+/// What is kept of a case once it is counted: a city has too many to keep them whole.
+#[derive(Clone, Debug)]
+struct Counted {
+    group: String,
+    is_registered: bool,
+}
+
+/// Waits until no other period is being evaluated: each takes memory for the alarms of its period.
+async fn turn() -> Option<SemaphorePermit<'static>> {
+    static EVALUATIONS: Semaphore = Semaphore::const_new(1);
+    // It is never closed.
+    EVALUATIONS.acquire().await.ok()
 }
 
 /// A period, evaluated.
@@ -173,6 +189,7 @@ pub(crate) async fn show(
         return Err(Problem::bad_request(detail));
     }
     let by = params.word("by", &GROUPS)?.unwrap_or(GroupBy::District);
+    let _turn = turn().await;
     work(&shared, "evaluate a period", move |hub| {
         Evaluation::of(hub, (from, to), by).map(|evaluation| Json(evaluation.to_json()))
     })

@@ -58,6 +58,11 @@ fn was_due(case: &CaseRow, done_at: Option<Timestamp>, period: Period) -> bool {
     !is_aside(case, period.1) && case.due_at.is_some_and(|due| due < period.1)
 }
 
+/// Tells whether a case was taken up (立案).
+pub(super) fn is_registered(case: &CaseRow) -> bool {
+    first(case, CaseStep::Accept).is_some()
+}
+
 impl Sums {
     /// Counts a case that was opened before the period's end.
     pub(super) fn add_case(
@@ -105,10 +110,10 @@ impl Sums {
         self.voided += counted(voided_at.is_some_and(|at| is_in(at, period)));
     }
 
-    /// Counts an alarm that was announced in the period, with its case where it has one.
-    pub(super) fn add_alarm(&mut self, alarm: &AlarmRow, case: Option<&CaseRow>) {
+    /// Counts an alarm that was announced in the period; `is_registered` says that its case was
+    /// taken up.
+    pub(super) fn add_alarm(&mut self, alarm: &AlarmRow, is_registered: bool) {
         self.alarms += 1;
-        let is_registered = case.is_some_and(|case| first(case, CaseStep::Accept).is_some());
         self.valid_alarms += u64::from(is_registered);
         let is_false = alarm.verdict.as_deref() == Some("false_alarm");
         self.false_alarms += u64::from(is_false);

@@ -1,8 +1,8 @@
 //! Collects what a period is evaluated by: cases, announced alarms, and the course of devices.
 
-use super::cases::{Period, Sums};
+use super::cases::{Period, Sums, is_registered};
 use super::online::{self, ByKind, Course};
-use super::{Evaluation, GroupBy, load};
+use super::{Counted, Evaluation, GroupBy, load};
 use crate::problem::Problem;
 use crate::state::{Inner, store_problem};
 use model::{AlarmRow, CaseRow, DeviceStatus, Timestamp};
@@ -27,7 +27,6 @@ struct DeviceEvent {
 impl Evaluation {
     pub(super) fn of(hub: &Inner, period: Period, by: GroupBy) -> Result<Self, Problem> {
         let wrong = |error: StoreError| store_problem(WHAT, &error);
-        let cases = read_cases(hub, period)?;
         let (from, to) = (period.0.plus_ms(-HELD_MS), period.1);
         let alarms = hub.reader.alarms_between(from, to).map_err(wrong)?;
         let raised: HashMap<&str, Timestamp> = alarms
@@ -36,20 +35,26 @@ impl Evaluation {
             .collect();
         let mut total = Sums::default();
         let mut groups: BTreeMap<String, Sums> = BTreeMap::new();
-        for case in cases.values() {
+        let mut cases: HashMap<String, Counted> = HashMap::new();
+        read_cases(hub, period, |case| {
             let raised_at = raised.get(case.alarm.as_str()).copied();
-            let group = groups.entry(by.of_case(case)).or_default();
+            let counted = Counted {
+                group: by.of_case(&case),
+                is_registered: is_registered(&case),
+            };
+            let group = groups.entry(counted.group.clone()).or_default();
             for sums in [&mut total, group] {
-                sums.add_case(case, raised_at, period);
+                sums.add_case(&case, raised_at, period);
             }
-        }
+            cases.insert(case.id, counted);
+        })?;
         let announced = alarms.iter().filter(|alarm| is_announced(alarm, period));
         for alarm in announced.clone() {
             let case = alarm.case.as_ref().and_then(|id| cases.get(id));
             let key = by.of_alarm(alarm, case, &hub.city.code);
             let group = groups.entry(key).or_default();
             for sums in [&mut total, group] {
-                sums.add_alarm(alarm, case);
+                sums.add_alarm(alarm, case.is_some_and(|case| case.is_registered));
             }
         }
         groups.retain(|_, sums| *sums != Sums::default());
@@ -70,8 +75,8 @@ fn is_announced(alarm: &AlarmRow, (from, to): Period) -> bool {
     told.is_some() && !alarm.shadow
 }
 
-fn read_cases(hub: &Inner, period: Period) -> Result<HashMap<String, CaseRow>, Problem> {
-    let mut cases = HashMap::new();
+/// Looks at every case that was opened before the end of the period, one after the other.
+fn read_cases(hub: &Inner, period: Period, mut look: impl FnMut(CaseRow)) -> Result<(), Problem> {
     let mut after = None;
     loop {
         let page = hub.reader.cases(&CaseQuery {
@@ -85,11 +90,11 @@ fn read_cases(hub: &Inner, period: Period) -> Result<HashMap<String, CaseRow>, P
         for json in &page.rows {
             let case: CaseRow =
                 serde_json::from_str(json).map_err(|error| Problem::internal(WHAT, &error))?;
-            cases.insert(case.id.clone(), case);
+            look(case);
         }
         after = page.next;
         if after.is_none() {
-            return Ok(cases);
+            return Ok(());
         }
     }
 }

@@ -56,6 +56,7 @@ pub(crate) async fn monthly(
     let formats = [("csv", Format::Csv), ("html", Format::Html)];
     let format = params.word("format", &formats)?.unwrap_or(Format::Html);
     let by = params.word("by", &GROUPS)?.unwrap_or(GroupBy::District);
+    let _turn = super::turn().await;
     work(&shared, "write the monthly report", move |hub| {
         let evaluation = Evaluation::of(hub, (from, end.min(now)), by)?;
         let title = format!("{} {month} 运行情况通报表", hub.city.name);
