@@ -1,18 +1,21 @@
 //! The whole configuration: built-in defaults, then the file, then `CITYHUB__…` variables.
 
+mod auth;
 mod check;
 mod desk;
 mod locate;
+mod session;
 
+pub use auth::{Auth, Secret, Token};
 pub use desk::{
     ApprovalConfig, HandoverConfig, LayerConfig, LayerStyle, MapConfig, ShiftConfig, TileCrs,
     TileDatum, TilesConfig,
 };
 pub use locate::line_of;
+pub use session::SessionConfig;
 
 use config::{Environment, File, FileFormat, Value, ValueKind};
 use schemars::JsonSchema;
-use sdk::Role;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,6 +44,7 @@ pub struct Config {
     pub city: City,
     pub http: HttpConfig,
     pub auth: Auth,
+    pub session: SessionConfig,
     /// Protocol listeners by name; `kind` says which driver.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub drivers: BTreeMap<String, Value>,
@@ -71,6 +75,7 @@ impl Default for Config {
             city: City::default(),
             http: HttpConfig::default(),
             auth: Auth::default(),
+            session: SessionConfig::default(),
             drivers: BTreeMap::new(),
             sinks: BTreeMap::new(),
             intake: IntakeConfig::default(),
@@ -157,38 +162,6 @@ impl Default for HttpConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             streams_max: 256,
         }
-    }
-}
-
-/// Static tokens for automation; `cityhub admin token add` makes others.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Auth {
-    pub tokens: BTreeMap<String, Token>,
-}
-
-/// One static token.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Token {
-    pub token: Secret,
-    pub role: Role,
-}
-
-/// A text that is never printed.
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
     }
 }
 

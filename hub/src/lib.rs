@@ -2,7 +2,6 @@
 //!
 //! The program of `main.rs` is a thin list of commands over these modules.
 
-pub mod access;
 mod canary;
 pub mod codes;
 pub mod config;

@@ -1,15 +1,18 @@
 //! `cityhub`: the commands of the hub.
 
+mod admin;
+
+use admin::AdminCommand;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use hub::config::{Config, ConfigError, Loaded, LogConfig};
+use hub::config::{ConfigError, Loaded, LogConfig};
 use hub::gauge::{Gauge, coverage_line, summary};
 use hub::judge::{self, Archive, Backtest};
 use hub::stages::{self, End};
 use hub::trial::{self, Trial};
-use hub::{access, inventory, rulebook, schema};
+use hub::{inventory, rulebook, schema};
 use model::Timestamp;
-use sdk::{Devices, Role, SecretSalt};
+use sdk::{Devices, SecretSalt};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -96,28 +99,6 @@ struct VerifyArgs {
     head: Option<[u8; 32]>,
 }
 
-#[derive(Debug, Subcommand)]
-enum AdminCommand {
-    /// Tokens of programs and people without a browser.
-    Token {
-        #[command(subcommand)]
-        command: TokenCommand,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum TokenCommand {
-    /// Makes a token and prints it once.
-    Add {
-        name: String,
-        /// viewer, officer, supervisor, engineer, admin, auditor or platform.
-        #[arg(long)]
-        role: String,
-    },
-    /// Takes a token away, at once.
-    Remove { name: String },
-}
-
 fn main() -> ExitCode {
     match carry_out(Cli::parse()) {
         Ok(code) => code,
@@ -138,9 +119,7 @@ fn carry_out(cli: Cli) -> Result<ExitCode> {
         Command::Backtest(args) => backtest(&load()?, &args),
         Command::Verify(args) if args.audit => verify_audit(&load()?, args.head),
         Command::Verify(_) => verify(&load()?),
-        Command::Admin {
-            command: AdminCommand::Token { command },
-        } => token(&load()?.config, command),
+        Command::Admin { command } => admin::carry_out(&load()?.config, command),
     }
 }
 
@@ -441,25 +420,4 @@ fn is_damage(error: &anyhow::Error) -> bool {
     error
         .chain()
         .any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Damaged(_))))
-}
-
-fn token(config: &Config, command: TokenCommand) -> Result<ExitCode> {
-    let data_dir = &config.data_dir;
-    match command {
-        TokenCommand::Add { name, role } => {
-            let Some(role) = Role::parse(&role) else {
-                let known: Vec<&str> = Role::ALL.into_iter().map(Role::name).collect();
-                complain(&format!(
-                    "unknown role `{role}`; known: {}",
-                    known.join(", ")
-                ));
-                return Ok(ExitCode::from(EXIT_CONFIG));
-            };
-            say(&access::add_token(data_dir, &config.auth, &name, role)?)
-        }
-        TokenCommand::Remove { name } => {
-            access::remove_token(data_dir, &name)?;
-            say(&format!("token `{name}` is gone"))
-        }
-    }
 }

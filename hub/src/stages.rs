@@ -9,7 +9,8 @@ use crate::feed::JournalFeed;
 use crate::reload::{self, Reloader};
 use crate::rulebook::{self, Rulebook};
 use crate::writer::{self, CaseSetup, Setup, Times, Writer};
-use crate::{access, canary, codes, desk, grid::Grids, inventory, standing};
+use crate::{canary, codes, desk, grid::Grids, inventory, standing};
+use access::{AccessFile, Accounts, Asks, Trail};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
 use sdk::{
@@ -105,6 +106,7 @@ struct Parts {
     requests: mpsc::Sender<Request>,
     refusals: Refusals,
     access: Access,
+    accounts: Accounts,
     tail: Tail,
     clock: Clock,
     health: Health,
@@ -121,7 +123,8 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     }
     // From here on, so that a SIGHUP during the start does not end the process.
     let hangups = reload::hangups()?;
-    let (parts, mut writer) = open(&loaded, standing)?;
+    let (parts, asks, mut writer) = open(&loaded, standing)?;
+    let trail = parts.access_trail(asks);
     let listener = bind(&loaded).await?;
     let address = listener.local_addr().context("console address")?;
     parts.health.put_address("http", &address.to_string());
@@ -132,7 +135,7 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     let running = tokio::select! {
         biased;
         failed = writer.wait() => return Ok(End::JournalFailed(failed)),
-        started = parts.start(&loaded, rules, &drivers_stop) => started?,
+        started = parts.start(&loaded, (rules, &trail), &drivers_stop) => started?,
     };
     announce_ready(address, &running)?;
     let drivers = TaskTracker::new();
@@ -143,7 +146,7 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     let (reloads, asked) = Reloads::open();
     let tasks = TaskTracker::new();
     tasks.spawn(parts.reloader(&loaded).serve(asked, hangups, stop.clone()));
-    tasks.spawn(parts.access_trail(&loaded).follow(stop.clone()));
+    tasks.spawn(trail.follow(stop.clone()));
     parts.spawn_canary(&loaded.config, &tasks, &drivers_stop)?;
     tasks.close();
     let (deliveries, deliveries_stop) = (TaskTracker::new(), CancellationToken::new());
@@ -174,10 +177,12 @@ impl Parts {
     async fn start(
         &self,
         loaded: &Loaded,
-        rules: Rulebook,
+        (rules, trail): (Rulebook, &Trail),
         drivers_stop: &CancellationToken,
     ) -> Result<Vec<(supervise::Unit, Running)>> {
         self.bring_into_force(loaded, rules).await?;
+        trail.note_configured().await?;
+        trail.take_over().await?;
         let mut running = Vec::new();
         for (name, value) in &loaded.config.drivers {
             let key = self
@@ -229,10 +234,8 @@ impl Parts {
             .map_err(|error| match error {
                 ReloadError::Rule(error) => anyhow::Error::new(error),
                 error => anyhow::anyhow!("bring the rules into force: {error}"),
-            })?;
-        let trail = self.access_trail(loaded);
-        trail.note_configured(&loaded.config.auth).await?;
-        trail.take_over().await
+            })
+            .map(drop)
     }
 
     /// Lets the hub's own test sensor go its way, and a tail of the feed listen for it.
@@ -268,9 +271,15 @@ impl Parts {
         Ok(())
     }
 
-    fn access_trail(&self, loaded: &Loaded) -> access::Trail {
+    fn access_trail(&self, asks: Asks) -> Trail {
         let operator = Operator::new(self.requests.clone());
-        access::Trail::new(&loaded.config.data_dir, operator, self.reader.clone())
+        let feed = Arc::clone(&self.tail.feed);
+        Trail::new(
+            (self.accounts.clone(), asks),
+            operator,
+            feed,
+            self.clock.clone(),
+        )
     }
 
     fn deliveries(&self, loaded: &Loaded) -> Deliveries {
@@ -304,6 +313,7 @@ impl Parts {
             devices: self.published.devices,
             statuses: self.published.statuses,
             access: self.access,
+            accounts: self.accounts,
             catalogue: self.catalogue,
             book: self.published.book,
             cases: self.published.cases,
@@ -363,7 +373,7 @@ impl WriterTask {
     }
 }
 
-fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
+fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)> {
     let config = &loaded.config;
     let clock = Clock::System;
     let health = Health::new(env!("CARGO_PKG_VERSION"), clock.now());
@@ -402,12 +412,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
             drivers: config.drivers.keys().cloned().collect(),
         },
     )?;
-    let access = access::open(&config.data_dir, &config.auth)?;
-    if access.is_empty() {
-        tracing::warn!(
-            "nobody can sign in: make a token with `cityhub admin token add NAME --role admin`"
-        );
-    }
+    let (access, accounts, asks) = open_access(config)?;
     let feed: Arc<dyn Feed> = Arc::new(JournalFeed(opened.reader.clone()));
     let parts = Parts {
         tail: Tail {
@@ -425,11 +430,29 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, WriterTask)> {
         requests,
         refusals: intake.refusals.clone(),
         access,
+        accounts,
         health,
         clock,
         stop: CancellationToken::new(),
     };
-    Ok((parts, spawn_writer(opened.writer, intake)))
+    Ok((parts, asks, spawn_writer(opened.writer, intake)))
+}
+
+/// Reads who may sign in, and says how to begin when that is nobody.
+fn open_access(config: &Config) -> Result<(Access, Accounts, Asks)> {
+    let settings = config.session.settings();
+    let file = AccessFile::new(&config.data_dir, config.auth.hashes(), &settings);
+    let access = file.access()?;
+    let (accounts, asks) = Accounts::open(file, settings)?;
+    if access.is_empty() && accounts.is_empty() {
+        let hint = format!(
+            "nobody can sign in yet; make the first user beside the running hub:\n    \
+             cityhub admin user add NAME --role admin --data-dir {}",
+            config.data_dir.display()
+        );
+        writeln!(std::io::stderr(), "{hint}").context("write the hint to stderr")?;
+    }
+    Ok((access, accounts, asks))
 }
 
 async fn bind(loaded: &Loaded) -> Result<TcpListener> {

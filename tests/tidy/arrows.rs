@@ -6,6 +6,7 @@ use std::process::Command;
 
 /// Every crate of ours and the crates of ours that it may use.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("access", &["model", "sdk"]),
     ("codecs", &["model"]),
     ("dashboards", &[]),
     ("door", &[]),
@@ -14,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "hub",
         &[
+            "access",
             "codecs",
             "dashboards",
             "door",
@@ -35,7 +37,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sinks", &["model", "sdk"]),
     ("store", &["model"]),
     ("tests", &["model", "sim"]),
-    ("web", &["dashboards", "model", "rules", "sdk", "store"]),
+    (
+        "web",
+        &["access", "dashboards", "model", "rules", "sdk", "store"],
+    ),
 ];
 
 /// What only one crate of ours may use, because it is wrapped there.

@@ -74,6 +74,19 @@ impl Role {
         matches!(self, Self::Supervisor | Self::Admin)
     }
 
+    pub fn signs_handover(self) -> bool {
+        matches!(self, Self::Supervisor | Self::Admin)
+    }
+
+    pub fn approves_rules(self) -> bool {
+        matches!(self, Self::Supervisor | Self::Admin)
+    }
+
+    /// Users and tokens.
+    pub fn manages_users(self) -> bool {
+        matches!(self, Self::Admin)
+    }
+
     pub fn edits_devices_and_rules(self) -> bool {
         matches!(self, Self::Engineer | Self::Admin)
     }

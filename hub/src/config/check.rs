@@ -51,6 +51,7 @@ impl Loaded {
         }
         self.check_log()?;
         self.check_tokens()?;
+        self.check_session()?;
         self.check_sinks()?;
         self.check_drivers()
     }

@@ -73,7 +73,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let key = read_key(&parts.headers)?.map(str::to_owned);
         let Some(actor) = parts.extensions.remove::<Actor>() else {
-            let detail = "send the header `Authorization: Bearer <token>`";
+            let detail = "sign in, or send the header `Authorization: Bearer <token>`";
             return Err(Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "unauthorized",

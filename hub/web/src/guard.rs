@@ -1,13 +1,15 @@
 //! Who gets in, how long a request may take, and how an error leaves: the layers around every
 //! route.
 
+use crate::credential::{Credential, demand_console, unauthorized};
 use crate::problem::Problem;
+use crate::right::Right;
 use crate::state::Shared;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sdk::{Actor, Role};
+use sdk::Actor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -30,61 +32,8 @@ pub(crate) enum Need {
     Nothing,
     /// That somebody can sign in at all.
     Installed,
-    /// A token with a role that may do this.
+    /// A token or a session with a role that may do this.
     Right(Right),
-}
-
-/// What a role may do (contract, section 10).
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Right {
-    /// Ask who one is, and how the API looks.
-    BeKnown,
-    /// Devices, readings, rules, health.
-    Read,
-    /// Events and, with them, alarms.
-    ReadEvents,
-    Act,
-    /// Report steps of the disposal of cases.
-    ReportSteps,
-    /// Look what rules would have done: engineers who write them, supervisors who approve them.
-    Backtest,
-    Edit,
-    ReadAudit,
-}
-
-impl Right {
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 8] = [
-        Self::BeKnown,
-        Self::Read,
-        Self::ReadEvents,
-        Self::Act,
-        Self::ReportSteps,
-        Self::Backtest,
-        Self::Edit,
-        Self::ReadAudit,
-    ];
-
-    pub(crate) fn is_held_by(self, role: Role) -> bool {
-        match self {
-            Self::BeKnown => true,
-            Self::Read => role.reads(),
-            Self::ReadEvents => role.reads_events(),
-            Self::Act => role.acts_on_alarms(),
-            Self::ReportSteps => role.reports_steps(),
-            Self::Backtest => role.edits_devices_and_rules() || role == Role::Supervisor,
-            Self::Edit => role.edits_devices_and_rules(),
-            Self::ReadAudit => role.reads_audit(),
-        }
-    }
-
-    pub(crate) fn holders(self) -> Vec<&'static str> {
-        Role::ALL
-            .into_iter()
-            .filter(|role| self.is_held_by(*role))
-            .map(Role::name)
-            .collect()
-    }
 }
 
 /// What the guard of one route knows.
@@ -93,13 +42,16 @@ pub(crate) struct Post {
     pub(crate) shared: Shared,
     pub(crate) need: Need,
     pub(crate) deadline: Duration,
+    /// It may be asked by a session that is locked.
+    pub(crate) even_locked: bool,
 }
 
 /// Lets a request in or turns it away, and gives it a deadline.
 pub(crate) async fn stand(State(post): State<Post>, mut request: Request, next: Next) -> Response {
-    match admit(&post.shared, post.need, &request) {
-        Ok(Some(actor)) => {
+    match admit(&post, &request) {
+        Ok(Some((actor, credential))) => {
             request.extensions_mut().insert(actor);
+            request.extensions_mut().insert(credential);
         }
         Ok(None) => {}
         Err(problem) => return problem.into_response(),
@@ -115,53 +67,64 @@ pub(crate) async fn stand(State(post): State<Post>, mut request: Request, next: 
 
 /// Tells who asks, if the route wants to know.
 pub(crate) fn admit(
-    shared: &Shared,
-    need: Need,
+    post: &Post,
     request: &Request,
-) -> Result<Option<Actor>, Problem> {
-    if need == Need::Nothing {
+) -> Result<Option<(Actor, Credential)>, Problem> {
+    let shared = &post.shared;
+    if post.need == Need::Nothing {
         return Ok(None);
     }
-    if shared.access.is_empty() {
+    if shared.access.is_empty() && shared.accounts.is_empty() {
         return Err(unauthorized(
-            "nobody can sign in yet; add a token with `cityhub admin token add NAME --role ROLE` \
-             or in the configuration under [auth.tokens.NAME]",
+            "nobody can sign in yet; make the first user with `cityhub admin user add NAME --role \
+             admin`, or a token with `cityhub admin token add NAME --role ROLE` or in the \
+             configuration under [auth.tokens.NAME]",
         ));
     }
-    let Need::Right(right) = need else {
+    let Need::Right(right) = post.need else {
         return Ok(None);
     };
-    let Some(token) = bearer(request.headers()) else {
-        return Err(unauthorized(
-            "send the header `Authorization: Bearer <token>`",
-        ));
-    };
-    let Some(actor) = shared.access.check(token) else {
-        return Err(unauthorized("this token is not known"));
-    };
-    if !right.is_held_by(actor.role) {
-        let holders = right.holders();
-        let detail = format!(
-            "role `{}` may not do this; roles that may: {}",
-            actor.role.name(),
-            holders.join(", ")
-        );
-        let problem = Problem::new(StatusCode::FORBIDDEN, "forbidden", detail);
-        return Err(problem.with("roles", holders));
+    let (actor, credential) = Credential::of(shared, request.headers())?;
+    let is_change = !request.method().is_safe();
+    if let Credential::Session(session) = &credential {
+        if is_change {
+            demand_console(request.headers())?;
+        }
+        if session.person.must_change_password && right != Right::BeKnown {
+            let detail = "change the password first: POST /api/v1/session/password";
+            let status = StatusCode::FORBIDDEN;
+            return Err(Problem::new(status, "must_change_password", detail));
+        }
     }
-    Ok(Some(actor))
+    demand_right(right, &actor)?;
+    if let Credential::Session(session) = &credential
+        && is_change
+    {
+        if session.is_locked && !post.even_locked {
+            let detail = "this console is locked; POST /api/v1/session/unlock with the password";
+            return Err(Problem::new(StatusCode::LOCKED, "locked", detail));
+        }
+        if !post.even_locked {
+            shared.accounts.is_alive(session.id, shared.clock.now());
+        }
+    }
+    Ok(Some((actor, credential)))
 }
 
-fn unauthorized(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
-}
-
-/// Gives the token of an `Authorization: Bearer` header.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+/// Says which right is missing, and who has it.
+fn demand_right(right: Right, actor: &Actor) -> Result<(), Problem> {
+    if right.is_held_by(actor.role) {
+        return Ok(());
+    }
+    let holders = right.holders();
+    let detail = format!(
+        "role `{}` may not do this: it needs the right `{}`; roles that may: {}",
+        actor.role.name(),
+        right.name(),
+        holders.join(", ")
+    );
+    let problem = Problem::new(StatusCode::FORBIDDEN, "forbidden", detail);
+    Err(problem.with("right", right.name()).with("roles", holders))
 }
 
 /// Numbers requests.

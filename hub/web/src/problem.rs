@@ -83,6 +83,12 @@ impl Problem {
         self
     }
 
+    #[must_use]
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }

@@ -4,8 +4,7 @@ use crate::problem::Problem;
 use crate::query::RawParams;
 use crate::state::{Shared, ask};
 use axum::Json;
-use axum::extract::{Extension, State};
-use sdk::Actor;
+use axum::extract::State;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -104,13 +103,4 @@ pub(crate) async fn catalogue(
     Ok(Json(
         json!({"metrics": shared.catalogue.defs(), "kinds": kinds}),
     ))
-}
-
-/// `GET /api/v1/session`
-pub(crate) async fn session(
-    Extension(actor): Extension<Actor>,
-    raw: RawParams,
-) -> Result<Json<Actor>, Problem> {
-    raw.only(&[])?;
-    Ok(Json(actor))
 }

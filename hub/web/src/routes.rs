@@ -1,12 +1,14 @@
 //! Every path of the API: one table, from which the router is made and which the OpenAPI document
 //! is compared with.
 
-use crate::guard::{self, BACKTEST_DEADLINE, Need, Post, REQUEST_DEADLINE, RequestIds, Right};
+use crate::guard::{self, BACKTEST_DEADLINE, Need, Post, REQUEST_DEADLINE, RequestIds};
 use crate::problem::Problem;
+use crate::right::Right;
 use crate::state::{Inner, Shared, State};
 use crate::{
     actions, alarms, backtest, cap, cases, desk, devices, events, evidence, explain, kpi, ledger,
-    map, metrics, readings, records, reload, report, rulebook, schemas, stream, subscriptions,
+    map, metrics, readings, records, reload, report, rulebook, schemas, session, stream,
+    subscriptions, users,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State as AxumState};
@@ -14,7 +16,7 @@ use axum::handler::Handler;
 use axum::http::{HeaderValue, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use std::time::Duration;
 
 /// Ten thousand devices fit.
@@ -39,6 +41,7 @@ pub(crate) struct Route {
     handler: MethodRouter<Shared>,
     body_bytes_max: usize,
     deadline: Duration,
+    even_locked: bool,
 }
 
 impl Route {
@@ -63,11 +66,17 @@ impl Route {
             handler,
             body_bytes_max: BODY_BYTES_MAX,
             deadline: REQUEST_DEADLINE,
+            even_locked: false,
         }
     }
 
     fn body(mut self, bytes_max: usize) -> Self {
         self.body_bytes_max = bytes_max;
+        self
+    }
+
+    fn even_locked(mut self) -> Self {
+        self.even_locked = true;
         self
     }
 
@@ -89,12 +98,12 @@ pub(crate) fn table() -> Vec<Route> {
     const TEST: Need = Need::Right(Right::Backtest);
     let mut routes = of_subscriptions();
     routes.extend(of_desk());
+    routes.extend(of_people());
     routes.extend([
         Route::get("/healthz", Need::Nothing, report::alive),
         Route::get("/readyz", Need::Installed, report::ready),
         Route::get("/metrics", READ, metrics::show),
         Route::get("/api/v1/openapi.json", KNOWN, openapi),
-        Route::get("/api/v1/session", KNOWN, records::session),
         Route::get("/api/v1/health", READ, report::health),
         Route::get("/api/v1/ledger", READ, ledger::show),
         Route::get("/api/v1/catalogue", READ, records::catalogue),
@@ -211,6 +220,53 @@ fn of_subscriptions() -> Vec<Route> {
     ]
 }
 
+/// Who is signed in, and who may sign in.
+fn of_people() -> Vec<Route> {
+    const KNOWN: Need = Need::Right(Right::BeKnown);
+    const MANAGE: Need = Need::Right(Right::Manage);
+    const SESSION: &str = "/api/v1/session";
+    const USER: &str = "/api/v1/users/{name}";
+    vec![
+        Route::get(SESSION, KNOWN, session::show),
+        Route::of("post", SESSION, Need::Installed, post(session::open)),
+        Route::of("delete", SESSION, KNOWN, delete(session::close)).even_locked(),
+        Route::of("post", "/api/v1/session/lock", KNOWN, post(session::lock)).even_locked(),
+        Route::of(
+            "post",
+            "/api/v1/session/unlock",
+            KNOWN,
+            post(session::unlock),
+        )
+        .even_locked(),
+        Route::of("post", "/api/v1/session/alive", KNOWN, post(session::alive)),
+        Route::of(
+            "post",
+            "/api/v1/session/password",
+            KNOWN,
+            post(session::password),
+        ),
+        Route::get("/api/v1/users", MANAGE, users::list),
+        Route::of("post", "/api/v1/users", MANAGE, post(users::add)),
+        Route::get(USER, MANAGE, users::one),
+        Route::of("patch", USER, MANAGE, patch(users::patch)),
+        Route::of("delete", USER, MANAGE, delete(users::remove)),
+        Route::of(
+            "post",
+            "/api/v1/users/{name}/unlock",
+            MANAGE,
+            post(users::unlock),
+        ),
+        Route::get("/api/v1/tokens", MANAGE, users::tokens),
+        Route::of("post", "/api/v1/tokens", MANAGE, post(users::add_token)),
+        Route::of(
+            "delete",
+            "/api/v1/tokens/{name}",
+            MANAGE,
+            delete(users::remove_token),
+        ),
+    ]
+}
+
 /// Makes the service of the console's port.
 pub fn router(state: State) -> Router {
     let ids = RequestIds::starting_at(state.health.started_at);
@@ -224,6 +280,7 @@ pub fn router(state: State) -> Router {
             shared: Shared::clone(&shared),
             need: route.need,
             deadline: route.deadline,
+            even_locked: route.even_locked,
         };
         let handler = route
             .handler
@@ -248,7 +305,13 @@ fn elsewhere(shared: &Shared, request: &Request) -> Response {
     } else {
         Need::Installed
     };
-    if let Err(problem) = guard::admit(shared, need, request) {
+    let post = Post {
+        shared: Shared::clone(shared),
+        need,
+        deadline: REQUEST_DEADLINE,
+        even_locked: true,
+    };
+    if let Err(problem) = guard::admit(&post, request) {
         return problem.into_response();
     }
     let page = if of_the_api {

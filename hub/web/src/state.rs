@@ -5,6 +5,7 @@ use crate::pulse::Pulse;
 use crate::recent::Recent;
 use crate::reload::Reloads;
 use crate::{DeskSetup, Health, Knocks, RuleList, Statuses, Subscribers};
+use access::Accounts;
 use model::Catalogue;
 use rules::{AlarmBook, CaseCounts};
 use sdk::{Access, Clock, Devices, Operator, Tail};
@@ -35,6 +36,8 @@ pub struct State {
     /// How they are doing, as of the last commit.
     pub statuses: Statuses,
     pub access: Access,
+    /// Users and their sessions.
+    pub accounts: Accounts,
     pub catalogue: Arc<Catalogue>,
     /// Every alarm that is not `normal`, as of the last commit.
     pub book: Arc<RwLock<AlarmBook>>,

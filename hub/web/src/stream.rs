@@ -1,18 +1,18 @@
 //! Events as they happen: one tail of the journal for each listener, read at the listener's pace.
 
+use crate::credential::Credential;
 use crate::events::{Kept, read_types};
-use crate::guard::bearer;
 use crate::problem::Problem;
 use crate::query::RawParams;
 use crate::recent::BATCH;
 use crate::state::{Shared, ask};
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use model::Event;
-use sdk::Mark;
+use sdk::{Actor, Mark};
 use serde_json::json;
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -46,13 +46,18 @@ struct Listener {
     batch_at: Instant,
     /// What goes out first.
     opening: Option<Bytes>,
-    token: String,
+    actor: Actor,
+    credential: Credential,
+    /// Somebody may do less than before.
+    moved: watch::Receiver<u64>,
     _place: OwnedSemaphorePermit,
 }
 
 /// `GET /api/v1/stream`
 pub(crate) async fn open(
     State(shared): State<Shared>,
+    Extension(actor): Extension<Actor>,
+    Extension(credential): Extension<Credential>,
     raw: RawParams,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -83,7 +88,9 @@ pub(crate) async fn open(
         urgent: shared.tail.urgent.clone(),
         batch_at: Instant::now(),
         opening: Some(opening.into()),
-        token: bearer(&headers).unwrap_or_default().to_owned(),
+        actor,
+        credential,
+        moved: shared.accounts.moved(),
         _place: place,
         shared,
     };
@@ -185,15 +192,23 @@ impl Listener {
         tokio::select! {
             biased;
             () = stop.cancelled() => None,
+            changed = self.moved.changed() => {
+                changed.ok()?;
+                self.is_welcome().then_some(())
+            }
             changed = self.mark.changed(), if !has_news => changed.ok(),
             changed = self.urgent.changed(), if has_news => changed.ok(),
             () = tokio::time::sleep_until(until) => Some(()),
         }
     }
 
-    /// Tells that the link lives and how far it has come; ends it when the token is gone.
+    fn is_welcome(&self) -> bool {
+        self.credential.is_still_of(&self.shared, &self.actor)
+    }
+
+    /// Tells that the link lives and how far it has come; ends it when nobody may listen any more.
     fn beat(&mut self) -> Option<Bytes> {
-        self.shared.access.check(&self.token)?;
+        self.is_welcome().then_some(())?;
         self.beat_at = Instant::now() + BEAT;
         let data = self.shared.pulse.beat(&self.shared, self.cursor);
         let mut out = String::new();

@@ -13,4 +13,5 @@ mod map;
 mod openapi;
 mod reports;
 mod rules;
+mod sessions;
 mod why;

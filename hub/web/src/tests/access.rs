@@ -2,7 +2,7 @@
 
 use super::kit::Hub;
 use crate::STREAM_CLIENTS_MAX;
-use crate::guard::Right;
+use crate::right::Right;
 use crate::routes::table;
 use axum::body::{Body, Bytes};
 use axum::http::Request;
@@ -12,12 +12,27 @@ use tower::ServiceExt;
 
 /// Who may do what, by the contract: v(iewer) o(fficer) s(upervisor) e(ngineer) a(dmin)
 /// u (auditor) p(latform). A dash needs no token.
-const WHO: &[(&str, &str, &str)] = &[
+pub(super) const WHO: &[(&str, &str, &str)] = &[
     ("get", "/healthz", "-"),
     ("get", "/readyz", "-"),
     ("get", "/metrics", "voseau"),
     ("get", "/api/v1/openapi.json", "voseaup"),
     ("get", "/api/v1/session", "voseaup"),
+    ("post", "/api/v1/session", "-"),
+    ("delete", "/api/v1/session", "voseaup"),
+    ("post", "/api/v1/session/lock", "voseaup"),
+    ("post", "/api/v1/session/unlock", "voseaup"),
+    ("post", "/api/v1/session/alive", "voseaup"),
+    ("post", "/api/v1/session/password", "voseaup"),
+    ("get", "/api/v1/users", "a"),
+    ("post", "/api/v1/users", "a"),
+    ("get", "/api/v1/users/{name}", "a"),
+    ("patch", "/api/v1/users/{name}", "a"),
+    ("delete", "/api/v1/users/{name}", "a"),
+    ("post", "/api/v1/users/{name}/unlock", "a"),
+    ("get", "/api/v1/tokens", "a"),
+    ("post", "/api/v1/tokens", "a"),
+    ("delete", "/api/v1/tokens/{name}", "a"),
     ("get", "/api/v1/health", "voseau"),
     ("get", "/api/v1/ledger", "voseau"),
     ("get", "/api/v1/catalogue", "voseau"),
@@ -72,7 +87,7 @@ const WHO: &[(&str, &str, &str)] = &[
     ("get", "/api/v1/quarantine", "ea"),
 ];
 
-const LETTERS: [(char, &str); 7] = [
+pub(super) const LETTERS: [(char, &str); 7] = [
     ('v', "viewer"),
     ('o', "officer"),
     ('s', "supervisor"),
@@ -82,7 +97,7 @@ const LETTERS: [(char, &str); 7] = [
     ('p', "platform"),
 ];
 
-fn concrete(path: &str) -> String {
+pub(super) fn concrete(path: &str) -> String {
     path.replace("{id}", "nobody-1")
         .replace("{action}", "ack")
         .replace("{name}", "nobody")
@@ -123,7 +138,7 @@ async fn a_forbidden_action_names_the_roles_that_may() {
     let detail = answer.problem(403);
     assert_eq!(
         detail,
-        "role `viewer` may not do this; roles that may: engineer, admin"
+        "role `viewer` may not do this: it needs the right `edit`; roles that may: engineer, admin"
     );
     assert_eq!(
         answer.json()["roles"],
@@ -164,7 +179,7 @@ async fn without_any_token_nothing_but_healthz_answers() {
             );
         } else {
             assert!(
-                answer.problem(401).contains("cityhub admin token add"),
+                answer.problem(401).contains("cityhub admin user add"),
                 "{path}"
             );
         }

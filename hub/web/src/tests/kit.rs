@@ -3,7 +3,9 @@
 
 mod answer;
 mod feed;
+mod people;
 mod place;
+mod rows;
 
 pub(super) use answer::Answer;
 
@@ -11,13 +13,15 @@ use crate::{Health, Knocks, RuleEntry, RuleList, STREAM_CLIENTS_MAX, State, Stat
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
-use feed::NoFeed;
+use feed::Marks;
 use http_body_util::BodyExt;
 use model::{
-    AlarmRow, AlarmState, Catalogue, Device, DeviceId, DeviceKey, MetricKey, Quality, Reading,
-    Series, Severity, Timestamp, Value,
+    AlarmRow, Catalogue, Device, DeviceId, DeviceKey, MetricKey, Quality, Reading, Series,
+    Severity, Timestamp, Value,
 };
+pub(super) use people::PASSWORD;
 use place::{city, desk};
+pub(super) use rows::alarm;
 use rules::AlarmBook;
 use sdk::{
     Access, Action, Actor, Clock, CommandError, DeviceEntry, Devices, Done, Intake, Mark, Operator,
@@ -65,6 +69,13 @@ pub(super) fn tokens() -> TokenTable {
         .collect()
 }
 
+fn rule_settings() -> ::rules::Settings {
+    ::rules::Settings {
+        zone: ::rules::Zone::named("Asia/Shanghai").unwrap(),
+        ..::rules::Settings::default()
+    }
+}
+
 /// Events are kept for a month, so that a test can let them expire.
 fn options() -> Options {
     Options {
@@ -80,6 +91,8 @@ impl Hub {
 
     pub(super) fn start_with(tokens: TokenTable, stream_clients_max: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let commands = Arc::new(Mutex::new(Vec::new()));
+        let (accounts, asks) = people::accounts(&dir);
         let (mut journal, reader, recovered) = store::open(dir.path(), options()).unwrap();
         let catalogue = Catalogue::built_in();
         let names = catalogue.defs().iter().map(|def| def.name.as_str());
@@ -100,6 +113,7 @@ impl Hub {
             operator: Operator::new(requests),
             devices: Devices::new(SecretSalt(recovered.salt)),
             statuses: Statuses::default(),
+            accounts,
             access: Access::new(tokens, move || {
                 revoking.swap(false, Ordering::AcqRel).then(TokenTable::new)
             }),
@@ -110,7 +124,7 @@ impl Hub {
             subscribers: crate::Subscribers::default(),
             reloads: crate::Reloads::open().0,
             tail: Tail {
-                feed: Arc::new(NoFeed),
+                feed: Arc::new(Marks(Arc::clone(&commands))),
                 mark: receiver,
                 urgent: urgent_receiver,
             },
@@ -120,14 +134,10 @@ impl Hub {
             city: city(),
             desk: Arc::new(desk()),
             driver_names: ["mqtt".to_owned()].into(),
-            rule_settings: ::rules::Settings {
-                zone: ::rules::Zone::named("Asia/Shanghai").unwrap(),
-                ..::rules::Settings::default()
-            },
+            rule_settings: rule_settings(),
             stream_clients_max,
             stop: CancellationToken::new(),
         };
-        let commands = Arc::new(Mutex::new(Vec::new()));
         let writer = Writer {
             devices: state.devices.clone(),
             rules: state.rules.clone(),
@@ -137,6 +147,7 @@ impl Hub {
         };
         let tasks = TaskTracker::new();
         tasks.spawn(writer.run(intake));
+        tasks.spawn(people::trail(&state, asks).follow(state.stop.clone()));
         Self {
             router: router(state.clone()),
             state,
@@ -318,21 +329,6 @@ impl Hub {
     }
 }
 
-/// An alarm of gas-1, raised `raised_s` after the start.
-pub(super) fn alarm(number: u64, severity: Severity, raised_s: i64) -> AlarmRow {
-    serde_json::from_value(serde_json::json!({
-        "id": format!("a{number}"), "rule": "gas_overpressure", "rule_revision": 1,
-        "title": "中压燃气管道超压", "device": "gas-1", "kind": "gas_pressure", "site": "花园路",
-        "grid": "350203010203", "severity": severity, "state": AlarmState::ActiveUnacked,
-        "active": true, "acked": false,
-        "raised_at": Timestamp::from_millis(START_MS).plus_s(raised_s), "cleared_at": null,
-        "metric": "pressure_kpa", "value": 421.5, "limit": 400.0, "unit": "kPa", "peak": 430.0,
-        "count": 3, "owner": null, "shelved_until": null, "suppressed_by": null, "case": null,
-        "note": null, "category": "0403", "version": 1,
-    }))
-    .unwrap()
-}
-
 /// A device with nothing around it.
 struct Alone;
 
@@ -426,9 +422,8 @@ impl Writer {
                 self.rules.remove(&id);
                 Ok(serde_json::Value::Null)
             }
-            Action::ChangeRules { .. } | Action::Note { .. } => {
-                panic!("the API has no such command")
-            }
+            Action::Note { .. } => Ok(serde_json::Value::Null),
+            Action::ChangeRules { .. } => panic!("the API has no such command"),
             Action::CaseStep { id: name, .. }
             | Action::PutSubscription { name, .. }
             | Action::DeleteSubscription { name, .. }

@@ -209,5 +209,11 @@ async fn the_catalogue_and_the_session_are_told() {
         .ask("platform", "get", "/api/v1/session", "")
         .await
         .json();
-    assert_eq!(session, json!({"name": "platform", "role": "platform"}));
+    let rights = json!(["read_events", "report_steps"]);
+    assert_eq!(session["name"], "platform");
+    assert_eq!(
+        (&session["via"], &session["rights"]),
+        (&json!("token"), &rights)
+    );
+    assert_eq!(session["time_zone"], "Asia/Shanghai");
 }
