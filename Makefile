@@ -20,9 +20,8 @@ help: ## lists these commands
 
 run: console ## builds everything and runs the demo city with simulated sensors; Ctrl-C stops it
 	@$(RELEASE)
-	token=$$(sed -n 's/^token *= *"\(.*\)"/\1/p' $(DEMO)/hub.toml | head -n 1)
-	address() { sed -n "/^\[$$1\]/,/^\[/s/^listen *= *\"\(.*\)\".*/\1/p" $(DEMO)/hub.toml | head -n 1; }
-	hub= sensors=
+	token() { sed -n "/^\[auth.tokens.$$1\]/,/^\[/s/^token *= *\"\(.*\)\"/\1/p" $(DEMO)/hub.toml; }
+	hub= sensors= ready=
 	stop() {
 	  trap - INT TERM EXIT
 	  kill -TERM $$sensors $$hub 2>/dev/null || true
@@ -33,14 +32,24 @@ run: console ## builds everything and runs the demo city with simulated sensors;
 	# The log comes through a descriptor, so that the `ready` line can be waited for.
 	exec {log}< <(exec $(TARGET)/cityhub run --config $(DEMO)/hub.toml 2>&1)
 	hub=$$!
-	while read -r line <&$$log; do
+	while [ -z "$$ready" ] && read -r line <&$$log; do
 	  printf '%s\n' "$$line"
-	  [[ $$line == *ready*http=* ]] && break
-	done || { echo "the hub did not start" >&2; exit 1; }
+	  if [[ $$line == *ready*http=* ]]; then ready=$$line; fi
+	done
+	if [ -z "$$ready" ]; then
+	  echo "The hub did not start. A port that is taken can be another one for this run:" >&2
+	  echo "CITYHUB__HTTP__LISTEN=127.0.0.1:8090 (CITYHUB__DRIVERS__MQTT__LISTEN, CITYHUB__DRIVERS__INGEST__LISTEN) make run" >&2
+	  exit 1
+	fi
 	cat <&$$log &
-	$(TARGET)/cityhub simulate --demo --mqtt $$(address drivers.mqtt) --http $$(address drivers.ingest) > /dev/null &
+	# The addresses are those of the `ready` line, whatever the configuration says.
+	address() { grep -o "$$1=[^ ]*" <<< "$$ready" | cut -d = -f 2; }
+	http=$$(address http)
+	$(TARGET)/cityhub simulate --demo --mqtt $$(address mqtt.listen) --http $$(address ingest.listen) \
+	  --platform http://$$http --platform-token $$(token platform) > data/demo-sensors.log 2>&1 &
 	sensors=$$!
-	printf '\n  Console  http://%s/#token=%s\n  Token    %s\n  Ctrl-C stops the hub and its sensors.\n\n' "$$(address http)" "$$token" "$$token"
+	printf '\n  Console  http://%s/#token=%s\n  Token    %s\n  Sensors  data/demo-sensors.log\n  Ctrl-C stops the hub and its sensors.\n\n' \
+	  "$$http" "$$(token admin)" "$$(token admin)"
 	# Whichever ends first ends the demo.
 	wait -n || true
 

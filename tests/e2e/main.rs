@@ -27,6 +27,8 @@ mod crash;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod duplicates;
 #[cfg(test)]
 mod fault;

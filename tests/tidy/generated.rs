@@ -18,6 +18,34 @@ fn the_schema_file_is_what_the_program_prints() {
 }
 
 #[test]
+fn the_files_of_the_demo_city_are_what_its_script_writes() {
+    let demo = root().join("deploy/demo");
+    let place = tempfile::tempdir().unwrap();
+    std::fs::create_dir(place.path().join("map")).unwrap();
+    let written = std::process::Command::new("python3")
+        .arg(demo.join("make_city.py"))
+        .current_dir(place.path())
+        .output()
+        .expect("python3 is installed");
+    assert!(written.status.success(), "{}", words(&written));
+    for file in [
+        "devices.csv",
+        "grid.geojson",
+        "map/fences.geojson",
+        "map/roads.geojson",
+        "map/sites.geojson",
+        "map/streets.geojson",
+        "map/water.geojson",
+    ] {
+        let (kept, made) = (demo.join(file), place.path().join(file));
+        assert!(
+            std::fs::read(kept).unwrap() == std::fs::read(made).unwrap(),
+            "{file} is not what make_city.py writes"
+        );
+    }
+}
+
+#[test]
 fn the_schema_names_every_section_of_the_contract() {
     let output = Place::default().run(&["schema"]);
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -22,6 +22,15 @@ pub struct Args {
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<String>,
 
+    /// Act as the city's platform, too, which takes the steps of cases; base address of the hub's
+    /// API.
+    #[arg(long, value_name = "URL", requires = "platform_token")]
+    pub platform: Option<String>,
+
+    /// Token of the role platform.
+    #[arg(long, value_name = "TOKEN", requires = "platform")]
+    pub platform_token: Option<String>,
+
     /// Number of devices, gateways included.
     #[arg(long, default_value_t = 55, value_name = "N")]
     pub devices: usize,
@@ -59,8 +68,9 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT")]
     pub print_devices: Option<PrintFormat>,
 
-    /// Short cadences and frequent episodes: an alarm within 30 s, every severity within 5 min.
-    #[arg(long)]
+    /// Play the demo city of `make run`: its 500 devices, an alarm within a minute, every severity
+    /// within five.
+    #[arg(long, conflicts_with_all = ["devices", "rate", "cadence_s", "prefix", "secret_seed"])]
     pub demo: bool,
 
     /// Every device has its own connection; no gateway speaks for its children.
@@ -83,9 +93,9 @@ pub struct Args {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["demo", "rate", "fault", "devices"])]
     pub scenario: Option<String>,
 
-    /// Write the scenario as JSON lines in the order of receipt, as `cityhub backtest --input`
+    /// Write what would be sent as JSON lines in the order of receipt, as `cityhub backtest --input`
     /// reads them, and exit.
-    #[arg(long, requires = "scenario", conflicts_with = "print_devices")]
+    #[arg(long, conflicts_with = "print_devices")]
     pub print: bool,
 
     /// Device time of the start in milliseconds since the epoch; now without it.

@@ -110,8 +110,6 @@ pub(crate) struct Mishaps {
     lateness_ms: i64,
     silent_until_us: i64,
     burst_until_us: i64,
-    /// A silence that was decided before the start, for the demo.
-    planned_silence_us: Option<(i64, i64)>,
 }
 
 impl Mishaps {
@@ -131,13 +129,7 @@ impl Mishaps {
             lateness_ms,
             silent_until_us: i64::MIN,
             burst_until_us: i64::MIN,
-            planned_silence_us: None,
         }
-    }
-
-    /// Plans one silence.
-    pub(crate) fn plan_silence(&mut self, from_us: i64, until_us: i64) {
-        self.planned_silence_us = Some((from_us, until_us));
     }
 
     /// Decides what happens to the message that is due now.
@@ -151,10 +143,7 @@ impl Mishaps {
             let cadences = SILENCE_CADENCES + i64::try_from(length).unwrap_or(0);
             self.silent_until_us = due_us + cadences * interval_us;
         }
-        let planned = self
-            .planned_silence_us
-            .is_some_and(|(from_us, until_us)| (from_us..until_us).contains(&due_us));
-        if planned || due_us < self.silent_until_us {
+        if due_us < self.silent_until_us {
             return Verdict {
                 dropped: true,
                 ..Verdict::default()

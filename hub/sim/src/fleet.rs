@@ -4,9 +4,10 @@
 //! once fits every later run.
 
 use crate::kind::Kind;
+use crate::link::Way;
 use crate::random::{Random, mix};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Centre of the invented city, in WGS84 degrees, and how far sites lie from it.
 const CENTRE: (f64, f64) = (118.0894, 24.4798);
@@ -73,6 +74,8 @@ pub(crate) struct Device {
     pub(crate) gas_class: GasClass,
     /// How many devices of the same kind come before it.
     pub(crate) ordinal: usize,
+    /// How it reaches the hub, where that is decided.
+    pub(crate) way: Option<Way>,
 }
 
 /// What the fleet shall look like.
@@ -82,7 +85,6 @@ pub(crate) struct FleetPlan<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) secret_seed: &'a str,
     pub(crate) cadence_s: Option<u32>,
-    pub(crate) demo: bool,
 }
 
 /// All devices, gateways before their children.
@@ -151,13 +153,21 @@ impl Fleet {
     /// Writes the fleet as the hub's device file, one device a line. No field has a comma or a
     /// quote in it: names are made here, and the prefix has been checked.
     pub(crate) fn csv(&self) -> String {
-        let mut csv = "id,kind,name,site,lon,lat,datum,parent,cadence_s,secret,component_code,\
-                       tags.capacity,tags.class\n"
-            .to_owned();
+        let tags: BTreeSet<&str> = self
+            .devices
+            .iter()
+            .flat_map(|device| device.tags.keys())
+            .map(String::as_str)
+            .collect();
+        let mut csv =
+            "id,kind,name,site,lon,lat,datum,parent,cadence_s,secret,component_code".to_owned();
+        for tag in &tags {
+            csv.push_str(&format!(",tags.{tag}"));
+        }
+        csv.push('\n');
         for row in self.rows() {
-            let tag = |name| row.tags.get(name).map_or("", String::as_str);
             csv.push_str(&format!(
-                "{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
+                "{},{},{},{},{},{},{},{},{},{},{}",
                 row.id,
                 row.kind,
                 row.name,
@@ -169,9 +179,12 @@ impl Fleet {
                 row.cadence_s,
                 row.secret,
                 row.component_code.unwrap_or_default(),
-                tag("capacity"),
-                tag("class"),
             ));
+            for tag in &tags {
+                csv.push(',');
+                csv.push_str(row.tags.get(*tag).map_or("", String::as_str));
+            }
+            csv.push('\n');
         }
         csv
     }
@@ -263,16 +276,14 @@ impl Builder<'_> {
             lon: 0.0,
             lat: 0.0,
             parent: None,
-            cadence_s: self
-                .plan
-                .cadence_s
-                .unwrap_or_else(|| kind.cadence_s(self.plan.demo)),
+            cadence_s: self.plan.cadence_s.unwrap_or_else(|| kind.cadence_s()),
             component_code: kind
                 .component_class()
                 .map(|class| format!("{DIVISION}{class}{number:06}")),
             tags: tags(kind, gas_class),
             gas_class,
             ordinal: number - 1,
+            way: None,
             id,
         }
     }
@@ -311,7 +322,6 @@ mod tests {
             prefix: "sim",
             secret_seed: "demo",
             cadence_s: None,
-            demo: false,
         })
     }
 
@@ -404,25 +414,12 @@ mod tests {
     }
 
     #[test]
-    fn the_device_file_of_the_demo_is_the_printed_demo_fleet() {
-        let demo = Fleet::new(&FleetPlan {
-            devices: 55,
-            prefix: "sim",
-            secret_seed: "demo",
-            cadence_s: None,
-            demo: true,
-        });
-        assert!(demo.csv() == include_str!("../../../deploy/demo/devices.csv"));
-    }
-
-    #[test]
     fn another_secret_seed_gives_other_secrets_to_the_same_devices() {
         let other = Fleet::new(&FleetPlan {
             devices: 3,
             prefix: "sim",
             secret_seed: "other",
             cadence_s: Some(7),
-            demo: false,
         });
         for (left, right) in fleet(3).devices.iter().zip(&other.devices) {
             assert_eq!(

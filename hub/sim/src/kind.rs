@@ -68,13 +68,10 @@ impl Kind {
     }
 
     /// Seconds between two messages.
-    pub(crate) fn cadence_s(self, demo: bool) -> u32 {
-        match (self, demo) {
-            (Self::GasPressure, true) => 5,
-            (Self::Bike, true) => 20,
-            (_, true) => 10,
-            (Self::GasPressure | Self::Noise | Self::Dust | Self::Gateway, false) => 60,
-            (Self::Smoke | Self::BikeFence | Self::Bike, false) => 300,
+    pub(crate) fn cadence_s(self) -> u32 {
+        match self {
+            Self::GasPressure | Self::Noise | Self::Dust | Self::Gateway => 60,
+            Self::Smoke | Self::BikeFence | Self::Bike => 300,
         }
     }
 

@@ -1,8 +1,10 @@
 //! Acts as a fleet of sensors against a running hub, over the real protocols, and loads servers
 //! for benches; every encoder in here is its own.
 
+mod api;
 mod args;
 mod clock;
+mod demo;
 mod error;
 mod fault;
 mod fleet;
@@ -14,6 +16,7 @@ pub mod load;
 mod mqtt;
 mod observation;
 mod plan;
+mod print;
 mod random;
 mod register;
 mod run;

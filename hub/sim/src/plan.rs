@@ -1,5 +1,6 @@
 //! Which message is sent when: an endless, repeatable list for a fleet, a seed and a start.
 
+use crate::demo::{Cast, cast};
 use crate::fault::{FaultShare, Mishaps, Shares, garbage};
 use crate::fleet::Fleet;
 use crate::kind::Kind;
@@ -11,14 +12,13 @@ use std::collections::BinaryHeap;
 
 /// A device can stamp at most so many messages a second, because no two may share a device time.
 pub(crate) const DEVICE_RATE_MAX: f64 = 500.0;
-/// In a demo the second noise meter is silent in this span of microseconds.
-const DEMO_SILENCE_US: (i64, i64) = (120_000_000, 200_000_000);
 
 /// What the plan depends on, besides the fleet.
 #[derive(Clone, Debug)]
 pub(crate) struct PlanSpec {
     pub(crate) seed: u64,
     pub(crate) start_ms: i64,
+    /// The fleet is that of the demo city.
     pub(crate) demo: bool,
     /// Messages a second in all; without it every device keeps its cadence.
     pub(crate) rate: Option<f64>,
@@ -72,6 +72,8 @@ impl Message {
 struct Actor {
     random: Random,
     signal: Signal,
+    /// What it plays in the demo.
+    cast: Option<Cast>,
     mishaps: Mishaps,
     interval_us: i64,
     last_due_us: Option<i64>,
@@ -140,23 +142,27 @@ impl Plan {
             shares,
             spec,
         };
+        let casts = if plan.spec.demo {
+            cast(fleet, plan.spec.seed)
+        } else {
+            Vec::new()
+        };
         for (index, device) in fleet.devices.iter().enumerate() {
             let stream = index as u64;
             let mut random = Random::new(plan.spec.seed, 2 * stream);
             let mishaps = Random::new(plan.spec.seed, 2 * stream + 1);
-            let mut mishaps = Mishaps::new(mishaps, &plan.shares);
-            if plan.spec.demo && device.kind == Kind::Noise && device.ordinal == 1 {
-                mishaps.plan_silence(DEMO_SILENCE_US.0, DEMO_SILENCE_US.1);
-            }
+            let mishaps = Mishaps::new(mishaps, &plan.shares);
             let interval_us = match plan.spec.rate {
                 Some(rate) => whole(1e6 * fleet.devices.len() as f64 / rate).max(1),
                 None => i64::from(device.cadence_s) * 1_000_000,
             };
             let phase_us = whole(random.unit() * interval_us as f64);
-            let signal = Signal::new(device, plan.spec.demo, &mut random);
+            let cast = casts.get(index).cloned();
+            let signal = Signal::new(device, cast.as_ref(), &mut random);
             plan.actors.push(Actor {
                 random,
                 signal,
+                cast,
                 mishaps,
                 interval_us,
                 last_due_us: None,
@@ -201,7 +207,10 @@ impl Plan {
         let verdict = actor
             .mishaps
             .strike(due_us, actor.interval_us, &self.shares);
-        let ts_ms = now_ms + verdict.ts_shift_ms;
+        let part = actor.cast.as_ref().map(|cast| &cast.part);
+        let silent = part.is_some_and(|part| part.silent(moment.elapsed_s));
+        let ahead_ms = part.map_or(0, |part| part.clock_ms(moment.elapsed_s));
+        let ts_ms = now_ms + verdict.ts_shift_ms + ahead_ms;
         let content = if verdict.garbage {
             let metric = self.metrics.get(device).copied().unwrap_or_default();
             // Seeded by device and time, so that garbage disturbs no other draw.
@@ -217,7 +226,7 @@ impl Plan {
         };
         let next_us = due_us + actor.interval_us;
         self.push(next_us, Step::Measure(device));
-        if verdict.dropped {
+        if verdict.dropped || silent {
             return None;
         }
         let send_us = verdict.hold_until_us.unwrap_or(due_us);

@@ -1,12 +1,15 @@
 //! Runs a simulation: plan, links, progress and the final account.
 
+use crate::api::Base;
 use crate::args::{Args, PrintFormat};
+use crate::demo::{self, Platform};
 use crate::error::SimError;
 use crate::fleet::{Fleet, FleetPlan};
-use crate::link::{HttpLink, MqttLink, MqttSetup, QUEUE_MESSAGES, Shared};
+use crate::link::{HttpLink, MqttLink, MqttSetup, QUEUE_MESSAGES, Shared, Way};
 use crate::plan::{DEVICE_RATE_MAX, Message, Plan, PlanSpec};
+use crate::print::write_stream;
 use crate::random::Random;
-use crate::register::{Base, put_rules, register};
+use crate::register::{put_rules, register};
 use crate::scenario::{self, Stage};
 use crate::tally::{Counts, Outcome, Summary, Tally};
 use std::io::Write as _;
@@ -32,31 +35,41 @@ pub async fn run(args: Args) -> Result<(), SimError> {
     if let Some(name) = &args.scenario {
         return play(&args, name).await;
     }
-    let fleet = Fleet::new(&FleetPlan {
-        devices: args.devices,
-        prefix: &args.prefix,
-        secret_seed: &args.secret_seed,
-        cadence_s: args.cadence_s,
-        demo: args.demo,
-    });
+    let fleet = if args.demo {
+        demo::fleet()?
+    } else {
+        Fleet::new(&FleetPlan {
+            devices: args.devices,
+            prefix: &args.prefix,
+            secret_seed: &args.secret_seed,
+            cadence_s: args.cadence_s,
+        })
+    };
     if let Some(format) = args.print_devices {
         return print(&listing(&fleet, format)?);
+    }
+    if args.print {
+        let start_ms = args.start_ms.unwrap_or_else(crate::clock::wall_ms);
+        let lasts_ms = i64::try_from(args.duration_s * 1000).unwrap_or(i64::MAX);
+        let source = Source::Plan(ordinary(&args, &fleet, start_ms));
+        return write(source, &fleet, (start_ms, start_ms + lasts_ms));
     }
     if let (Some(api), Some(token)) = (&args.api, &args.token) {
         register(&Base::parse(api)?, token, &fleet).await?;
     }
-    if args.mqtt.is_none() && args.http.is_none() {
+    if args.mqtt.is_none() && args.http.is_none() && args.platform.is_none() {
         return Ok(());
     }
-    let source = Source::Plan(ordinary(&args, &fleet));
+    let start_ms = args.start_ms.unwrap_or_else(crate::clock::wall_ms);
+    let source = Source::Plan(ordinary(&args, &fleet, start_ms));
     perform(&args, fleet, source, args.duration_s).await
 }
 
 /// Plans an ordinary city.
-fn ordinary(args: &Args, fleet: &Fleet) -> Plan {
+fn ordinary(args: &Args, fleet: &Fleet, start_ms: i64) -> Plan {
     let spec = PlanSpec {
         seed: args.seed,
-        start_ms: args.start_ms.unwrap_or_else(crate::clock::wall_ms),
+        start_ms,
         demo: args.demo,
         rate: args.rate,
         faults: args.fault.clone(),
@@ -77,19 +90,8 @@ async fn play(args: &Args, name: &str) -> Result<(), SimError> {
     }
     if args.print {
         let start_ms = args.start_ms.unwrap_or(script.start.ms);
-        let end_ms = start_ms + script.duration.0;
-        let mut stage = Stage::new(&script, &parts, start_ms);
-        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-        let written = scenario::write_stream(&mut out, &mut stage, &fleet, (start_ms, end_ms))
-            .and_then(|()| out.flush());
-        return match written {
-            // Whoever reads has enough.
-            Err(source) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.map_err(|source| SimError::Output {
-                what: "standard output".to_owned(),
-                source,
-            }),
-        };
+        let source = Source::Stage(Stage::new(&script, &parts, start_ms));
+        return write(source, &fleet, (start_ms, start_ms + script.duration.0));
     }
     if let (Some(api), Some(token)) = (&args.api, &args.token) {
         let base = Base::parse(api)?;
@@ -119,6 +121,10 @@ async fn perform(
     let stop = CancellationToken::new();
     let tracker = TaskTracker::new();
     tracker.spawn(interrupted(stop.clone()));
+    if let (Some(url), Some(token)) = (&args.platform, &args.platform_token) {
+        let platform = Platform::new(Base::parse(url)?, token.clone());
+        tracker.spawn(platform.run(stop.clone()));
+    }
     let summary = simulate(args, fleet, (source, duration_s), &stop).await?;
     // Ends the task that waits for a signal.
     stop.cancel();
@@ -137,10 +143,15 @@ fn check(args: &Args) -> Result<(), SimError> {
         scenario::find(name)?;
     }
     let usage = |text: &str| Err(SimError::Usage(text.to_owned()));
-    let targets = [&args.mqtt, &args.http, &args.api];
+    let targets = [&args.mqtt, &args.http, &args.api, &args.platform];
     let shows = args.print || args.scenario.as_deref() == Some("list");
     if args.print_devices.is_none() && !shows && targets.iter().all(|target| target.is_none()) {
-        return usage("nothing to do: give --mqtt, --http, --api, --print or --print-devices");
+        return usage(
+            "nothing to do: give --mqtt, --http, --api, --platform, --print or --print-devices",
+        );
+    }
+    if args.print && args.scenario.is_none() && args.duration_s == 0 {
+        return usage("--print without a scenario needs --duration-s");
     }
     if args.devices == 0 {
         return usage("--devices must be at least 1");
@@ -187,12 +198,24 @@ fn listing(fleet: &Fleet, format: PrintFormat) -> Result<String, SimError> {
 
 fn print(text: &str) -> Result<(), SimError> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|source| SimError::Output {
+    printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Writes a stream to standard output.
+fn write(mut source: Source<'_>, fleet: &Fleet, span_ms: (i64, i64)) -> Result<(), SimError> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    printed(write_stream(&mut out, &mut source, fleet, span_ms).and_then(|()| out.flush()))
+}
+
+/// Takes a reader that has read enough for no failure.
+fn printed(written: std::io::Result<()>) -> Result<(), SimError> {
+    match written {
+        Err(source) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|source| SimError::Output {
             what: "standard output".to_owned(),
             source,
-        })
+        }),
+    }
 }
 
 /// Cancels on SIGINT or SIGTERM; ends when the simulation has.
@@ -268,8 +291,8 @@ struct Router {
 }
 
 impl Router {
-    /// Starts the links. Devices take MQTT and HTTP in turn where both are given; a gateway is
-    /// always MQTT if there is MQTT, and speaks for its children there.
+    /// Starts the links. Devices without a way of their own take MQTT and HTTP in turn where both are
+    /// given; a gateway is then MQTT if there is MQTT. It speaks for its children there.
     fn open(args: &Args, shared: &Arc<Shared>, tracker: &TaskTracker) -> Self {
         let mqtt: Option<Arc<str>> = args.mqtt.as_deref().map(Arc::from);
         let http: Option<Arc<str>> = args.http.as_deref().map(Arc::from);
@@ -287,28 +310,39 @@ impl Router {
             }
             let in_turn = alone.is_multiple_of(2) || row.kind == crate::kind::Kind::Gateway;
             alone += 1;
+            let own = match row.way {
+                Some(way) => way,
+                None if in_turn => Way::Mqtt(args.mqtt_version),
+                None => Way::Http,
+            };
+            // A protocol without an address leaves its devices to the other one.
+            let way = match own {
+                Way::Mqtt(_) if mqtt.is_none() => Way::Http,
+                Way::Http if http.is_none() => Way::Mqtt(args.mqtt_version),
+                own => own,
+            };
             let (sender, queue) = mpsc::channel(QUEUE_MESSAGES);
             router.routes.push(router.senders.len());
             router.senders.push(sender);
-            match (&mqtt, &http) {
-                (Some(addr), other) if in_turn || other.is_none() => {
+            match (way, &mqtt, &http) {
+                (Way::Mqtt(version), Some(addr), _) => {
                     let setup = MqttSetup {
                         shared: Arc::clone(shared),
                         addr: Arc::clone(addr),
                         device,
-                        version: args.mqtt_version,
+                        version,
                         window: args.window,
                         seed: args.seed,
                     };
                     spawn_link(tracker, shared, MqttLink::new(setup, queue).run());
                 }
-                (_, Some(addr)) => {
+                (Way::Http, _, Some(addr)) => {
                     let random = Random::new(!args.seed, device as u64);
                     let link = HttpLink::new(Arc::clone(shared), Arc::clone(addr), random, queue);
                     spawn_link(tracker, shared, link.run());
                 }
                 // Without an address there is no link; the sender's messages count as skipped.
-                (_, None) => {}
+                (_, _, _) => {}
             }
         }
         router
@@ -361,7 +395,7 @@ pub(crate) enum Source<'a> {
 
 impl Source<'_> {
     /// Gives the next message and when it is sent, in microseconds after the start.
-    fn next(&mut self) -> Option<(i64, Message)> {
+    pub(crate) fn next(&mut self) -> Option<(i64, Message)> {
         match self {
             Self::Plan(plan) => plan.next(),
             Self::Stage(stage) => {

@@ -3,7 +3,6 @@
 mod cast;
 mod curve;
 mod library;
-mod print;
 mod script;
 mod span;
 mod stage;
@@ -11,7 +10,6 @@ mod track;
 
 pub(crate) use cast::cast;
 use library::{Entry, LIBRARY, PACKS};
-pub(crate) use print::write_stream;
 pub(crate) use script::Script;
 pub(crate) use stage::Stage;
 

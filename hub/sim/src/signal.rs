@@ -8,13 +8,16 @@ mod bikes;
 mod episode;
 mod gas;
 mod noise;
+mod rider;
 mod smoke;
 
+use crate::demo::Cast;
 use crate::fleet::{Device, GasClass};
 use crate::kind::Kind;
 use crate::observation::Observation;
 use crate::random::Random;
-use episode::{Episodes, Pace, Shape};
+use episode::{Episodes, Pace};
+pub(crate) use episode::{Phase, Shape};
 use std::f64::consts::TAU;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -85,15 +88,16 @@ struct Battery {
 }
 
 impl Battery {
-    fn new(device: &Device, random: &mut Random) -> Self {
+    fn new(device: &Device, cast: Option<&Cast>, random: &mut Random) -> Self {
         let fresh_pct = random.between(35.0, 100.0);
         let days = random.between(700.0, 1800.0);
-        // Every thirteenth device has a battery that somebody should change.
-        let pct = if device.ordinal % 13 == 12 {
-            fresh_pct / 10.0
-        } else {
-            fresh_pct
+        // Every thirteenth device has a battery that somebody should change; in the demo one of a
+        // kind will do.
+        let due = match cast {
+            Some(_) => device.ordinal == 12,
+            None => device.ordinal % 13 == 12,
         };
+        let pct = if due { fresh_pct / 10.0 } else { fresh_pct };
         Self { pct, days }
     }
 
@@ -133,19 +137,21 @@ pub(crate) enum Signal {
     Dust(air::Dust),
     Fence(bikes::Fence),
     Bike(bikes::Bike),
+    Rider(rider::Rider),
     Gateway(Gateway),
 }
 
 impl Signal {
-    /// Prepares the signal of a device; `demo` makes episodes short and frequent.
-    pub(crate) fn new(device: &Device, demo: bool, random: &mut Random) -> Self {
+    /// Prepares the signal of a device; in the demo it plays what `cast` says.
+    pub(crate) fn new(device: &Device, cast: Option<&Cast>, random: &mut Random) -> Self {
         match device.kind {
-            Kind::GasPressure => Self::Gas(gas::Gas::new(device, demo, random)),
-            Kind::Smoke => Self::Smoke(smoke::Smoke::new(device, demo, random)),
-            Kind::Noise => Self::Noise(noise::Noise::new(device, demo, random)),
-            Kind::Dust => Self::Dust(air::Dust::new(device, demo, random)),
-            Kind::BikeFence => Self::Fence(bikes::Fence::new(device, demo, random)),
-            Kind::Bike => Self::Bike(bikes::Bike::new(device, demo, random)),
+            Kind::Bike if cast.is_some() => Self::Rider(rider::Rider::new(device, cast, random)),
+            Kind::GasPressure => Self::Gas(gas::Gas::new(device, cast, random)),
+            Kind::Smoke => Self::Smoke(smoke::Smoke::new(device, cast, random)),
+            Kind::Noise => Self::Noise(noise::Noise::new(device, cast, random)),
+            Kind::Dust => Self::Dust(air::Dust::new(cast, random)),
+            Kind::BikeFence => Self::Fence(bikes::Fence::new(device, cast, random)),
+            Kind::Bike => Self::Bike(bikes::Bike::new(device, cast, random)),
             Kind::Gateway => Self::Gateway(Gateway::new(random)),
         }
     }
@@ -159,6 +165,7 @@ impl Signal {
             Self::Dust(dust) => dust.sample(moment, random),
             Self::Fence(fence) => fence.sample(moment, random),
             Self::Bike(bike) => bike.sample(moment, random),
+            Self::Rider(rider) => rider.sample(moment, random),
             Self::Gateway(gateway) => gateway.sample(moment, random),
         }
     }

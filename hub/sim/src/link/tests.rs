@@ -43,7 +43,6 @@ fn fleet() -> Fleet {
         prefix: "t",
         secret_seed: "s",
         cadence_s: Some(1),
-        demo: false,
     })
 }
 

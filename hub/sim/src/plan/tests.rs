@@ -13,7 +13,6 @@ fn fleet() -> Fleet {
         prefix: "sim",
         secret_seed: "demo",
         cadence_s: Some(10),
-        demo: false,
     })
 }
 
@@ -222,19 +221,8 @@ fn garbage_has_no_line_in_the_ack_log() {
 }
 
 #[test]
-fn a_demo_silences_the_second_noise_meter() {
-    let fleet = Fleet::new(&FleetPlan {
-        devices: 22,
-        prefix: "sim",
-        secret_seed: "demo",
-        cadence_s: None,
-        demo: true,
-    });
-    let silent = fleet
-        .devices
-        .iter()
-        .position(|device| device.id == "sim-noise-0002")
-        .unwrap();
+fn in_the_demo_a_gateway_and_its_children_say_nothing_for_two_and_a_half_minutes() {
+    let fleet = crate::demo::fleet().unwrap();
     let spec = PlanSpec {
         seed: 1,
         start_ms: START_MS,
@@ -242,16 +230,25 @@ fn a_demo_silences_the_second_noise_meter() {
         rate: None,
         faults: Vec::new(),
     };
-    let messages = first(1000, Plan::new(&fleet, spec));
-    let times = messages
+    let mut plan = Plan::new(&fleet, spec);
+    let mut times: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
+    while let Some((due_us, message)) = plan.next() {
+        if due_us > 240_000_000 {
+            break;
+        }
+        times.entry(message.device).or_default().push(due_us);
+    }
+    assert_eq!(times.len(), 500);
+    let silent: Vec<&str> = times
         .iter()
-        .filter(|(_, m)| m.device == silent)
-        .map(|(due_us, _)| *due_us);
-    let times: Vec<i64> = times.collect();
-    let gap_us = times
-        .windows(2)
-        .map(|pair| pair[1] - pair[0])
-        .max()
-        .unwrap();
-    assert_eq!(gap_us, 90_000_000);
+        .filter(|(_, times)| {
+            times
+                .windows(2)
+                .any(|pair| pair[1] - pair[0] >= 150_000_000)
+        })
+        .map(|(index, _)| fleet.devices[*index].kind.name())
+        .collect();
+    assert_eq!(silent[0], "gateway");
+    assert!((7..=8).contains(&(silent.len() - 1)), "{silent:?}");
+    assert!(silent.iter().skip(1).all(|kind| *kind == "smoke"));
 }

@@ -91,9 +91,8 @@ async fn simulated(words: &[&str], enough: u32) -> (Summary, Heard) {
         prefix: "sim",
         secret_seed: "demo",
         cadence_s: None,
-        demo: args.demo,
     });
-    let source = (Source::Plan(ordinary(&args, &fleet)), args.duration_s);
+    let source = (Source::Plan(ordinary(&args, &fleet, 0)), args.duration_s);
     let (ear, stop) = (Ear::default(), CancellationToken::new());
     let summary = tokio::select! {
         summary = simulate(&args, fleet, source, &stop) => summary.unwrap(),
@@ -168,7 +167,6 @@ async fn the_fleet_is_registered_a_thousand_at_a_time() {
         prefix: "sim",
         secret_seed: "demo",
         cadence_s: None,
-        demo: false,
     };
     let fleet = Fleet::new(&plan);
     let hub = async {
@@ -208,7 +206,6 @@ async fn a_hub_that_refuses_the_fleet_is_quoted() {
         prefix: "sim",
         secret_seed: "demo",
         cadence_s: None,
-        demo: false,
     };
     let fleet = Fleet::new(&plan);
     let hub = async {

@@ -63,6 +63,7 @@ pub(crate) fn cast<'a>(
             tags: group.tags.clone(),
             gas_class: crate::fleet::GasClass::Medium,
             ordinal: part.number - 1,
+            way: None,
             id: id.clone(),
         });
         if known.insert(id.clone(), index).is_some() {

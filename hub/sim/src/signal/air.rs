@@ -1,9 +1,8 @@
 //! Dust at a building site: three fractions that move together, and the weather around them.
 
-use super::{Device, Drift, Episodes, Moment, Observation, Pace, Random, Shape, Weather};
+use super::{Cast, Drift, Episodes, Moment, Observation, Pace, Random, Shape, Weather};
 
 const ORDINARY_GAP_S: f64 = 24.0 * 3600.0;
-const DEMO_FIRST_S: f64 = 90.0;
 /// Ordinary days stay under the daily class 2 limit of GB 3095, PM10 150 µg/m³.
 const CALM_MAX_UGM3: f64 = 140.0;
 
@@ -22,8 +21,8 @@ pub(crate) struct Dust {
 }
 
 impl Dust {
-    pub(super) fn new(device: &Device, demo: bool, random: &mut Random) -> Self {
-        let pace = Pace::new(device, demo, ORDINARY_GAP_S, DEMO_FIRST_S, random);
+    pub(super) fn new(cast: Option<&Cast>, random: &mut Random) -> Self {
+        let pace = Pace::new(ORDINARY_GAP_S, random);
         Self {
             level: Drift::new(0.25, 900.0),
             fine_share: Drift::new(0.05, 3600.0),
@@ -33,7 +32,7 @@ impl Dust {
             pressure: Drift::new(0.3, 20_000.0),
             humidity: Drift::new(5.0, 7200.0),
             weather: Weather::new(random),
-            episodes: Episodes::new(&[Shape::Plume], pace, demo),
+            episodes: Episodes::new(&[Shape::Plume], pace, cast),
         }
     }
 

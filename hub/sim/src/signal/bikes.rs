@@ -1,40 +1,45 @@
 //! Shared bikes: how many stand in a fence, and where each one is.
 
-use super::{Battery, Device, Drift, Episodes, Moment, Observation, Pace, Random, Shape};
+use super::{Battery, Cast, Device, Drift, Episodes, Moment, Observation, Pace, Random, Shape};
 use crate::fleet::FENCE_CAPACITY;
 use crate::observation::Measure;
 use std::f64::consts::TAU;
 
 const ORDINARY_GAP_S: f64 = 12.0 * 3600.0;
-const DEMO_FIRST_S: f64 = 110.0;
 const RIDE_GAP_S: f64 = 3.0 * 3600.0;
 /// Metres in a degree of latitude, and of longitude at 24.5° north.
-const METRES_PER_DEGREE: (f64, f64) = (110_750.0, 101_300.0);
+pub(super) const METRES_PER_DEGREE: (f64, f64) = (110_750.0, 101_300.0);
 
 /// A fence that counts the bikes in it.
 #[derive(Debug)]
 pub(crate) struct Fence {
     /// Emptied by day near offices, by night near homes.
     busy_hour: f64,
+    capacity: f64,
     drift: Drift,
     episodes: Episodes,
 }
 
 impl Fence {
-    pub(super) fn new(device: &Device, demo: bool, random: &mut Random) -> Self {
-        let pace = Pace::new(device, demo, ORDINARY_GAP_S, DEMO_FIRST_S, random);
+    pub(super) fn new(device: &Device, cast: Option<&Cast>, random: &mut Random) -> Self {
+        let pace = Pace::new(ORDINARY_GAP_S, random);
         Self {
             busy_hour: if random.chance(0.5) { 11.0 } else { 23.0 },
+            capacity: device
+                .tags
+                .get("capacity")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(f64::from(FENCE_CAPACITY)),
             drift: Drift::new(1.8, 900.0),
-            episodes: Episodes::new(&[Shape::PileUp], pace, demo),
+            episodes: Episodes::new(&[Shape::PileUp], pace, cast),
         }
     }
 
     pub(super) fn sample(&mut self, moment: Moment, random: &mut Random) -> Vec<Observation> {
-        let capacity = f64::from(FENCE_CAPACITY);
+        let capacity = self.capacity;
         let share = 0.5 + 0.3 * moment.wave(self.busy_hour);
         let calm = capacity * share + self.drift.step(moment.step_s, random);
-        let calm = calm.clamp(0.0, capacity * 1.1);
+        let calm = calm.clamp(0.0, capacity * 0.95);
         let heap = self
             .episodes
             .at(moment.elapsed_s, random)
@@ -66,16 +71,15 @@ pub(crate) struct Bike {
 }
 
 impl Bike {
-    pub(super) fn new(device: &Device, demo: bool, random: &mut Random) -> Self {
-        let gap_s = if demo { RIDE_GAP_S / 4.0 } else { RIDE_GAP_S };
-        let pace = Pace::new(device, demo, gap_s, 60.0, random);
+    pub(super) fn new(device: &Device, cast: Option<&Cast>, random: &mut Random) -> Self {
+        let pace = Pace::new(RIDE_GAP_S, random);
         Self {
             home: (device.lon, device.lat),
             bearing: 0.0,
             reach_m: 0.0,
             riding: false,
-            battery: Battery::new(device, random),
-            episodes: Episodes::new(&[Shape::Ride], pace, demo),
+            battery: Battery::new(device, cast, random),
+            episodes: Episodes::new(&[Shape::Ride], pace, cast),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Episodes: when something out of the ordinary begins at a device, and for how long.
 
-use crate::fleet::Device;
+use crate::demo::{Cast, Part};
 use crate::random::Random;
 
 /// What can happen at a device.
@@ -24,32 +24,28 @@ pub(crate) enum Shape {
     /// More bikes than a fence holds.
     PileUp,
     Ride,
+    /// A bike is left outside of every fence.
+    Stray,
+    /// The device says nothing.
+    Silent,
+    /// The device's clock is wrong.
+    WrongClock,
 }
 
 impl Shape {
-    /// Shortest and longest duration in seconds, on an ordinary day and in a demo.
-    fn range_s(self, demo: bool) -> (f64, f64) {
-        match (self, demo) {
-            (Self::Overpressure, true) => (50.0, 80.0),
-            (Self::Overpressure, false) => (300.0, 1200.0),
-            (Self::Leak, true) => (90.0, 150.0),
-            (Self::Leak, false) => (3600.0, 10_800.0),
-            (Self::Rupture, true) => (60.0, 90.0),
-            (Self::Rupture, false) => (1800.0, 3600.0),
-            (Self::Cooking, true) => (60.0, 120.0),
-            (Self::Cooking, false) => (600.0, 2400.0),
-            (Self::Fire, true) => (80.0, 140.0),
-            (Self::Fire, false) => (600.0, 1800.0),
-            (Self::SensorFault, true) => (40.0, 60.0),
-            (Self::SensorFault, false) => (1200.0, 3600.0),
-            (Self::Works, true) => (80.0, 150.0),
-            (Self::Works, false) => (1800.0, 10_800.0),
-            (Self::Plume, true) => (80.0, 150.0),
-            (Self::Plume, false) => (900.0, 5400.0),
-            (Self::PileUp, true) => (120.0, 200.0),
-            (Self::PileUp, false) => (3600.0, 10_800.0),
-            (Self::Ride, true) => (120.0, 300.0),
-            (Self::Ride, false) => (600.0, 1800.0),
+    /// Shortest and longest duration in seconds.
+    fn range_s(self) -> (f64, f64) {
+        match self {
+            Self::Overpressure => (300.0, 1200.0),
+            Self::Leak => (3600.0, 10_800.0),
+            Self::Cooking => (600.0, 2400.0),
+            Self::Rupture | Self::SensorFault => (1200.0, 3600.0),
+            Self::Works => (1800.0, 10_800.0),
+            Self::Plume => (900.0, 5400.0),
+            Self::PileUp => (3600.0, 10_800.0),
+            Self::Fire | Self::Ride => (600.0, 1800.0),
+            // Of the demo's programme only, which has its own times.
+            Self::Stray | Self::Silent | Self::WrongClock => (0.0, 0.0),
         }
     }
 }
@@ -57,41 +53,18 @@ impl Shape {
 /// How soon the first episode comes and how far apart the later ones are, in seconds.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Pace {
-    pub(crate) first_s: f64,
-    pub(crate) mean_gap_s: f64,
+    first_s: f64,
+    mean_gap_s: f64,
 }
 
-/// In a demo every device but the first of its kind has one episode in so many seconds, so that
-/// alarms come about once a minute and an officer can follow.
-const DEMO_GAP_S: f64 = 3600.0;
-/// The first device of a kind repeats its episode after so many seconds of quiet.
-const DEMO_FIRST_GAP_S: f64 = 240.0;
-
 impl Pace {
-    /// `ordinary_gap_s` is the mean quiet time on an ordinary day; in a demo the first device of
-    /// its kind starts at `demo_first_s`.
-    pub(crate) fn new(
-        device: &Device,
-        demo: bool,
-        ordinary_gap_s: f64,
-        demo_first_s: f64,
-        random: &mut Random,
-    ) -> Self {
+    /// `gap_s` is the mean quiet time. The middle of a running process: nothing is special about
+    /// its start.
+    pub(crate) fn new(gap_s: f64, random: &mut Random) -> Self {
         let wait = random.unit();
-        match (demo, device.ordinal) {
-            (true, 0) => Self {
-                first_s: demo_first_s,
-                mean_gap_s: DEMO_FIRST_GAP_S,
-            },
-            (true, _) => Self {
-                first_s: 60.0 + wait * DEMO_GAP_S,
-                mean_gap_s: DEMO_GAP_S,
-            },
-            // The middle of a running process: nothing is special about its start.
-            (false, _) => Self {
-                first_s: -ordinary_gap_s * (1.0 - wait).ln(),
-                mean_gap_s: ordinary_gap_s,
-            },
+        Self {
+            first_s: -gap_s * (1.0 - wait).ln(),
+            mean_gap_s: gap_s,
         }
     }
 }
@@ -130,18 +103,19 @@ pub(crate) struct Episodes {
     /// The first one is the first of these; later ones are drawn.
     shapes: &'static [Shape],
     pace: Pace,
-    demo: bool,
+    /// Takes the place of chance.
+    part: Option<Part>,
     running: Option<Running>,
     next_s: f64,
     begun: u32,
 }
 
 impl Episodes {
-    pub(crate) fn new(shapes: &'static [Shape], pace: Pace, demo: bool) -> Self {
+    pub(crate) fn new(shapes: &'static [Shape], pace: Pace, cast: Option<&Cast>) -> Self {
         Self {
             shapes,
             pace,
-            demo,
+            part: cast.map(|cast| cast.part.clone()),
             running: None,
             next_s: pace.first_s,
             begun: 0,
@@ -150,6 +124,11 @@ impl Episodes {
 
     /// Tells what is going on now, beginning and ending episodes as time passes.
     pub(crate) fn at(&mut self, elapsed_s: f64, random: &mut Random) -> Option<Phase> {
+        if let Some(part) = &self.part {
+            // What its clock or its link plays does not change what it measures.
+            let own = |phase: &Phase| self.shapes.contains(&phase.shape);
+            return part.at(elapsed_s).filter(own);
+        }
         if let Some(running) = self.running {
             let since_s = elapsed_s - running.started_s;
             if since_s < running.lasts_s {
@@ -174,7 +153,7 @@ impl Episodes {
         };
         let shape = *self.shapes.get(choice)?;
         self.begun += 1;
-        let (shortest_s, longest_s) = shape.range_s(self.demo);
+        let (shortest_s, longest_s) = shape.range_s();
         let running = Running {
             shape,
             started_s: elapsed_s,

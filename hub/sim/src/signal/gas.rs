@@ -1,11 +1,11 @@
 //! Gas pressure: a curve of demand with its three meals, and what goes wrong with pipes.
 
 use super::{
-    Battery, Device, Drift, Episodes, GasClass, Moment, Observation, Pace, Random, Shape, Weather,
+    Battery, Cast, Device, Drift, Episodes, GasClass, Moment, Observation, Pace, Random, Shape,
+    Weather,
 };
 
 const ORDINARY_GAP_S: f64 = 48.0 * 3600.0;
-const DEMO_FIRST_S: f64 = 4.0;
 /// A burst pipe loses its pressure with this time constant.
 const RUPTURE_S: f64 = 8.0;
 
@@ -21,22 +21,22 @@ pub(crate) struct Gas {
 }
 
 impl Gas {
-    pub(super) fn new(device: &Device, demo: bool, random: &mut Random) -> Self {
+    pub(super) fn new(device: &Device, cast: Option<&Cast>, random: &mut Random) -> Self {
         // GB 50028-2006 bands: low below 10 kPa, medium A 200 to 400 kPa, high B 1600 to 2500 kPa.
         let set_kpa = match device.gas_class {
             GasClass::Low => random.between(2.3, 2.5),
             GasClass::Medium => random.between(295.0, 315.0),
             GasClass::High => random.between(2000.0, 2200.0),
         };
-        let pace = Pace::new(device, demo, ORDINARY_GAP_S, DEMO_FIRST_S, random);
+        let pace = Pace::new(ORDINARY_GAP_S, random);
         let shapes = &[Shape::Overpressure, Shape::Leak, Shape::Rupture];
         Self {
             class: device.gas_class,
             set_kpa,
             noise: Drift::new(0.006, 120.0),
             weather: Weather::new(random),
-            battery: Battery::new(device, random),
-            episodes: Episodes::new(shapes, pace, demo),
+            battery: Battery::new(device, cast, random),
+            episodes: Episodes::new(shapes, pace, cast),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Smoke detectors: next to nothing, kitchen fumes, and now and then a fire.
 
-use super::{Battery, Device, Drift, Episodes, Moment, Observation, Pace, Random, Shape, Weather};
+use super::{
+    Battery, Cast, Device, Drift, Episodes, Moment, Observation, Pace, Random, Shape, Weather,
+};
 
 const ORDINARY_GAP_S: f64 = 30.0 * 3600.0;
-const DEMO_FIRST_S: f64 = 50.0;
 /// The detector alarms above this and rests below `REST_DBM`; GB 4715-2024 wants a response
 /// threshold of at least 0.05 dB/m, and 0.3 dB/m at the least sensitive setting.
 const ALARM_DBM: f64 = 0.2;
@@ -23,27 +24,22 @@ pub(crate) struct Smoke {
 }
 
 impl Smoke {
-    pub(super) fn new(device: &Device, demo: bool, random: &mut Random) -> Self {
-        let pace = Pace::new(device, demo, ORDINARY_GAP_S, DEMO_FIRST_S, random);
-        // On an ordinary day fumes are the rule; a demo wants to see the fire first.
-        let shapes: &[Shape] = if demo {
-            &[Shape::Fire, Shape::Cooking, Shape::SensorFault]
-        } else {
-            &[
-                Shape::Cooking,
-                Shape::Cooking,
-                Shape::Cooking,
-                Shape::SensorFault,
-                Shape::Fire,
-            ]
-        };
+    pub(super) fn new(device: &Device, cast: Option<&Cast>, random: &mut Random) -> Self {
+        let pace = Pace::new(ORDINARY_GAP_S, random);
+        let shapes = &[
+            Shape::Cooking,
+            Shape::Cooking,
+            Shape::Cooking,
+            Shape::SensorFault,
+            Shape::Fire,
+        ];
         Self {
             alarming: false,
             rest_dbm: random.between(0.005, 0.02),
             noise: Drift::new(0.003, 60.0),
             weather: Weather::new(random),
-            battery: Battery::new(device, random),
-            episodes: Episodes::new(shapes, pace, demo),
+            battery: Battery::new(device, cast, random),
+            episodes: Episodes::new(shapes, pace, cast),
         }
     }
 

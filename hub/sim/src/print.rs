@@ -1,26 +1,29 @@
-//! Writes a scenario as a stream: one JSON line a message, in the order of receipt.
+//! Writes what would be sent as a stream: one JSON line a message, in the order of receipt.
 
-use super::stage::Stage;
 use crate::fleet::Fleet;
+use crate::run::Source;
 use std::io::{self, Write};
 
 /// Writes the whole stream. The first and the last line carry a time alone: what the hub saw
 /// begins and ends there.
 pub(crate) fn write_stream(
     out: &mut impl Write,
-    stage: &mut Stage<'_>,
+    source: &mut Source<'_>,
     fleet: &Fleet,
     (start_ms, end_ms): (i64, i64),
 ) -> io::Result<()> {
     writeln!(out, "{{\"received_at\":{start_ms}}}")?;
-    while let Some((after_ms, message)) = stage.next() {
+    while let Some((after_us, message)) = source.next() {
+        let received_at = start_ms + after_us / 1000;
+        if received_at > end_ms {
+            break;
+        }
         let Some(device) = fleet.devices.get(message.device) else {
             continue;
         };
         let payload = message.payload();
         // The payload is an object with `ts` and `values`; the stream puts two fields before them.
         let fields = payload.strip_prefix(b"{").unwrap_or_default();
-        let received_at = start_ms + after_ms;
         write!(
             out,
             "{{\"received_at\":{received_at},\"device\":\"{}\",",

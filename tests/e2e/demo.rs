@@ -1,0 +1,183 @@
+//! The demo city of `make run`: its files fit together, and a visitor sees what it promises.
+
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Stdio};
+use tests::hub::{Place, program, root, words};
+use tests::time::ms;
+
+/// 2026-11-22T10:00:00+08:00, a working hour.
+const START_MS: i64 = 1_795_312_800_000;
+const PACKS: &str = "bikes,dust,fire,gas,health,noise";
+
+fn demo(file: &str) -> String {
+    root()
+        .join("deploy/demo")
+        .join(file)
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// Plays the demo for so many seconds into a file and judges it with the demo's rules.
+fn judged(seconds: u32) -> Vec<Value> {
+    let place = Place::default();
+    let start = START_MS.to_string();
+    let seconds = seconds.to_string();
+    let played = place.run(&[
+        "simulate",
+        "--demo",
+        "--print",
+        "--start-ms",
+        &start,
+        "--duration-s",
+        &seconds,
+    ]);
+    assert!(played.status.success(), "{}", words(&played));
+    std::fs::write(place.path().join("demo.jsonl"), played.stdout).unwrap();
+    let (devices, rules) = (demo("devices.csv"), demo("rules.d"));
+    let output = place.run(&[
+        "backtest",
+        "--input",
+        "demo.jsonl",
+        "--devices",
+        &devices,
+        "--packs",
+        PACKS,
+        "--rules",
+        &rules,
+    ]);
+    assert!(output.status.success(), "{}", words(&output));
+    let rows = String::from_utf8(output.stdout).unwrap();
+    let rows = rows.lines().map(|row| serde_json::from_str(row).unwrap());
+    rows.filter(|row: &Value| !row["rule"].is_null()).collect()
+}
+
+/// Tells how many seconds after the start something was.
+fn after_s(time: &Value) -> i64 {
+    (ms(time) - START_MS) / 1000
+}
+
+fn announced(rows: &[Value]) -> impl Iterator<Item = &Value> {
+    rows.iter().filter(|row| row["announced"] == true)
+}
+
+#[test]
+fn the_files_of_the_demo_city_are_in_order() {
+    let output = Place::default().run(&["check", "--config", &demo("hub.toml")]);
+    assert!(output.status.success(), "{}", words(&output));
+    let said = words(&output);
+    assert!(said.contains("500 devices"), "{said}");
+}
+
+#[test]
+fn within_five_minutes_a_visitor_sees_each_severity_a_lost_gateway_and_recoveries() {
+    let rows = judged(600);
+    let early = |row: &&Value| after_s(&row["raised_at"]) < 300;
+    let severities: BTreeSet<&str> = announced(&rows)
+        .filter(early)
+        .map(|row| row["severity"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        severities,
+        BTreeSet::from(["critical", "major", "minor", "warning"])
+    );
+    let critical = rows
+        .iter()
+        .find(|row| row["severity"] == "critical")
+        .unwrap();
+    assert!(after_s(&critical["raised_at"]) <= 60, "{critical}");
+    assert!(after_s(&critical["cleared_at"]) <= 180, "{critical}");
+    let lost = rows
+        .iter()
+        .find(|row| row["rule"] == "health.gateway_silent")
+        .unwrap();
+    assert!(after_s(&lost["cleared_at"]) <= 300, "{lost}");
+    let children: Vec<&Value> = rows
+        .iter()
+        .filter(|row| row["rule"] == "fire.silent")
+        .collect();
+    assert!((7..=8).contains(&children.len()), "{children:?}");
+    for child in children {
+        assert_eq!(
+            (&child["announced"], &child["suppressed_by"]),
+            (&json!(false), &lost["id"]),
+            "{child}"
+        );
+    }
+    // Three batteries, and five things that happen.
+    assert_eq!(announced(&rows).count(), 8, "{rows:#?}");
+}
+
+#[test]
+fn after_the_opening_alarms_come_as_seldom_as_an_officer_can_follow() {
+    // The opening and two rounds of 25 minutes.
+    let rows = judged(3600);
+    let later = |row: &&Value| after_s(&row["raised_at"]) >= 600;
+    let raised: Vec<String> = announced(&rows)
+        .filter(later)
+        .map(|row| {
+            format!(
+                "{} {} {}",
+                after_s(&row["raised_at"]),
+                row["rule"],
+                row["device"]
+            )
+        })
+        .collect();
+    // Two in ten minutes are ten in fifty; a fire has some more.
+    assert!((8..=13).contains(&raised.len()), "{raised:#?}");
+    let open = rows.iter().filter(|row| row["cleared_at"].is_null());
+    assert_eq!(open.count(), 3, "the batteries alone stay");
+    let mut by_rule: BTreeMap<&str, u32> = BTreeMap::new();
+    for row in announced(&rows) {
+        *by_rule.entry(row["rule"].as_str().unwrap()).or_default() += 1;
+    }
+    assert_eq!(by_rule.get("fire.confirmed"), Some(&1), "{by_rule:?}");
+}
+
+#[test]
+fn the_fleet_of_the_demo_is_at_home_in_its_hub_by_every_protocol() {
+    let text = std::fs::read_to_string(demo("hub.toml")).unwrap();
+    let ports = [":8080", ":1883", ":8081"];
+    let mut text = ports
+        .iter()
+        .fold(text, |text, port| text.replace(port, ":0"))
+        .replace("../../data/demo", "data");
+    for file in ["devices.csv", "rules.d", "grid.geojson"] {
+        text = text.replace(&format!("\"{file}\""), &format!("{:?}", demo(file)));
+    }
+    let place = Place::with_config(&text);
+    let hub = place.start();
+    let mut api = hub.api();
+    api.token = "demo-admin-token".to_owned();
+    let output = Command::new(program())
+        .args(["simulate", "--demo", "--duration-s", "15"])
+        .args(["--mqtt", &hub.mqtt().to_string()])
+        .args(["--http", &hub.addr("ingest.listen").to_string()])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", words(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["devices"], 500);
+    assert_eq!(
+        (&summary["planned"], &summary["refused"], &summary["resent"]),
+        (&summary["acked"], &json!(0), &json!(0)),
+        "{summary}"
+    );
+    let ledger = api.get("/api/v1/ledger");
+    for driver in ["mqtt", "ingest"] {
+        let counts = &ledger["drivers"][driver];
+        assert!(counts["stored"].as_u64() > Some(100), "{ledger}");
+        assert_eq!(counts["received"], counts["stored"], "{ledger}");
+    }
+    // Every device has its unit grid, so that its cases find somebody.
+    let devices = api.get("/api/v1/devices?limit=1000");
+    let devices = devices["items"].as_array().or(devices.as_array()).unwrap();
+    assert_eq!(devices.len(), 500);
+    for device in devices {
+        let grid = device["grid"].as_str().unwrap_or_default();
+        assert!(grid.starts_with("35020300"), "{device}");
+    }
+}
