@@ -25,6 +25,8 @@ mod commands;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod demo;

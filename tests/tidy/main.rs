@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod arrows;
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
 mod generated;
 #[cfg(test)]
 mod sources;

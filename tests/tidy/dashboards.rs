@@ -1,0 +1,138 @@
+//! Holds the Grafana dashboards to their rules: ids, units, titles, and no trace of an export.
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use tests::hub::root;
+
+/// What Grafana 10.4 and later reads.
+const SCHEMA_VERSION: u64 = 39;
+
+fn boards() -> Vec<(String, Value)> {
+    let folder = root().join("dashboards/grafana");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|have| have == "json"))
+        .collect();
+    paths.sort();
+    let read = |path: PathBuf| {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let board = serde_json::from_slice(&std::fs::read(&path).unwrap());
+        (
+            name.clone(),
+            board.unwrap_or_else(|error| panic!("{name}: {error}")),
+        )
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn is_chinese(text: &Value) -> bool {
+    let text = text.as_str().unwrap_or_default();
+    text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
+}
+
+fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The first column of a table of the model.
+fn column(table: &str) -> BTreeSet<String> {
+    let path = root().join("hub/model/data").join(table);
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows = text.lines().filter(|line| !line.starts_with('#'));
+    rows.filter_map(|row| row.split(',').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_dashboards_are_all_there() {
+    let names: Vec<String> = boards().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        [
+            "alarm-load",
+            "bikes",
+            "dust",
+            "fleet",
+            "gas",
+            "hub-overview",
+            "noise",
+            "smoke"
+        ]
+    );
+}
+
+#[test]
+fn ids_are_unique_and_versions_fixed() {
+    for (name, board) in boards() {
+        assert_eq!(board["uid"], format!("cityhub-{name}"));
+        assert_eq!(board["schemaVersion"], SCHEMA_VERSION, "{name}");
+        let panels = items(&board, "panels");
+        let ids: BTreeSet<u64> = panels.iter().filter_map(|p| p["id"].as_u64()).collect();
+        assert!(ids.len() == panels.len() && panels.len() > 2, "{name}");
+    }
+}
+
+#[test]
+fn titles_are_chinese_and_every_panel_has_a_unit_and_a_question() {
+    for (name, board) in boards() {
+        assert!(is_chinese(&board["title"]), "{name}");
+        for panel in items(&board, "panels") {
+            let place = format!("{name}, panel {}", panel["id"]);
+            assert!(is_chinese(&panel["title"]), "{place}");
+            let unit = panel["fieldConfig"]["defaults"]["unit"].as_str();
+            assert!(unit.is_some_and(|unit| !unit.is_empty()), "{place}");
+            let targets = items(panel, "targets");
+            assert!(!targets.is_empty(), "{place}");
+            for target in targets {
+                let asked = target["expr"].as_str().or(target["query"].as_str());
+                assert!(asked.is_some_and(|text| !text.is_empty()), "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn data_sources_are_variables_that_begin_with_the_provisioned_ones() {
+    let path = "dashboards/grafana/provisioning/datasources/cityhub.yaml";
+    let provisioned = std::fs::read_to_string(root().join(path)).unwrap();
+    for (name, board) in boards() {
+        let text = board.to_string();
+        assert!(
+            !text.contains("__inputs") && !text.contains("${DS_"),
+            "{name}"
+        );
+        let variables = items(&board["templating"], "list");
+        for panel in items(&board, "panels") {
+            let uid = panel["datasource"]["uid"].as_str().unwrap();
+            let variable = variables
+                .iter()
+                .find(|variable| format!("${{{}}}", variable["name"].as_str().unwrap()) == uid)
+                .unwrap_or_else(|| panic!("{name}: no variable {uid}"));
+            assert_eq!(variable["type"], "datasource", "{name}");
+            let begins = variable["current"]["value"].as_str().unwrap();
+            assert!(provisioned.contains(&format!("uid: {begins}\n")), "{name}");
+        }
+    }
+}
+
+#[test]
+fn measurements_and_kinds_are_those_of_the_model() {
+    let (metrics, kinds) = (column("metrics.csv"), column("kinds.csv"));
+    let mut asked = 0;
+    for (name, board) in boards() {
+        let text = board.to_string().replace("\\\"", "\"");
+        for part in text.split("FROM \"").skip(1) {
+            let measurement = part.split('"').next().unwrap();
+            assert!(metrics.contains(measurement), "{name}: {measurement}");
+            asked += 1;
+        }
+        for part in text.split("\"kind\" = '").skip(1) {
+            let kind = part.split('\'').next().unwrap();
+            assert!(kinds.contains(kind), "{name}: {kind}");
+        }
+    }
+    assert!(asked > 20, "{asked}");
+}
