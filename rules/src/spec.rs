@@ -50,6 +50,8 @@ pub struct RuleSpec {
     pub source: Option<String>,
     /// How far the source can be relied on, in the words or marks of whoever wrote the rule.
     pub certainty: Option<String>,
+    /// What to do about an alarm of it (预案), step by step, for whoever answers.
+    pub advice: Option<String>,
     /// An alarm that has cleared stays until somebody resets it.
     pub latch: bool,
     pub uncertain: Uncertain,
@@ -109,7 +111,11 @@ impl RuleSpec {
         if !self.schedule.is_always() {
             fields.insert("schedule".to_owned(), self.schedule.to_json());
         }
-        for (key, text) in [("source", &self.source), ("certainty", &self.certainty)] {
+        for (key, text) in [
+            ("source", &self.source),
+            ("certainty", &self.certainty),
+            ("advice", &self.advice),
+        ] {
             if let Some(text) = text {
                 fields.insert(key.to_owned(), json!(text));
             }

@@ -1,6 +1,5 @@
 //! Carries out what people do to alarms.
 
-use super::announce::row_json;
 use super::carry_out::Answer;
 use super::{Staged, Writer};
 use model::Timestamp;
@@ -146,7 +145,7 @@ impl Writer {
             act.id,
             &detail,
         );
-        let body = row_json(&row);
+        let body = self.shown(staged, &row);
         // The event of the action itself says who acted; what follows from it happens by itself.
         let own = told.iter().position(|event| match event {
             BookEvent::Alarm(event) => event.row.id == act.id && event.row.version == row.version,

@@ -121,7 +121,7 @@ impl Writer {
         }
         group.alarm(&event.row);
         if event.announced {
-            let mut data = row_json(&event.row);
+            let mut data = self.shown(staged, &event.row);
             if let (Some(fields), Some((actor, comment))) = (data.as_object_mut(), by) {
                 fields.insert("actor".to_owned(), json!(actor));
                 fields.insert("comment".to_owned(), json!(comment));
@@ -145,6 +145,12 @@ impl Writer {
         }
     }
 
+    /// Writes an alarm as every list shows it, with the name and place of its device.
+    pub(super) fn shown(&self, staged: &Staged, row: &AlarmRow) -> serde_json::Value {
+        let entry = self.device_named(staged, &row.device);
+        web::alarm_row(row, entry.as_ref().map(|entry| &entry.device))
+    }
+
     fn tell_flood(&mut self, group: &mut Group, flood: &FloodEvent) {
         let data = json!({
             "since": flood.since,
@@ -164,8 +170,4 @@ impl Writer {
             data: &data.to_string(),
         });
     }
-}
-
-pub(super) fn row_json(row: &AlarmRow) -> serde_json::Value {
-    serde_json::to_value(row).expect("an alarm row is plain data")
 }

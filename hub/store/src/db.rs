@@ -134,6 +134,8 @@ pub(crate) fn open_writer(dir: &Path) -> Result<Connection> {
     }
     check_format(&conn)?;
     add_event_sums(&mut conn).map_err(failed)?;
+    conn.execute_batch("CREATE INDEX IF NOT EXISTS event_subject ON event (subject, seq)")
+        .map_err(failed)?;
     add_device_statuses(&conn).map_err(failed)?;
     conn.execute_batch(CASES).map_err(failed)?;
     add_canary(&conn).map_err(failed)?;

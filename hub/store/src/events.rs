@@ -100,6 +100,23 @@ impl Reader {
         range(&conn)
     }
 
+    /// Gives the events about a subject after `after` that are kept, in order.
+    pub fn events_about(&self, subject: &str, after: u64, limit: usize) -> Result<Vec<Event>> {
+        let failed = sqlite_error("reading the events about a subject");
+        let conn = self.shared.pool.take()?;
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let mut query = conn
+            .prepare_cached(
+                "SELECT seq, kind, subject, severity, grid, json FROM event
+                 WHERE subject = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+            )
+            .map_err(failed)?;
+        let rows = query
+            .query_map((subject, after, limit), event_of)
+            .map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
     /// Gives the last event about a subject that happened up to `until`, of the newest
     /// [`ROWS_SEARCHED`].
     pub fn last_event_about(&self, subject: &str, until: Timestamp) -> Result<Option<Event>> {

@@ -1,27 +1,31 @@
 //! What officers do to alarms: one by one, and in bulk.
 
-use crate::alarms::no_alarm;
+use crate::alarms::{self, Sort, no_alarm, read_query};
 use crate::problem::Problem;
-use crate::query::{RawParams, json_body};
-use crate::state::{Shared, ask};
+use crate::query::{Params, RawParams, json_body};
+use crate::state::{Shared, ask, work};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::{StreamExt, stream};
-use model::AlarmRow;
+use model::{AlarmRow, AlarmState, Severity};
 use rules::{ActError, Verb};
 use sdk::{Action, Actor, AlarmArgs, AlarmVerb, Command, CommandError};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use store::StateFilter;
 
 /// Alarms of one bulk request.
 const BULK_MAX: usize = 10_000;
 
 /// Commands of one bulk request that wait for the writer at once; they share its commits.
 const BULK_AT_ONCE: usize = 64;
+
+/// What a bulk request can filter by.
+const FILTERS: [&str; 7] = ["severity", "state", "kind", "device", "grid", "rule", "q"];
 
 /// Longest comment, in bytes.
 const COMMENT_BYTES_MAX: usize = 4_000;
@@ -46,7 +50,10 @@ struct Act {
 #[serde(deny_unknown_fields)]
 struct Bulk {
     action: String,
+    #[serde(default)]
     ids: Vec<String>,
+    /// Instead of ids: the filters of the list, all that are open if it is empty.
+    filter: Option<BTreeMap<String, String>>,
     comment: Option<String>,
     minutes: Option<u32>,
     reason: Option<String>,
@@ -173,14 +180,9 @@ pub(crate) async fn bulk(
     };
     let said = check(verb, bulk.comment, args)?;
     let verb = said.verb;
-    if bulk.ids.is_empty() || bulk.ids.len() > BULK_MAX {
-        return Err(Problem::invalid(format!(
-            "`ids` must name 1 to {BULK_MAX} alarms"
-        )));
-    }
+    let Chosen { ids, kept } = choose(&shared, bulk.ids, bulk.filter).await?;
     let mut seen = HashSet::new();
-    let commands: Vec<(String, Command)> = bulk
-        .ids
+    let commands: Vec<(String, Command)> = ids
         .into_iter()
         .filter(|id| seen.insert(id.clone()))
         .map(|id| {
@@ -218,10 +220,74 @@ pub(crate) async fn bulk(
             }
         }
     }
-    let matched = (answers.len() as u64).saturating_sub(missing);
+    failed.extend(kept.iter().map(|id| {
+        let detail = "critical and major alarms are acted on by id, not by filter";
+        json!({"id": id, "code": "needs_id", "detail": detail})
+    }));
+    let matched = ((answers.len() + kept.len()) as u64).saturating_sub(missing);
     Ok(Json(
         json!({"matched": matched, "succeeded": succeeded, "failed": failed}),
     ))
+}
+
+/// The alarms of a bulk request.
+struct Chosen {
+    ids: Vec<String>,
+    /// Those that a filter alone does not reach: nobody acts on a critical or major alarm that was
+    /// not seen.
+    kept: Vec<String>,
+}
+
+async fn choose(
+    shared: &Shared,
+    ids: Vec<String>,
+    filter: Option<BTreeMap<String, String>>,
+) -> Result<Chosen, Problem> {
+    let Some(filter) = filter else {
+        if ids.is_empty() || ids.len() > BULK_MAX {
+            let detail = format!("`ids` must name 1 to {BULK_MAX} alarms");
+            return Err(Problem::invalid(detail));
+        }
+        return Ok(Chosen {
+            ids,
+            kept: Vec::new(),
+        });
+    };
+    if !ids.is_empty() {
+        return Err(Problem::invalid("`ids` and `filter` exclude each other"));
+    }
+    if let Some(name) = filter.keys().find(|name| !FILTERS.contains(&name.as_str())) {
+        let known = FILTERS.join(", ");
+        let detail = format!("`filter.{name}` is no filter; known: {known}");
+        return Err(Problem::invalid(detail).with("field", name.as_str()));
+    }
+    let mut query = read_query(&Params::of(filter))?;
+    query.limit = BULK_MAX;
+    let is_open = match &query.states {
+        StateFilter::Open => true,
+        StateFilter::Only(states) => !states.contains(&AlarmState::Normal),
+        StateFilter::All => false,
+    };
+    if !is_open {
+        return Err(Problem::invalid("`filter.state` must not ask for history"));
+    }
+    let picked = work(shared, "choose the alarms", move |hub| {
+        alarms::pick(hub, &query, Sort::Priority)
+    })
+    .await?;
+    if picked.next.is_some() {
+        let detail = format!("{} alarms match; {BULK_MAX} are the most", picked.matched);
+        return Err(Problem::invalid(detail).with("matched", picked.matched));
+    }
+    let (kept, ids): (Vec<AlarmRow>, Vec<AlarmRow>) = picked
+        .rows
+        .into_iter()
+        .partition(|row| row.severity >= Severity::Major);
+    let id = |row: AlarmRow| row.id;
+    Ok(Chosen {
+        ids: ids.into_iter().map(id).collect(),
+        kept: kept.into_iter().map(id).collect(),
+    })
 }
 
 fn code(error: &CommandError) -> &'static str {

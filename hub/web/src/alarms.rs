@@ -1,15 +1,26 @@
 //! The alarms: those that are not normal from the book, history from the store.
 
+mod filter;
+mod past;
+mod shown;
+
+pub(crate) use filter::{Sort, pick};
+pub(crate) use past::history;
+pub(crate) use shown::Shown;
+pub use shown::alarm_row;
+
 use crate::problem::Problem;
-use crate::query::{Params, RawParams, bad_cursor};
+use crate::query::{Params, RawParams};
 use crate::state::{Inner, Shared, ask, store_problem, work};
 use crate::written::Written;
 use axum::Json;
 use axum::extract::{Path, State};
+use filter::SORTS;
 use model::{AlarmRow, AlarmState, DeviceId, Severity};
 use rules::AlarmBook;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use shown::rules_of;
 use std::collections::BTreeMap;
 use store::{AlarmQuery, StateFilter};
 
@@ -27,14 +38,19 @@ pub(crate) async fn list(State(shared): State<Shared>, raw: RawParams) -> Result
         "rule",
         "withdrawn",
         "q",
+        "sort",
         "limit",
         "cursor",
     ])?;
     let query = read_query(&params)?;
-    work(&shared, "list the alarms", move |hub| page(hub, &query)).await
+    let sort = params.word("sort", &SORTS)?;
+    work(&shared, "list the alarms", move |hub| {
+        page(hub, &query, sort)
+    })
+    .await
 }
 
-fn read_query(params: &Params) -> Result<AlarmQuery, Problem> {
+pub(crate) fn read_query(params: &Params) -> Result<AlarmQuery, Problem> {
     let text = |name: &str| params.text(name).map(str::to_owned);
     let device = params
         .text("device")
@@ -66,22 +82,32 @@ fn read_states(params: &Params) -> Result<StateFilter, Problem> {
     }
 }
 
-fn page(hub: &Inner, query: &AlarmQuery) -> Result<Written, Problem> {
+fn page(hub: &Inner, query: &AlarmQuery, sort: Option<Sort>) -> Result<Written, Problem> {
     // The mark is read first: what the list shows is at least as new as it says, so a stream from
     // there on can repeat an event, but never miss one.
     let as_of_seq = hub.tail.mark.borrow().event;
-    let (items, matched, next) = match &query.states {
-        StateFilter::Open => from_book(hub, query, None)?,
-        StateFilter::Only(states) if !states.contains(&AlarmState::Normal) => {
-            from_book(hub, query, Some(states))?
-        }
-        StateFilter::All | StateFilter::Only(_) => from_store(hub, query)?,
+    let is_open = match &query.states {
+        StateFilter::Open => true,
+        StateFilter::Only(states) => !states.contains(&AlarmState::Normal),
+        StateFilter::All => false,
     };
     let mut counts = counts(&hub.alarms());
-    if let (Some(counts), Some(matched)) = (counts.as_object_mut(), matched) {
-        counts.insert("matched".to_owned(), matched.into());
-    }
+    let (rows, next) = if is_open {
+        let picked = pick(hub, query, sort.unwrap_or(Sort::Newest))?;
+        if let Some(counts) = counts.as_object_mut() {
+            counts.insert("matched".to_owned(), picked.matched.into());
+            counts.insert("filtered".to_owned(), picked.counts);
+        }
+        (picked.rows, picked.next)
+    } else if sort == Some(Sort::Priority) {
+        let detail = "query parameter `sort`: history is listed by `newest` only";
+        return Err(Problem::bad_request(detail));
+    } else {
+        from_store(hub, query)?
+    };
+    let items: Vec<Shown> = rows.into_iter().map(|row| Shown::of(hub, row)).collect();
     Written::json(&Page {
+        rules: rules_of(hub, items.iter()),
         items,
         counts,
         as_of_seq,
@@ -92,60 +118,15 @@ fn page(hub: &Inner, query: &AlarmQuery) -> Result<Written, Problem> {
 /// One answer of the list.
 #[derive(Debug, Serialize)]
 struct Page {
-    items: Vec<AlarmRow>,
+    items: Vec<Shown>,
+    /// What the rows have in common, by the id of their rule.
+    rules: Map<String, Value>,
     counts: Value,
     as_of_seq: u64,
     next: Option<String>,
 }
 
-type Rows = (Vec<AlarmRow>, Option<u64>, Option<String>);
-
-/// A row's place in the list: when it was raised, then its number.
-type Place = (i64, u64);
-
-fn place(row: &AlarmRow) -> Place {
-    (row.raised_at.millis(), number(&row.id).unwrap_or_default())
-}
-
-fn read_place(cursor: &str) -> Option<Place> {
-    let (raised_ms, number) = cursor.split_once('.')?;
-    Some((raised_ms.parse().ok()?, number.parse().ok()?))
-}
-
-/// Newest first.
-fn from_book(
-    hub: &Inner,
-    query: &AlarmQuery,
-    states: Option<&[AlarmState]>,
-) -> Result<Rows, Problem> {
-    let after = match &query.after {
-        None => None,
-        Some(cursor) => Some(read_place(cursor).ok_or_else(|| bad_cursor(cursor))?),
-    };
-    let filter = Filter::new(query, states);
-    let book = hub.alarms();
-    let mut matching: Vec<&AlarmRow> = book.rows().filter(|row| filter.matches(row)).collect();
-    let matched = matching.len() as u64;
-    matching.sort_unstable_by_key(|row| std::cmp::Reverse(place(row)));
-    let mut rest = matching
-        .into_iter()
-        .filter(|row| after.is_none_or(|after| place(row) < after));
-    let shown: Vec<&AlarmRow> = rest.by_ref().take(query.limit).collect();
-    let next = rest.next().and(shown.last()).map(|row| {
-        let (raised_ms, number) = place(row);
-        format!("{raised_ms}.{number}")
-    });
-    // Rows are copied, not written, while the book is held: the writer waits for it.
-    let items = shown.into_iter().cloned().collect();
-    Ok((items, Some(matched), next))
-}
-
-/// The number in an alarm's id.
-fn number(id: &str) -> Option<u64> {
-    id.strip_prefix('a')?.parse().ok()
-}
-
-fn from_store(hub: &Inner, query: &AlarmQuery) -> Result<Rows, Problem> {
+fn from_store(hub: &Inner, query: &AlarmQuery) -> Result<(Vec<AlarmRow>, Option<String>), Problem> {
     let page = hub
         .reader
         .alarms(query)
@@ -157,46 +138,7 @@ fn from_store(hub: &Inner, query: &AlarmQuery) -> Result<Rows, Problem> {
         .into_iter()
         .map(|row| book.get(&row.id).cloned().unwrap_or(row))
         .collect();
-    Ok((items, None, page.next))
-}
-
-struct Filter<'a> {
-    query: &'a AlarmQuery,
-    states: Option<&'a [AlarmState]>,
-    /// Lower case.
-    q: Option<String>,
-}
-
-impl<'a> Filter<'a> {
-    fn new(query: &'a AlarmQuery, states: Option<&'a [AlarmState]>) -> Self {
-        Self {
-            query,
-            states,
-            q: query.q.as_ref().map(|q| q.to_lowercase()),
-        }
-    }
-
-    fn matches(&self, row: &AlarmRow) -> bool {
-        let Self { query, states, q } = self;
-        states.is_none_or(|states| states.contains(&row.state))
-            && (query.severities.is_empty() || query.severities.contains(&row.severity))
-            && query.kind.as_ref().is_none_or(|kind| *kind == row.kind)
-            && query
-                .device
-                .as_ref()
-                .is_none_or(|device| *device == row.device)
-            && query
-                .grid
-                .as_ref()
-                .is_none_or(|grid| Some(grid) == row.grid.as_ref())
-            && query.rule.as_ref().is_none_or(|rule| *rule == row.rule)
-            && q.as_ref().is_none_or(|q| {
-                let site = row.site.as_deref().unwrap_or_default();
-                [&*row.title, row.device.as_str(), site, &*row.rule]
-                    .into_iter()
-                    .any(|text| text.to_lowercase().contains(q))
-            })
-    }
+    Ok((items, page.next))
 }
 
 /// Counts everything that is not normal, whatever the request filters by.
@@ -226,15 +168,27 @@ pub(crate) async fn one(
     raw: RawParams,
 ) -> Result<Json<Value>, Problem> {
     raw.only(&[])?;
-    if let Some(row) = shared.alarms().get(&id) {
-        return Ok(Json(json!(row)));
+    let known = shared.alarms().get(&id).cloned();
+    let row = match known {
+        Some(row) => Some(row),
+        None => {
+            let wanted = id.clone();
+            ask(&shared, "look an alarm up", move |hub| {
+                hub.reader.alarm(&wanted)
+            })
+            .await?
+        }
+    };
+    let row = row.ok_or_else(|| no_alarm(&id))?;
+    let shown = [Shown::of(&shared, row)];
+    let rule = rules_of(&shared, shown.iter()).into_iter().next();
+    let [shown] = shown;
+    let mut body = json!(shown);
+    if let Some(fields) = body.as_object_mut() {
+        let advice = rule.and_then(|(_, rule)| rule.get("advice").cloned());
+        fields.insert("advice".to_owned(), advice.unwrap_or_default());
     }
-    let wanted = id.clone();
-    let row = ask(&shared, "look an alarm up", move |hub| {
-        hub.reader.alarm(&wanted)
-    })
-    .await?;
-    row.map(|row| Json(json!(row))).ok_or_else(|| no_alarm(&id))
+    Ok(Json(body))
 }
 
 pub(crate) fn no_alarm(id: &str) -> Problem {

@@ -54,6 +54,7 @@ mod written;
 #[cfg(test)]
 mod tests;
 
+pub use alarms::alarm_row;
 pub use backtest::{
     Coverage, Diff, Progress, Rate, Review, ReviewError, Reviewed, Tally, TestedAlarm,
 };

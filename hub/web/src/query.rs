@@ -62,6 +62,11 @@ impl RawParams {
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
+    /// Takes what a body gives in the place of a query.
+    pub(crate) fn of(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+
     /// Gives a parameter that is there and not empty.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0

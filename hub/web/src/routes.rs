@@ -158,10 +158,12 @@ pub(crate) fn table() -> Vec<Route> {
 
 /// What the duty console needs beside the lists.
 fn of_desk() -> Vec<Route> {
+    const EVENTS: Need = Need::Right(Right::ReadEvents);
     const READ: Need = Need::Right(Right::Read);
     const KNOWN: Need = Need::Right(Right::BeKnown);
     vec![
         Route::get("/api/v1/config/public", KNOWN, desk::public),
+        Route::get("/api/v1/alarms/{id}/history", EVENTS, alarms::history),
         Route::get("/api/v1/map/points", READ, map::points),
         Route::get("/api/v1/map/layers/{name}", READ, map::layer),
     ]

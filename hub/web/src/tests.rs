@@ -5,6 +5,7 @@ mod alarms;
 mod backtest;
 mod cases;
 mod composites;
+mod desk;
 mod devices;
 mod events;
 mod history;

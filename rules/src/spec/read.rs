@@ -5,6 +5,9 @@ use super::node::{Form, Node};
 use super::{RuleError, RuleSpec, Select, Targets, Uncertain, kinds, schedule, targets};
 use std::borrow::Cow;
 
+/// Longest advice: a page of it is one that nobody reads when it matters.
+const ADVICE_BYTES_MAX: usize = 8_000;
+
 /// Gives the text of a file that a rule file names, by a path relative to the rule file.
 pub type Beside<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
@@ -113,6 +116,14 @@ fn read_rule(id: &str, node: &Node) -> Result<RuleSpec, RuleError> {
     let schedule = schedule::read(&mut fields)?;
     let source = fields.text("source")?;
     let certainty = fields.text("certainty")?;
+    let advice = fields.text("advice")?;
+    if advice
+        .as_ref()
+        .is_some_and(|text| text.len() > ADVICE_BYTES_MAX)
+    {
+        let reason = format!("is longer than {ADVICE_BYTES_MAX} bytes");
+        return Err(fields.wrong("advice", reason));
+    }
     let latch = fields.yes("latch")?.unwrap_or(false);
     let uncertain = read_uncertain(&mut fields)?;
     // A composite takes the alarms of its members on every device, unless it says otherwise.
@@ -134,6 +145,7 @@ fn read_rule(id: &str, node: &Node) -> Result<RuleSpec, RuleError> {
         schedule,
         source,
         certainty,
+        advice,
         latch,
         uncertain,
     })

@@ -49,6 +49,7 @@ fn overpressure() -> RuleSpec {
         uncertain: Uncertain::Use,
         schedule: Schedule::default(),
         source: None,
+        advice: None,
         certainty: None,
     }
 }

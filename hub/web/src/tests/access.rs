@@ -56,6 +56,7 @@ pub(super) const WHO: &[(&str, &str, &str)] = &[
     ("post", "/api/v1/alarms/bulk", "osa"),
     ("get", "/api/v1/alarms/{id}", "voseaup"),
     ("get", "/api/v1/alarms/{id}/evidence", "voseaup"),
+    ("get", "/api/v1/alarms/{id}/history", "voseaup"),
     ("get", "/api/v1/explain", "voseau"),
     ("post", "/api/v1/alarms/{id}/{action}", "osa"),
     ("get", "/api/v1/cases", "voseaup"),
