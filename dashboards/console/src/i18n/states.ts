@@ -21,7 +21,7 @@ export const zh = {
 
 export const en: Same<typeof zh> = {
   alarm: {
-    active_unacked: "Unacknowledged", latched_unacked: "Latched, unacked", cleared_unacked: "Cleared, unacked", active_acked: "In hand",
+    active_unacked: "Unacked", latched_unacked: "Latched unacked", cleared_unacked: "Cleared unacked", active_acked: "In hand",
     latched_acked: "Latched, to reset", shelved: "Shelved", suppressed: "Suppressed", out_of_service: "Out of service", normal: "Normal",
   },
   device: { online: "Online", offline: "Offline", frozen: "Frozen", clock_wrong: "Clock wrong", never_seen: "Never seen" },
