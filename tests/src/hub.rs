@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -153,6 +153,21 @@ impl Place {
     /// Runs a command of the program to its end.
     pub fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().expect("the program runs")
+    }
+
+    /// The same with something to read on stdin.
+    pub fn run_with(&self, args: &[&str], input: &str) -> Output {
+        let mut command = self.command(args);
+        let piped = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = piped.spawn().expect("the program runs");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        // A program that refuses at once reads nothing.
+        drop(stdin.write_all(input.as_bytes()));
+        drop(stdin);
+        child.wait_with_output().expect("the program ends")
     }
 
     /// Demands that the stored history agrees with itself and with the engine.

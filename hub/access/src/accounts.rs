@@ -148,8 +148,12 @@ impl Accounts {
             }
             *seen = now;
         }
-        let Ok(stored) = self.inner.file.read() else {
-            return;
+        let stored = match self.inner.file.read() {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::error!(%error, "users stay as they were before this change");
+                return;
+            }
         };
         {
             let mut attempts = lock(&self.inner.attempts);

@@ -303,13 +303,28 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
         .truncate(true)
         .open(&temporary)?;
     restrict(&file)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    give_to_owner(&file, folder)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
+    File::open(folder)?.sync_all()
+}
+
+/// What root writes must stay readable to the hub, which is better run by somebody else.
+#[cfg(unix)]
+fn give_to_owner(file: &File, folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let owner = fs::metadata(folder)?;
+    if file.metadata()?.uid() != 0 || owner.uid() == 0 {
+        return Ok(());
     }
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
+}
+
+#[cfg(not(unix))]
+fn give_to_owner(_file: &File, _folder: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -36,6 +36,7 @@ pub(crate) async fn audit(
                 "seq": row.seq,
                 "at": row.at,
                 "actor": row.actor,
+                "display_name": shared.accounts.display_name(&row.actor),
                 "role": row.role,
                 "action": row.action,
                 "subject": row.subject,

@@ -12,6 +12,7 @@ mod history;
 mod kit;
 mod map;
 mod openapi;
+mod people;
 mod reports;
 mod rules;
 mod sessions;
