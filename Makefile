@@ -5,6 +5,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 DEMO := deploy/demo
+# Of everybody in $(DEMO)/users.csv; public, so for loopback only.
+PASSWORD := demo-city-2026
 CYCLES ?= 200
 CASES ?= 10500
 DEVICES ?= 100000
@@ -29,6 +31,13 @@ run: console ## builds everything and runs the demo city with simulated sensors;
 	}
 	trap stop EXIT
 	trap 'exit 0' INT TERM
+	# Whoever is there already keeps what was changed since.
+	admin() { $(TARGET)/cityhub admin user "$$@" --config $(DEMO)/hub.toml; }
+	known=$$(admin list)
+	while IFS=, read -r name role shown; do
+	  grep -qw "^$$name" <<< "$$known" ||
+	    admin add $$name --role $$role --display-name "$$shown" <<< $(PASSWORD) > /dev/null
+	done < <(tail -n +2 $(DEMO)/users.csv)
 	# The log comes through a descriptor, so that the `ready` line can be waited for.
 	exec {log}< <(exec $(TARGET)/cityhub run --config $(DEMO)/hub.toml 2>&1)
 	hub=$$!
@@ -48,8 +57,10 @@ run: console ## builds everything and runs the demo city with simulated sensors;
 	$(TARGET)/cityhub simulate --demo --mqtt $$(address mqtt.listen) --http $$(address ingest.listen) \
 	  --platform http://$$http --platform-token $$(token platform) > data/demo-sensors.log 2>&1 &
 	sensors=$$!
-	printf '\n  Console  http://%s/#token=%s\n  Token    %s\n  Sensors  data/demo-sensors.log\n  Ctrl-C stops the hub and its sensors.\n\n' \
-	  "$$http" "$$(token admin)" "$$(token admin)"
+	printf '\n  Console   http://%s/\n' "$$http"
+	printf '  Sign in   admin, engineer, supervisor, officer, officer2, viewer or auditor, password $(PASSWORD)\n'
+	printf '  Token     %s (for programs; platform: %s)\n' "$$(token automation)" "$$(token platform)"
+	printf '  Sensors   data/demo-sensors.log\n  Ctrl-C stops the hub and its sensors.\n\n'
 	# Whichever ends first ends the demo.
 	wait -n || true
 

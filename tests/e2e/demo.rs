@@ -144,8 +144,8 @@ fn the_fleet_of_the_demo_is_at_home_in_its_hub_by_every_protocol() {
         .iter()
         .fold(text, |text, port| text.replace(port, ":0"))
         .replace("../../data/demo", "data");
-    for file in ["devices.csv", "rules.d", "grid.geojson"] {
-        text = text.replace(&format!("\"{file}\""), &format!("{:?}", demo(file)));
+    for file in ["devices.csv", "rules.d", "grid.geojson", "map/"] {
+        text = text.replace(&format!("\"{file}"), &format!("\"{}", demo(file)));
     }
     let place = Place::with_config(&text);
     let hub = place.start();
@@ -171,6 +171,13 @@ fn the_fleet_of_the_demo_is_at_home_in_its_hub_by_every_protocol() {
         let counts = &ledger["drivers"][driver];
         assert!(counts["stored"].as_u64() > Some(100), "{ledger}");
         assert_eq!(counts["received"], counts["stored"], "{ledger}");
+    }
+    let public = api.get("/api/v1/config/public");
+    let layers = public["map"]["layers"].as_array().unwrap();
+    assert!(layers.len() >= 5 && public["demo"] == true, "{public}");
+    for layer in layers {
+        let drawn = api.get(layer["url"].as_str().unwrap());
+        assert!(!drawn["features"].as_array().unwrap().is_empty(), "{layer}");
     }
     // Every device has its unit grid, so that its cases find somebody.
     let devices = api.get("/api/v1/devices?limit=1000");
