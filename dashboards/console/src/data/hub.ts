@@ -1,8 +1,8 @@
 // What the hub can be asked, by name: screens call these and never build an address themselves.
 
-import { get, patch, post, put, remove } from "./api";
+import { get, patch, post, put, remove, request } from "./api";
 import type {
-  Alarm, AlarmAction, AlarmPage, AlarmRequest, BulkAnswer, Case, Device, DevicePage, PublicConfig, Rule, Series,
+  Alarm, AlarmAction, AlarmHappening, AlarmPage, AlarmRequest, BulkAnswer, Case, CasePage, CaseReport, Device, DevicePage, PublicConfig, Rule, Series,
 } from "./rows";
 
 type Query = Record<string, string | number | boolean | null | undefined>;
@@ -12,6 +12,7 @@ export const alarms = {
   list: (query: Query = {}, signal?: AbortSignal) => get<AlarmPage>("alarms", query, { signal }),
   one: (id: string) => get<Alarm>(`alarms/${part(id)}`),
   evidence: <T = unknown>(id: string, signal?: AbortSignal) => get<T>(`alarms/${part(id)}/evidence`, undefined, { signal }),
+  history: (id: string, signal?: AbortSignal) => get<{ items: AlarmHappening[]; next: number | null }>(`alarms/${part(id)}/history`, undefined, { signal }),
   act: (id: string, action: AlarmAction, body: AlarmRequest, key?: string) =>
     post<Alarm>(`alarms/${part(id)}/${action}`, body, { key }),
   bulk: (action: AlarmAction, ids: string[], body: AlarmRequest, key?: string) =>
@@ -28,9 +29,10 @@ export const devices = {
 };
 
 export const cases = {
-  list: <T = { items: Case[]; next: string | null }>(query: Query = {}, signal?: AbortSignal) => get<T>("cases", query, { signal }),
+  list: (query: Query = {}, signal?: AbortSignal) => get<CasePage>("cases", query, { signal }),
   one: (id: string, signal?: AbortSignal) => get<Case>(`cases/${part(id)}`, undefined, { signal }),
-  step: (id: string, body: unknown, key?: string) => post<Case>(`cases/${part(id)}/steps`, body, { key }),
+  step: (id: string, body: CaseReport, key?: string) => post<Case>(`cases/${part(id)}/steps`, body, { key }),
+  cap: async (id: string) => (await request(`cases/${part(id)}/cap`)).text(),
 };
 
 export const rules = {

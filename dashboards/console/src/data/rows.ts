@@ -178,6 +178,8 @@ export interface CaseStep {
   from: CaseState;
   to: CaseState;
   overridden?: boolean;
+  /** The new due time of an extension, or the end of a deferment. */
+  until?: string;
 }
 
 export interface Case {
@@ -207,7 +209,70 @@ export interface Case {
   due_at?: string | null;
   time_limit?: { amount: number; unit: "urgent_hour" | "work_hour" | "work_day" | "natural_day" } | null;
   steps: CaseStep[];
+  unit?: string | null;
+  cameras?: string[];
+  active_alarms?: string[];
+  /** Does the sensor still measure it? */
+  violation?: boolean;
+  repeats?: number;
+  reopens?: string | null;
+  reopened_by?: string | null;
+  supervised?: boolean;
+  major?: boolean;
+  deferred_until?: string | null;
+  deferred_from?: CaseState | null;
+  extensions?: number;
+  closed_at?: string | null;
+  unroutable?: string | null;
+  overdue?: boolean;
+  note?: string | null;
+  verdict?: string | null;
+  codes_version?: string;
   version: number;
+}
+
+export interface CasePage {
+  items: Case[];
+  counts: {
+    total: number;
+    severity: Partial<Record<Severity, number>>;
+    state: Partial<Record<CaseState, number>>;
+    overdue: number;
+    unroutable: number;
+    supervised: number;
+  };
+  as_of_seq: number;
+  next: string | null;
+}
+
+/** A step as it is reported; what is left out is the hub's to say. */
+export interface CaseReport {
+  step: CaseStepName;
+  note?: string;
+  actor?: string;
+  at?: string;
+  until?: string;
+  to?: CaseState;
+  override?: boolean;
+  version?: number;
+}
+
+/** What happened to an alarm, oldest first. */
+export interface AlarmHappening {
+  seq: number;
+  at: string;
+  kind: string;
+  actor: string | null;
+  comment: string | null;
+  severity: Severity;
+  state: AlarmState;
+  value: number | null;
+  limit: number | null;
+  unit: string | null;
+  owner: string | null;
+  shelve_reason: string | null;
+  verdict: string | null;
+  note: string | null;
 }
 
 /** A rule: the keys of a rule file; each kind has its own beside these. */
