@@ -317,6 +317,7 @@ impl Parts {
             catalogue: self.catalogue,
             book: self.published.book,
             cases: self.published.cases,
+            moved_cases: self.published.moved_cases,
             rules: self.published.rules,
             subscribers: self.published.subscribers,
             reloads,

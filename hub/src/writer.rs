@@ -11,7 +11,10 @@ mod canary;
 mod carry_out;
 mod cases;
 mod configured;
+mod doubt;
+mod follow;
 mod health;
+mod moved;
 mod quality;
 mod rebuild;
 mod recorded;
@@ -40,7 +43,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use store::{Group, Journal, Reader, StoreError};
 use tokio::sync::watch;
-use web::{Knocks, RuleEntry, RuleList, Statuses, Subscriber, Subscribers};
+use web::{Knocks, MovedCases, RuleEntry, RuleList, Statuses, Subscriber, Subscribers};
 
 /// Requests that one commit takes at most, so that a flood does not delay its own first answers.
 const GROUP_REQUESTS_MAX: usize = 256;
@@ -63,6 +66,8 @@ pub struct Published {
     pub book: Arc<RwLock<AlarmBook>>,
     /// How many cases are open.
     pub cases: Arc<RwLock<CaseCounts>>,
+    /// Cases whose figures moved since their row was written.
+    pub moved_cases: MovedCases,
     pub rules: RuleList,
     pub knocks: Knocks,
     /// What the rule of the hub's own test sensor said last.
@@ -127,8 +132,11 @@ struct Staged {
     flood: bool,
     /// The last event that people must hear of at once.
     urgent: Option<u64>,
-    /// A case changed.
-    cases: bool,
+    /// Cases that got a new row, and those of which only the figures moved.
+    told_cases: HashSet<String>,
+    moved_cases: HashSet<String>,
+    /// New readings of devices of which something is in doubt.
+    samples: Vec<doubt::Sample>,
     canary: Option<Verdict>,
     answers: Vec<(PendingCommand, Result<Done, CommandError>)>,
     receipts: Vec<(Pending, Receipt)>,
@@ -245,6 +253,7 @@ impl Writer {
             staged.receipts.push((pending, receipt));
         }
         self.announce(&mut group, &mut staged, from)?;
+        self.settle_doubts(&mut group, &mut staged);
         self.refused.write(&mut group, now);
         group.changes_crc(rules::change_crc(&self.changes));
         let seq = self.journal.commit(group)?;
@@ -297,11 +306,7 @@ impl Writer {
             }
             book.show_flood(&self.book, self.last_stamp);
         }
-        if staged.cases {
-            let counts = self.cases.book.counts().clone();
-            let published = self.published.cases.write();
-            *published.unwrap_or_else(PoisonError::into_inner) = counts;
-        }
+        self.publish_cases(&staged.told_cases, staged.moved_cases);
         self.unwritten.extend(staged.moved);
         self.mark.send_replace(Mark {
             commit: seq,
@@ -340,6 +345,13 @@ impl Writer {
             group
                 .get_or_insert_with(|| self.journal.begin(now))
                 .alarm(row);
+        }
+        for id in std::mem::take(&mut self.cases.unwritten) {
+            if let Some(row) = self.cases.book.get(&id) {
+                group
+                    .get_or_insert_with(|| self.journal.begin(now))
+                    .case(row);
+            }
         }
         let Some(mut group) = group else {
             return Ok(());

@@ -10,12 +10,14 @@ mod chatter;
 mod facts;
 mod flood;
 mod index;
+mod kin;
 mod row;
 mod time;
 mod verb;
 
 pub use facts::{Around, Cover, Facts, Scope};
 pub use flood::{FloodEvent, count_floods};
+pub use kin::Composite;
 pub use verb::{ActError, Action, SHELVE_MINUTES_MAX, Verb};
 
 use crate::{Change, ClearReason, What};

@@ -52,6 +52,19 @@ impl ClearReason {
             Self::ScheduleClosed => Some("schedule closed"),
         }
     }
+
+    /// Tells whether a row's note says that the alarm was ended from outside: what it was raised by
+    /// may go on.
+    pub fn is_from_outside(note: &str) -> bool {
+        [
+            Self::RuleChanged,
+            Self::RuleRemoved,
+            Self::DeviceChanged,
+            Self::DeviceRemoved,
+        ]
+        .into_iter()
+        .any(|reason| reason.note() == Some(note))
+    }
 }
 
 /// What happened to the alarm.

@@ -149,6 +149,22 @@ impl Condition {
         }
     }
 
+    /// Tells whether one value alone is beyond the limits; none where it takes more than that.
+    pub fn is_beyond(&self, value: f64) -> Option<bool> {
+        match self {
+            Self::Threshold(spec) => Some(spec.limits.gauge().is_beyond(value)),
+            _ => None,
+        }
+    }
+
+    /// Gives the limit that a single value meets first.
+    pub fn first_limit(&self) -> Option<f64> {
+        match self {
+            Self::Threshold(spec) => spec.limits.gauge().first_limit(),
+            _ => None,
+        }
+    }
+
     /// Gives the worst severity that the condition can raise.
     pub fn severity(&self) -> Severity {
         match self {

@@ -18,13 +18,13 @@ mod schedule;
 mod spec;
 
 pub use alarm::{
-    ActError, Action, AlarmBook, AlarmEvent, Around, BookEvent, Cover, Facts, FloodEvent, Load,
-    SHELVE_MINUTES_MAX, Scope, Verb, alarm_number, count_floods,
+    ActError, Action, AlarmBook, AlarmEvent, Around, BookEvent, Composite, Cover, Facts,
+    FloodEvent, Load, SHELVE_MINUTES_MAX, Scope, Verb, alarm_number, count_floods,
 };
 pub use backtest::{Plan, backtest};
 pub use case::{
-    AlarmNews, Calendar, CaseBook, CaseCounts, CaseEvent, Repeat, Report, StepError, StepFacts,
-    TimeLimit, TimeUnit, WorkingTimes, possible,
+    AlarmEnd, AlarmNews, Calendar, CaseBook, CaseCounts, CaseEvent, Judgement, Repeat, Report,
+    StepError, StepFacts, TimeLimit, TimeUnit, WorkingTimes, possible,
 };
 pub use change::{Change, ClearReason, Figures, Outcome, What, alarm_id, change_crc, overtaken};
 pub use device::DeviceView;

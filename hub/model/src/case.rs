@@ -194,6 +194,47 @@ pub struct CaseEvidence {
     pub to: Option<Timestamp>,
     /// How many readings were beyond the limit.
     pub readings: u64,
+    /// The alarm whose figures these are; of a composite, the member that completed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<String>,
+    /// The severity that `limit` means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// How many of the readings were those of alarms before this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub earlier_readings: u64,
+    /// What was measured last, beyond the limit or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<CaseReading>,
+}
+
+/// One value, and when it was measured.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseReading {
+    pub value: Option<f64>,
+    pub at: Timestamp,
+}
+
+/// An alarm of a case that ended, though not by its own readings: its rule or device was changed or
+/// removed. Until a reading tells, nobody knows whether the violation is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseDoubt {
+    pub alarm: String,
+    pub rule: String,
+    pub device: String,
+    pub metric: Option<String>,
+    pub since: Timestamp,
+    pub why: String,
+    /// True if the last reading is beyond the limits as they are now.
+    pub violation: Option<bool>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One step as it was reported; the ledger of a case only grows.
@@ -203,15 +244,19 @@ pub struct CaseStepRow {
     pub number: u32,
     pub step: CaseStep,
     pub actor: String,
-    /// When it was done, as reported.
+    /// When it was done: as reported, but neither before the step before nor after `received_at`, so
+    /// that the ledger has an order.
     pub at: Timestamp,
+    /// The time that was reported, where it was another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_at: Option<Timestamp>,
     /// When the hub learnt of it.
     pub received_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     pub from: CaseState,
     pub to: CaseState,
-    /// It was closed although the sensor still measured the violation.
+    /// It was closed although the sensor still measured the violation, or nobody could tell.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overridden: bool,
     /// The new due time of an extension, or the end of a deferment.
@@ -220,10 +265,6 @@ pub struct CaseStepRow {
 }
 
 /// One case as every API, event and file shows it.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the fields of the public row, each a fact of its own"
-)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseRow {
     pub id: String,
@@ -273,9 +314,12 @@ pub struct CaseRow {
     /// Those of them whose condition still holds.
     #[serde(default)]
     pub active_alarms: Vec<String>,
-    /// Does the sensor still measure the violation?
+    /// Does the sensor still measure the violation? None if nobody can tell.
     #[serde(default)]
-    pub violation: bool,
+    pub violation: Option<bool>,
+    /// Alarms that ended though no reading said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<CaseDoubt>,
     /// How often the same thing was alarmed again while the case was open.
     #[serde(default)]
     pub repeats: u32,
@@ -317,4 +361,10 @@ pub struct CaseRow {
     #[serde(default)]
     pub codes_version: String,
     pub version: u64,
+    /// When its figures or repeats moved last, if that was after its last event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_at: Option<Timestamp>,
+    /// Since when an event is owed; it comes within a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold_since: Option<Timestamp>,
 }

@@ -17,7 +17,8 @@ mod words;
 
 pub use alarm::{AlarmRow, AlarmState, Severity, Suppression};
 pub use case::{
-    CaseCategory, CaseEvidence, CasePlace, CaseRow, CaseState, CaseStep, CaseStepRow, CaseTimeLimit,
+    CaseCategory, CaseDoubt, CaseEvidence, CasePlace, CaseReading, CaseRow, CaseState, CaseStep,
+    CaseStepRow, CaseTimeLimit,
 };
 pub use device::{Device, DeviceId, DeviceKey, InvalidDeviceId, Location, OWN};
 pub use event::{Event, MinSeverity};

@@ -39,6 +39,11 @@ impl StepReport {
     /// Reads the JSON body of a report.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         let mut report: Self = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let actor = report.actor.as_deref();
+        if actor.is_some_and(|actor| actor.trim().is_empty()) {
+            // The caller's own name would say of somebody else that he did it.
+            return Err("`actor` is empty; leave it out if it is the caller".to_owned());
+        }
         for (name, text, bytes_max) in [
             ("actor", &mut report.actor, ACTOR_BYTES_MAX),
             ("note", &mut report.note, NOTE_BYTES_MAX),
@@ -63,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_report_is_read_with_times_in_either_form_and_blank_texts_are_none() {
-        let body = br#"{"step":"return","at":1763700000000,"note":" why ","actor":"  ",
+        let body = br#"{"step":"return","at":1763700000000,"note":" why ","id":"  ",
             "to":"accepted","until":"2025-11-21T04:40:00Z"}"#;
         let report = StepReport::parse(body).unwrap();
         assert_eq!(
@@ -72,7 +77,7 @@ mod tests {
         );
         assert_eq!(report.at, Some(Timestamp::from_millis(1_763_700_000_000)));
         assert_eq!(report.until, report.at);
-        assert_eq!((report.note.as_deref(), report.actor), (Some("why"), None));
+        assert_eq!((report.note.as_deref(), report.id), (Some("why"), None));
         assert!(!report.overrides);
     }
 
@@ -82,6 +87,7 @@ mod tests {
             (r#"{"step":"finish"}"#.to_owned(), "finish"),
             (r#"{"step":"accept","when":1}"#.to_owned(), "when"),
             (r#"{"actor":"li"}"#.to_owned(), "step"),
+            (r#"{"step":"accept","actor":" "}"#.to_owned(), "actor"),
             (
                 format!(r#"{{"step":"void","note":"{}"}}"#, "x".repeat(4_001)),
                 "note",

@@ -6,17 +6,15 @@ use super::{Staged, Writer};
 use crate::codes::{Class, Codes, CodesInForce};
 use model::geo::Point;
 use model::{
-    AlarmRow, AlarmState, CaseCategory, CaseEvidence, CasePlace, CaseRow, CaseState, CaseStep,
-    CaseTimeLimit, Device, DeviceId, Location, Timestamp, Value,
+    AlarmRow, CaseCategory, CaseEvidence, CasePlace, CaseRow, CaseState, CaseStep, CaseTimeLimit,
+    Device, DeviceId, Location, Timestamp, Value,
 };
-use rules::{AlarmEvent, AlarmNews, CaseBook, CaseEvent, Change, Condition, TimeLimit, TimeUnit};
+use rules::{CaseBook, CaseEvent, TimeLimit, TimeUnit};
 use sdk::{DeviceEntry, Devices};
 use serde_json::json;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError};
 use store::{Group, NewEvent, Reader, StoreError};
-
-/// A new peak of an alarm is told to its case at most once in this time.
-const FIGURES_EVERY_MS: i64 = 60_000;
 
 /// Cameras that a case names.
 const CAMERAS_MAX: usize = 5;
@@ -53,6 +51,8 @@ pub(super) struct CaseDesk {
     camera_distance_m: f64,
     cameras: Cameras,
     pub(super) refused_steps: RefusedSteps,
+    /// Cases whose figures moved since their row was last written.
+    pub(super) unwritten: HashSet<String>,
 }
 
 /// Where in the city a case is.
@@ -117,6 +117,7 @@ impl CaseDesk {
             camera_distance_m: setup.camera_distance_m,
             cameras: Cameras::default(),
             refused_steps: RefusedSteps::default(),
+            unwritten: HashSet::new(),
         })
     }
 
@@ -161,103 +162,6 @@ fn limit_of(row: &CaseRow) -> Option<TimeLimit> {
 }
 
 impl Writer {
-    /// Lets the cases know of what happened to an alarm, and notes the alarm's case in its row.
-    pub(super) fn follow_alarm(
-        &mut self,
-        staged: &Staged,
-        now: Timestamp,
-        event: &mut AlarmEvent,
-    ) -> Vec<CaseEvent> {
-        let row = &mut event.row;
-        if row.shadow {
-            return Vec::new();
-        }
-        if row.case.is_none() {
-            let known = self.cases.book.of_alarm(&row.id);
-            row.case = known.map(|case| case.id.clone());
-        }
-        if row.case.is_some() {
-            return self.tell_case_of(now, event).into_iter().collect();
-        }
-        let asks = matches!(
-            row.state,
-            AlarmState::ActiveUnacked | AlarmState::ActiveAcked
-        ) && row.active
-            && row.verdict.is_none();
-        if !asks {
-            return Vec::new();
-        }
-        let Some(class) = self.cases.codes.classify(row) else {
-            return Vec::new();
-        };
-        let repeat = class.repeat;
-        let case = self.new_case(staged, (now, event.at), row, class);
-        let events = self.cases.book.open(now, case, repeat);
-        row.case = self
-            .cases
-            .book
-            .of_alarm(&row.id)
-            .map(|case| case.id.clone());
-        if let Some(case) = &row.case {
-            self.book.set_case(&row.id, case);
-        }
-        events
-    }
-
-    /// Tells the case of an alarm how the alarm goes on. The hub closes no case.
-    fn tell_case_of(&mut self, now: Timestamp, event: &AlarmEvent) -> Option<CaseEvent> {
-        let row = &event.row;
-        let news = news(row, event.at);
-        match event.kind {
-            "withdrawn" => {
-                let note = format!(
-                    "alarm {} was withdrawn: later data show no violation",
-                    row.id
-                );
-                let told = ("withdrawn", note.as_str());
-                self.cases.book.alarm_judged(now, &row.id, told)
-            }
-            "false_alarm" => {
-                let said = row.note.as_deref().unwrap_or_default();
-                let note = format!("alarm {} was found to be false: {said}", row.id);
-                let told = ("false_alarm", note.as_str());
-                self.cases.book.alarm_judged(now, &row.id, told)
-            }
-            _ if !row.active => {
-                let news = AlarmNews {
-                    at: row.cleared_at.unwrap_or(event.at),
-                    ..news
-                };
-                self.cases.book.alarm_ended(now, news)
-            }
-            "escalated" | "deescalated" | "amended" if row.verdict.is_none() => {
-                self.cases.book.alarm_moved(now, news)
-            }
-            _ => None,
-        }
-    }
-
-    /// Tells the case of an alarm of a new peak, but not of each.
-    pub(super) fn note_figures(&mut self, group: &mut Group, staged: &mut Staged, change: &Change) {
-        let id = rules::alarm_id(change.alarm);
-        let (Some(row), Some(case)) = (self.book.get(&id), self.cases.book.of_alarm(&id)) else {
-            return;
-        };
-        let last = case.evidence.to.unwrap_or(case.opened_at);
-        let is_early = change.at.since_ms(last) < FIGURES_EVERY_MS;
-        let is_measured = row.active && row.verdict.is_none() && case.state.is_open();
-        if is_early || !is_measured || row.peak == case.evidence.peak {
-            return;
-        }
-        let told = self
-            .cases
-            .book
-            .alarm_moved(group.stamp(), news(row, change.at));
-        if let Some(event) = told {
-            self.tell_case(group, staged, event);
-        }
-    }
-
     /// Lets everything happen to the cases that is due.
     pub(super) fn advance_cases(&mut self, group: &mut Group, staged: &mut Staged, now: Timestamp) {
         self.cases.refresh();
@@ -272,10 +176,52 @@ impl Writer {
         }
     }
 
+    /// Shows the cases of a group to the readers.
+    pub(super) fn publish_cases(&mut self, told: &HashSet<String>, moved: HashSet<String>) {
+        if !told.is_empty() {
+            let counts = self.cases.book.counts().clone();
+            let published = self.published.cases.write();
+            *published.unwrap_or_else(PoisonError::into_inner) = counts;
+            let shown = self.published.moved_cases.write();
+            let mut shown = shown.unwrap_or_else(PoisonError::into_inner);
+            for id in told {
+                shown.remove(id);
+                self.cases.unwritten.remove(id);
+            }
+        }
+        self.show_moved_cases(moved);
+    }
+
+    /// Shows cases of which only the figures moved.
+    pub(super) fn show_moved_cases(&mut self, moved: HashSet<String>) {
+        if moved.is_empty() {
+            return;
+        }
+        let shown = self.published.moved_cases.write();
+        let mut shown = shown.unwrap_or_else(PoisonError::into_inner);
+        for id in &moved {
+            if let Some(row) = self.cases.book.get(id) {
+                shown.insert(id.clone(), row.clone());
+            }
+        }
+        drop(shown);
+        self.cases.unwritten.extend(moved);
+    }
+
     /// Puts a case's row and its event into the group.
     pub(super) fn tell_case(&mut self, group: &mut Group, staged: &mut Staged, event: CaseEvent) {
-        let CaseEvent { kind, row, at } = event;
+        let CaseEvent {
+            kind,
+            row,
+            at,
+            announced,
+        } = event;
         group.case(&row);
+        staged.moved_cases.remove(&row.id);
+        staged.told_cases.insert(row.id.clone());
+        if !announced {
+            return;
+        }
         self.last_event = group.event(&NewEvent {
             kind: &format!("cityhub.case.{kind}"),
             subject: &row.id,
@@ -284,10 +230,9 @@ impl Writer {
             time: at,
             data: &json!(row).to_string(),
         });
-        staged.cases = true;
     }
 
-    fn new_case(
+    pub(super) fn new_case(
         &mut self,
         staged: &Staged,
         (now, at): (Timestamp, Timestamp),
@@ -306,11 +251,12 @@ impl Writer {
         let devices = &self.published.devices;
         let camera_m = self.cases.camera_distance_m;
         let cameras = point.map(|point| self.cases.cameras.near(devices, point, camera_m));
+        let evidence = self.first_evidence(alarm, at);
         CaseRow {
             id: String::new(),
             severity: alarm.severity,
             title: alarm.title.clone(),
-            description: describe(alarm, device),
+            description: describe(alarm, &evidence, device),
             location: site.location.map(|place| CasePlace {
                 lon: place.lon,
                 lat: place.lat,
@@ -327,7 +273,7 @@ impl Writer {
             rule: alarm.rule.clone(),
             alarm: alarm.id.clone(),
             alarms: Vec::new(),
-            evidence: self.evidence_of(alarm, at),
+            evidence,
             state: CaseState::Reported,
             opened_at: now,
             due_at: limit.map(|limit| self.cases.codes.calendar().due(now, limit)),
@@ -339,7 +285,10 @@ impl Writer {
             unit: class.unit,
             cameras: cameras.unwrap_or_default(),
             active_alarms: Vec::new(),
-            violation: true,
+            violation: Some(true),
+            doubts: Vec::new(),
+            moved_at: None,
+            untold_since: None,
             repeats: 0,
             reopens: None,
             reopened_by: None,
@@ -407,38 +356,6 @@ impl Writer {
         }
         self.cases.codes.component(code.get(COMPONENT_CLASS)?)
     }
-
-    fn evidence_of(&self, alarm: &AlarmRow, at: Timestamp) -> CaseEvidence {
-        let rule = self.engine.rule(&alarm.rule);
-        let window_s = rule.and_then(|rule| match &rule.spec.condition {
-            Condition::Window(spec) => Some(spec.window_s),
-            Condition::Rate(spec) => Some(spec.window_s),
-            _ => None,
-        });
-        CaseEvidence {
-            metric: alarm.metric.clone(),
-            unit: alarm.unit.clone(),
-            value: alarm.value,
-            limit: alarm.limit,
-            window_s,
-            peak: alarm.peak,
-            from: Some(alarm.raised_at),
-            to: Some(at),
-            readings: alarm.count,
-        }
-    }
-}
-
-fn news(row: &AlarmRow, at: Timestamp) -> AlarmNews<'_> {
-    AlarmNews {
-        alarm: &row.id,
-        severity: row.severity,
-        value: row.value,
-        limit: row.limit,
-        peak: row.peak,
-        readings: row.count,
-        at,
-    }
 }
 
 /// Reads district and street (GB/T 2260, GB/T 10114) from a unit grid code; a code of another form
@@ -455,7 +372,7 @@ fn divisions(grid: Option<&str>) -> (Option<String>, Option<String>) {
 }
 
 /// Says in the words of the trade what was measured where.
-fn describe(alarm: &AlarmRow, device: Option<&Device>) -> String {
+fn describe(alarm: &AlarmRow, evidence: &CaseEvidence, device: Option<&Device>) -> String {
     let name = device.and_then(|device| device.name.as_deref());
     let mut text = match name {
         Some(name) => format!("{name}（{}）", alarm.device),
@@ -464,10 +381,10 @@ fn describe(alarm: &AlarmRow, device: Option<&Device>) -> String {
     if let Some(site) = &alarm.site {
         text.push_str(&format!("，{site}"));
     }
-    let unit = alarm.unit.as_deref().unwrap_or_default();
-    if let (Some(metric), Some(value)) = (&alarm.metric, alarm.value) {
+    let unit = evidence.unit.as_deref().unwrap_or_default();
+    if let (Some(metric), Some(value)) = (&evidence.metric, evidence.value) {
         text.push_str(&format!("：{metric} {value} {unit}"));
-        if let Some(limit) = alarm.limit {
+        if let Some(limit) = evidence.limit {
             text.push_str(&format!("，限值 {limit} {unit}"));
         }
     }

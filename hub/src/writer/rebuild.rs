@@ -1,10 +1,11 @@
 //! The engine made anew from all that is kept, where its checkpoint is of another version.
 
 use super::health::Ward;
+use super::moved::Moved;
 use crate::judge::Replayer;
 use anyhow::{Context, Result};
 use model::{AlarmRow, Catalogue, DeviceKey, Timestamp};
-use rules::{Change, Engine, Numbered, Settings, What};
+use rules::{Change, Engine, Numbered, Settings};
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::{Reader, Recovered};
@@ -31,18 +32,15 @@ pub(super) fn rebuild(
     (reader, recovered): (&Reader, &Recovered),
     ward: &Ward,
     found: u8,
-) -> Result<(Engine, HashMap<u64, Change>)> {
+) -> Result<(Engine, Moved)> {
     let begun = Instant::now();
     let changes = reader
         .changes()
         .context("read the changes of devices and rules")?;
     let engine = Engine::new(settings, Arc::clone(catalogue));
-    let mut moved: HashMap<u64, Change> = HashMap::new();
+    let mut moved = Moved::default();
     let mut readings = 0;
-    let mut replay = Replayer::new(engine, &changes, |change: Change| match change.what {
-        What::Updated(_) => drop(moved.insert(change.alarm, change)),
-        _ => drop(moved.remove(&change.alarm)),
-    });
+    let mut replay = Replayer::new(engine, &changes, |change: Change| moved.note(&change));
     for chunk in reader.replay(Timestamp::MIN, Timestamp::MAX)? {
         let chunk = chunk?;
         readings += chunk.len();
@@ -73,9 +71,7 @@ pub(super) fn rebuild(
         left = known.open.len(),
         "the engine's checkpoint is of another version: the engine was made anew from history"
     );
-    let moved = moved.into_iter();
-    let moved = moved.filter_map(|(number, change)| Some((*renamed.get(&number)?, change)));
-    Ok((engine, moved.collect()))
+    Ok((engine, moved.renamed(&renamed)))
 }
 
 impl<'a> Known<'a> {

@@ -2,22 +2,21 @@
 
 use super::cases::{CaseDesk, CaseSetup};
 use super::health::{Ward, is_own, own_rules};
+use super::moved::Moved;
 use super::rebuild::rebuild;
 use super::refused::Book;
 use super::{Published, Recorded, Times, Writer, canary, subscribe};
 use crate::grid::Grids;
 use anyhow::{Context, Result};
 use model::{AlarmRow, AlarmState, Catalogue, MetricDef, Timestamp};
-use rules::{
-    AlarmBook, Change, Engine, RestoreError, Rule, RuleSpec, Settings, What, alarm_id, change_crc,
-};
+use rules::{AlarmBook, Engine, RestoreError, Rule, RuleSpec, Settings, change_crc};
 use sdk::{Clock, DeviceEntry, Devices, DriverKey, Mark, Refusals, SecretHash, SecretSalt};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use store::{Journal, LogGroup, Reader, Recovered};
 use tokio::sync::watch;
-use web::{Health, Knocks, RuleEntry, RuleList, Statuses, Subscribers};
+use web::{Health, Knocks, MovedCases, RuleEntry, RuleList, Statuses, Subscribers};
 
 /// How long ago an alarm that is over may have been raised and still count for chatter and floods.
 const ALARMS_COUNT_MS: i64 = 86_400_000;
@@ -74,7 +73,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let known = (settings, &catalogue);
     let (engine, moved) = catch_up(known, (&reader, &recovered), &ward)?;
     let mut book = restore_book(&reader, &recovered)?;
-    let unwritten = show_figures(moved, &mut book);
+    let unwritten = moved.show(&mut book);
     let cases = CaseDesk::restore(setup.cases, &reader, recovered.last_stamp)
         .context("read the cases that are open")?;
     let (canary, verdict) = watch::channel(last_verdict(&reader)?);
@@ -89,7 +88,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let ran_until = recovered.last_stamp.max(engine.now());
     let (mark, receiver) = watch::channel(last_mark(&recovered));
     let (urgent, urgent_receiver) = watch::channel(0);
-    let writer = Writer {
+    let mut writer = Writer {
         journal,
         reader: reader.clone(),
         engine,
@@ -120,6 +119,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         ran_until: (recovered.last_commit > 0).then_some(ran_until),
         is_leaving: false,
     };
+    writer.catch_up_cases(&moved);
     Ok(Opened {
         writer,
         reader,
@@ -216,7 +216,7 @@ fn catch_up(
     known: (Settings, &Arc<Catalogue>),
     (reader, recovered): (&Reader, &Recovered),
     ward: &Ward,
-) -> Result<(Engine, HashMap<u64, Change>)> {
+) -> Result<(Engine, Moved)> {
     match restore_engine(known.clone(), recovered) {
         Ok(mut engine) => {
             let moved = replay(reader, recovered, &mut engine)?;
@@ -256,12 +256,8 @@ fn outdated(engine: &Engine, wanted: Vec<(&'static str, RuleSpec)>) -> Vec<Rule>
 
 /// Runs the tail of the log through the engine. The alarms that come out are on disk already:
 /// they are compared, not announced again. Returns the alarms whose figures moved since.
-fn replay(
-    reader: &Reader,
-    recovered: &Recovered,
-    engine: &mut Engine,
-) -> Result<HashMap<u64, Change>> {
-    let mut moved: HashMap<u64, Change> = HashMap::new();
+fn replay(reader: &Reader, recovered: &Recovered, engine: &mut Engine) -> Result<Moved> {
+    let mut moved = Moved::default();
     let mut failed = Ok(());
     reader.log(recovered.sealed, &mut |group| {
         failed = replay_group(&group, engine, &mut moved);
@@ -271,29 +267,7 @@ fn replay(
     Ok(moved)
 }
 
-/// Shows the figures that moved since their row was written, and tells whose they are.
-fn show_figures(moved: HashMap<u64, Change>, book: &mut AlarmBook) -> HashSet<u64> {
-    let mut unwritten = HashSet::new();
-    for (number, change) in moved {
-        if let Some(row) = book.get(&alarm_id(number)) {
-            let mut row = row.clone();
-            if let What::Updated(figures) = change.what {
-                row.value = figures.value;
-                row.peak = figures.peak;
-                row.count = figures.count;
-            }
-            book.put(row);
-            unwritten.insert(number);
-        }
-    }
-    unwritten
-}
-
-fn replay_group(
-    group: &LogGroup,
-    engine: &mut Engine,
-    moved: &mut HashMap<u64, Change>,
-) -> Result<()> {
+fn replay_group(group: &LogGroup, engine: &mut Engine, moved: &mut Moved) -> Result<()> {
     let mut changes = Vec::new();
     for json in &group.commands {
         let recorded: Recorded = serde_json::from_str(json)
@@ -316,10 +290,7 @@ fn replay_group(
         );
     }
     for change in changes {
-        match change.what {
-            What::Updated(_) => drop(moved.insert(change.alarm, change)),
-            _ => drop(moved.remove(&change.alarm)),
-        }
+        moved.note(&change);
     }
     Ok(())
 }
@@ -360,6 +331,7 @@ fn publish(
         statuses: Statuses::default(),
         book: Arc::new(RwLock::new(book.clone())),
         cases: Arc::new(RwLock::new(cases.book.counts().clone())),
+        moved_cases: MovedCases::default(),
         rules,
         knocks: Knocks::default(),
         canary,

@@ -3,7 +3,7 @@
 use super::carry_out::Answer;
 use super::{Staged, Writer};
 use model::{CaseRow, CaseStepRow, Timestamp};
-use rules::{Report, StepError, StepFacts};
+use rules::{CaseEvent, Report, StepError, StepFacts};
 use sdk::{Action, Actor, Command, CommandError, Done, StepReport};
 use serde_json::{Value, json};
 use store::{Group, StoreError};
@@ -118,6 +118,14 @@ impl Writer {
         let detail = detail.to_string();
         group.audit(&actor.name, actor.role.name(), "case_step", id, &detail);
         let body = json!(event.row);
+        if event.kind == "closed" {
+            // Whoever follows the steps sees the last one, too.
+            let step = CaseEvent {
+                kind: "step",
+                ..event.clone()
+            };
+            self.tell_case(group, staged, step);
+        }
         self.tell_case(group, staged, event);
         if let Some(key) = key {
             group.idempotency(&key, &body.to_string());
@@ -126,25 +134,47 @@ impl Writer {
         Ok(Ok(Done { seq: 0, body }))
     }
 
-    /// Gives what the sensor measures that still violates: the latest reading of the alarm.
+    /// Gives what the sensor measures that still violates: the latest reading of the alarm whose
+    /// figures the case shows, or else of the latest that is active; where the alarm was ended from
+    /// outside, the reading by which that is in doubt.
     fn measured(&self, row: &CaseRow) -> Option<Value> {
-        let alarm = self.book.get(row.active_alarms.last()?)?;
-        let device = self.published.devices.find(alarm.device.as_str())?;
-        let metric = alarm.metric.as_deref();
-        let key = metric.and_then(|metric| self.catalogue.find(metric));
-        let latest = self.reader.latest(device.key);
-        let reading = latest
-            .iter()
-            .find(|reading| Some(reading.series.metric) == key);
+        let shown = row.evidence.alarm.iter();
+        let shown = shown.filter(|alarm| row.active_alarms.contains(alarm));
+        let alarms = shown.chain(row.active_alarms.iter().rev());
+        let sources = alarms.filter_map(|alarm| self.source_of(self.book.get(alarm)?));
+        if let Some(alarm) = sources.into_iter().next() {
+            let said = self.latest_of(alarm.device.as_str(), alarm.metric.as_deref());
+            return Some(json!({
+                "alarm": alarm.id,
+                "device": alarm.device,
+                "metric": alarm.metric,
+                "value": said.map_or(alarm.value, |(value, _)| value),
+                "at": said.map(|(_, at)| at),
+                "limit": alarm.limit,
+                "unit": alarm.unit,
+            }));
+        }
+        let mut doubts = row.doubts.iter();
+        let doubt = doubts.find(|doubt| doubt.violation == Some(true))?;
+        let said = self.latest_of(&doubt.device, doubt.metric.as_deref());
+        let rule = self.engine.rule(&doubt.rule);
         Some(json!({
-            "alarm": alarm.id,
-            "device": alarm.device,
-            "metric": metric,
-            "value": reading.and_then(|reading| reading.value.as_number()).or(alarm.value),
-            "at": reading.map(|reading| reading.observed_at),
-            "limit": alarm.limit,
-            "unit": alarm.unit,
+            "alarm": doubt.alarm,
+            "device": doubt.device,
+            "metric": doubt.metric,
+            "value": said.and_then(|(value, _)| value),
+            "at": said.map(|(_, at)| at),
+            "limit": rule.and_then(|rule| rule.spec.condition.first_limit()),
+            "unit": row.evidence.unit,
         }))
+    }
+
+    fn latest_of(&self, device: &str, metric: Option<&str>) -> Option<(Option<f64>, Timestamp)> {
+        let key = self.catalogue.find(metric?)?;
+        let device = self.published.devices.find(device)?;
+        let mut latest = self.reader.latest(device.key).into_iter();
+        let reading = latest.find(|reading| reading.series.metric == key)?;
+        Some((reading.value.as_number(), reading.observed_at))
     }
 }
 
@@ -177,7 +207,7 @@ fn reported<'a>(report: &'a StepReport, actor: &'a str, now: Timestamp) -> Repor
 
 /// Tells whether a report is the last step once more: one that gives its own time, and the same.
 fn is_repeated(last: &CaseStepRow, report: &StepReport, actor: &str) -> bool {
-    report.at == Some(last.at)
+    report.at == Some(last.reported_at.unwrap_or(last.at))
         && report.step == last.step
         && actor == last.actor
         && report.note == last.note
@@ -219,6 +249,10 @@ fn refusal(
             return CommandError::Invalid(reason);
         }
         StepError::StillViolated { .. } => put("reading", measured.unwrap_or_default()),
+        StepError::Unmeasured { why } => {
+            put("reading", Value::Null);
+            put("why", json!(why));
+        }
         StepError::Stale { .. } | StepError::Impossible { .. } => {}
     }
     CommandError::Refused { reason, facts }

@@ -1,5 +1,6 @@
 //! Takes one submission into the group: judges times, drops duplicates, runs the rules.
 
+use super::doubt::Sample;
 use super::{Staged, Writer};
 use model::{Cause, Observation, Quality, Reading, Reason, Rejected, Series, Timestamp};
 use sdk::{DeviceEntry, Part, Pending, Receipt};
@@ -38,7 +39,8 @@ impl Writer {
             }
             quarantine(group, staged, driver, part);
             for observation in &part.observations {
-                let heard = self.observe(group, (now, &entry), observation, &mut receipt)?;
+                let told = (&mut receipt, &mut staged.samples);
+                let heard = self.observe(group, (now, &entry), observation, told)?;
                 if let Some(at) = heard {
                     self.hear(group, staged, &entry, at);
                 }
@@ -62,7 +64,7 @@ impl Writer {
         group: &mut Group,
         (now, entry): (Timestamp, &DeviceEntry),
         observation: &Observation,
-        receipt: &mut Receipt,
+        (receipt, samples): (&mut Receipt, &mut Vec<Sample>),
     ) -> Result<Option<Timestamp>, StoreError> {
         let series = Series {
             device: entry.key,
@@ -108,6 +110,14 @@ impl Writer {
             Admission::New => {
                 receipt.stored += 1;
                 self.engine.apply(now, &reading, &mut self.changes);
+                if !is_late && self.cases.book.doubts(entry.device.id.as_str()) {
+                    samples.push(Sample {
+                        device: entry.device.id.clone(),
+                        metric: series.metric,
+                        value: reading.value.as_number().filter(|_| !quality.is_bad()),
+                        at: observed_at,
+                    });
+                }
             }
         }
         // Its own time counts if it can be believed, as it does for the rules.

@@ -8,6 +8,9 @@ use model::{CaseRow, CaseState, DeviceId, Severity, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
+/// Cases that a query counts at most: who finds more than that must ask for less.
+const MATCHED_MAX: u64 = 100_000;
+
 /// Which states of cases to give.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CaseFilter {
@@ -51,6 +54,10 @@ pub struct CaseQuery {
 #[derive(Clone, Debug, Default)]
 pub struct CasePage {
     pub rows: Vec<String>,
+    /// The numbers of the cases in `rows`.
+    pub numbers: Vec<u64>,
+    /// How many cases the query finds on all its pages, 100,000 at most.
+    pub matched: u64,
     pub next: Option<u64>,
 }
 
@@ -94,11 +101,20 @@ fn conditions_of(query: &CaseQuery) -> Conditions {
     if let Some(to) = query.opened_to {
         conditions.add("opened_at < ?", [Value::from(to.millis())]);
     }
-    if let Some(after) = query.after {
-        let after = i64::try_from(after).unwrap_or(i64::MAX);
-        conditions.add("number < ?", [Value::from(after)]);
-    }
     conditions
+}
+
+fn count(conn: &Connection, conditions: &Conditions) -> Result<u64> {
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT 1 FROM case_row WHERE {} LIMIT {MATCHED_MAX})",
+        conditions.sql.join(" AND ")
+    );
+    conn.prepare_cached(&sql)
+        .and_then(|mut query| {
+            let params = params_from_iter(conditions.params.iter());
+            query.query_row(params, |row| row.get(0))
+        })
+        .map_err(sqlite_error("counting cases"))
 }
 
 fn parse(json: &str) -> Result<CaseRow> {
@@ -121,6 +137,12 @@ impl Reader {
     /// Gives cases, newest first.
     pub fn cases(&self, query: &CaseQuery) -> Result<CasePage> {
         let mut conditions = conditions_of(query);
+        let conn = self.shared.pool.take()?;
+        let matched = count(&conn, &conditions)?;
+        if let Some(after) = query.after {
+            let after = i64::try_from(after).unwrap_or(i64::MAX);
+            conditions.add("number < ?", [Value::from(after)]);
+        }
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         // One more than asked for tells whether there is a next page.
         conditions.params.push(limit.saturating_add(1).into());
@@ -130,12 +152,13 @@ impl Reader {
              ORDER BY number DESC",
             conditions.sql.join(" AND ")
         );
-        let conn = self.shared.pool.take()?;
         let mut rows = read_json(&conn, &sql, conditions.params)?;
         let has_more = rows.len() > query.limit;
         rows.truncate(query.limit);
         let next = rows.last().filter(|_| has_more).map(|(number, _)| *number);
         Ok(CasePage {
+            matched,
+            numbers: rows.iter().map(|(number, _)| *number).collect(),
             rows: rows.into_iter().map(|(_, json)| json).collect(),
             next,
         })

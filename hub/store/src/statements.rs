@@ -297,7 +297,8 @@ fn put_case(
         row.closed_at.map(Timestamp::millis),
         words.join("\n").to_lowercase(),
     ])?;
-    conn.prepare_cached("INSERT OR REPLACE INTO case_version VALUES (?1, ?2, ?3)")?
+    // A version is as old as its event, though the figures of the row may move after it.
+    conn.prepare_cached("INSERT OR IGNORE INTO case_version VALUES (?1, ?2, ?3)")?
         .execute(params![number, row.version, at.millis()])?;
     conn.prepare_cached("INSERT OR REPLACE INTO case_json VALUES (?1, ?2)")?
         .execute(params![number, json_of(row)?])

@@ -33,7 +33,7 @@ pub(crate) async fn show(
         let row = hub.reader.case(&wanted)?;
         // Versions after that of the row may have come meanwhile; they are left out.
         let versions = hub.reader.case_versions(&wanted, REFERENCES_MAX)?;
-        Ok(row.map(|row| (row, versions)))
+        Ok(row.map(|row| (crate::cases::live(hub, row), versions)))
     })
     .await?;
     let (row, versions) =
@@ -88,7 +88,7 @@ fn escape(text: &str) -> String {
 /// its end is a `Cancel` of all before; a message that is asked for again is the same, to the letter.
 fn to_xml(case: &CaseRow, versions: &[(u64, Timestamp)], city: &City) -> String {
     let sender = format!("cityhub.{}", city.code);
-    let is_first = case.version <= 1;
+    let is_first = case.version <= 1 && case.moved_at.is_none();
     let kind = match case.state {
         CaseState::Closed | CaseState::Voided => "Cancel",
         _ if is_first => "Alert",
@@ -96,7 +96,7 @@ fn to_xml(case: &CaseRow, versions: &[(u64, Timestamp)], city: &City) -> String 
     };
     let mut xml = Xml("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned());
     xml.line(&format!("<alert xmlns=\"{NAMESPACE}\">"));
-    xml.element("identifier", identifier(case, case.version));
+    xml.element("identifier", own_identifier(case));
     xml.element("sender", &sender);
     xml.element("sent", time(sent(case, versions)));
     xml.element("status", "Actual");
@@ -116,12 +116,22 @@ fn identifier(case: &CaseRow, version: u64) -> String {
     format!("{}.{version}", case.id)
 }
 
+/// Figures that moved since the last version make a message of their own.
+fn own_identifier(case: &CaseRow) -> String {
+    let own = identifier(case, case.version);
+    match case.moved_at {
+        Some(at) => format!("{own}.{}", at.millis()),
+        None => own,
+    }
+}
+
 /// Names every earlier message (CAP 1.2, section 3.2.1: sender, identifier and time of each, with
 /// white space between them).
 fn references(case: &CaseRow, versions: &[(u64, Timestamp)], sender: &str) -> String {
     let known = versions.iter().copied();
+    let is_moved = case.moved_at.is_some();
     let mut earlier: Vec<_> = known
-        .filter(|(version, _)| *version < case.version)
+        .filter(|(version, _)| *version < case.version || (is_moved && *version == case.version))
         .collect();
     if !earlier.iter().any(|(version, _)| *version == 1) {
         earlier.insert(0, (1, case.opened_at));
@@ -136,6 +146,9 @@ fn references(case: &CaseRow, versions: &[(u64, Timestamp)], sender: &str) -> St
 /// The stamp of the commit that made this version; where none was noted, the last thing that
 /// happened to the case, as far as it says.
 fn sent(case: &CaseRow, versions: &[(u64, Timestamp)]) -> Timestamp {
+    if let Some(at) = case.moved_at {
+        return at;
+    }
     let mut noted = versions.iter();
     if let Some((_, at)) = noted.find(|(version, _)| *version == case.version) {
         return *at;

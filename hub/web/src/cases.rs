@@ -8,9 +8,9 @@ use crate::written::Written;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use model::{CaseState, DeviceId, Severity};
+use model::{CaseRow, CaseState, DeviceId, Severity};
 use sdk::{Action, Command, StepReport};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -84,14 +84,46 @@ fn page(hub: &Inner, query: &CaseQuery) -> Result<Written, Problem> {
     let page = hub.reader.cases(query);
     let page = page.map_err(|error| store_problem(WHAT, &error))?;
     // A row is written as it lies in the store: reading it would cost more than finding it.
-    let items = page.rows.into_iter().map(RawValue::from_string);
+    let rows = page.numbers.iter().zip(page.rows);
+    let items = rows.map(|(number, row)| RawValue::from_string(live_text(hub, *number, row)));
     let items: Result<Vec<_>, _> = items.collect();
+    let mut counts = counts(hub);
+    if let Some(counts) = counts.as_object_mut() {
+        counts.insert("matched".to_owned(), page.matched.into());
+    }
     Written::json(&Page {
         items: items.map_err(|error| Problem::internal(WHAT, &error))?,
-        counts: counts(hub),
+        counts,
         as_of_seq,
         next: page.next.map(|number| format!("c{number}")),
     })
+}
+
+/// Gives a row as it is now: its figures may have moved since it was written to the store.
+pub(crate) fn live(hub: &Inner, row: CaseRow) -> CaseRow {
+    let moved = hub.moved_cases.read();
+    let moved = moved.unwrap_or_else(PoisonError::into_inner);
+    match moved.get(&row.id) {
+        Some(moved) if moved.version >= row.version => moved.clone(),
+        _ => row,
+    }
+}
+
+fn live_text(hub: &Inner, number: u64, row: String) -> String {
+    /// What tells which of two rows is newer.
+    #[derive(Deserialize)]
+    struct Age {
+        version: u64,
+    }
+    let moved = hub.moved_cases.read();
+    let moved = moved.unwrap_or_else(PoisonError::into_inner);
+    let Some(moved) = moved.get(&format!("c{number}")) else {
+        return row;
+    };
+    match serde_json::from_str(&row) {
+        Ok(Age { version }) if moved.version >= version => json!(moved).to_string(),
+        _ => row,
+    }
 }
 
 /// Counts all that is open, whatever the request filters by.
@@ -125,7 +157,8 @@ pub(crate) async fn one(
     raw.only(&[])?;
     let wanted = id.clone();
     let row = ask(&shared, "look a case up", move |hub| {
-        hub.reader.case(&wanted)
+        let row = hub.reader.case(&wanted)?;
+        Ok(row.map(|row| live(hub, row)))
     })
     .await?;
     row.map(|row| Json(json!(row)))

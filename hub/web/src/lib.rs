@@ -67,7 +67,7 @@ pub use reload::{Reload, ReloadError, Reloaded, Reloads};
 pub use roster::{ROSTER_ROWS_MAX, Roster, RosterRow, RowNote};
 pub use routes::router;
 pub use rule_list::{RuleEntry, RuleList};
-pub use state::{City, STREAM_CLIENTS_MAX, State};
+pub use state::{City, MovedCases, STREAM_CLIENTS_MAX, State};
 pub use status::{Statuses, device_row};
 pub use subscriber::{Subscriber, Subscribers};
 

@@ -6,9 +6,10 @@ use crate::recent::Recent;
 use crate::reload::Reloads;
 use crate::{DeskSetup, Health, Knocks, RuleList, Statuses, Subscribers};
 use access::Accounts;
-use model::Catalogue;
+use model::{CaseRow, Catalogue};
 use rules::{AlarmBook, CaseCounts};
 use sdk::{Access, Clock, Devices, Operator, Tail};
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use store::{Reader, StoreError};
@@ -27,6 +28,9 @@ pub struct City {
     pub time_zone: String,
 }
 
+/// The rows of cases whose figures moved since they were written to the store, by id.
+pub type MovedCases = Arc<RwLock<HashMap<String, CaseRow>>>;
+
 /// What the hub fills in and hands to [`crate::router`].
 #[derive(Clone, Debug)]
 pub struct State {
@@ -43,6 +47,8 @@ pub struct State {
     pub book: Arc<RwLock<AlarmBook>>,
     /// How many cases are open, as of the last commit.
     pub cases: Arc<RwLock<CaseCounts>>,
+    /// Cases whose figures moved since their row was written.
+    pub moved_cases: MovedCases,
     /// The rules in force, as of the last commit.
     pub rules: RuleList,
     /// Who is sent events, as of the last commit.

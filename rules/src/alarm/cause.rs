@@ -4,7 +4,7 @@
 use super::facts::SILENCE;
 use super::index::source;
 use super::row::{alarm_number, is_cause, is_on_trial, is_silence, leave_cause, leave_shelf};
-use super::{AlarmBook, Cover, Scene, Scope, chatter};
+use super::{AlarmBook, Scene, Scope, chatter};
 use model::{AlarmRow, AlarmState, DeviceId, SilenceCause, Suppression, Timestamp};
 
 /// The kind of device that speaks for others.
@@ -148,7 +148,11 @@ impl AlarmBook {
             .composites()
             .filter_map(|number| self.rows.get(&number))
             .filter(|composite| is_cause(composite) && composite.severity >= row.severity)
-            .find(|composite| covers.iter().any(|cover| is_under(row, composite, cover)))?;
+            .find(|composite| {
+                covers
+                    .iter()
+                    .any(|cover| is_under(row, composite, (cover.rule, cover.scope)))
+            })?;
         Some(Cause {
             by: composite.id.clone(),
             suppression: Suppression::Composite,
@@ -187,7 +191,9 @@ impl AlarmBook {
                 .filter(|(_, row)| row.active && row.severity <= cause.severity)
                 .filter(|(_, row)| {
                     let covers = scene.around.covers(&row.rule);
-                    covers.iter().any(|cover| is_under(row, &cause, cover))
+                    covers
+                        .iter()
+                        .any(|cover| is_under(row, &cause, (cover.rule, cover.scope)))
                 })
                 .map(|(member, _)| *member)
                 .collect();
@@ -387,10 +393,14 @@ pub(super) fn patience_ms(row: &AlarmRow) -> i64 {
 }
 
 /// Tells whether a member's alarm lies within the reach of a composite's.
-fn is_under(member: &AlarmRow, composite: &AlarmRow, cover: &Cover<'_>) -> bool {
+pub(super) fn is_under(
+    member: &AlarmRow,
+    composite: &AlarmRow,
+    (rule, scope): (&str, Scope),
+) -> bool {
     let is_same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
-    cover.rule == composite.rule
-        && match cover.scope {
+    rule == composite.rule
+        && match scope {
             Scope::Device => member.device == composite.device,
             Scope::Site => is_same(&member.site, &composite.site),
             Scope::Grid => is_same(&member.grid, &composite.grid),

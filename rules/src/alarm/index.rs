@@ -74,6 +74,16 @@ impl Index {
         list(self.by_source.get(source))
     }
 
+    /// Gives all of one rule.
+    pub(super) fn of_rule(&self, rule: &str) -> Vec<u64> {
+        // No id of a device comes before this one.
+        let first = DeviceId::new("!").expect("it is an id");
+        let from = self.by_source.range((rule.to_owned(), first)..);
+        from.take_while(|(source, _)| source.0 == rule)
+            .flat_map(|(_, numbers)| numbers.iter().copied())
+            .collect()
+    }
+
     pub(super) fn silent(&self, device: &DeviceId) -> Vec<u64> {
         list(self.silent.get(device))
     }

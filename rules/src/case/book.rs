@@ -5,8 +5,8 @@ use super::steps::{Report, StepError, judge};
 use model::{CaseRow, CaseState, CaseStep, CaseStepRow, Severity, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Alarms that one case names; a sensor that rings all year must not grow its case without end.
-const ALARMS_MAX: usize = 1_000;
+/// Figures and repeats move without an event each; one event a minute tells of them.
+const UNTOLD_MAX_MS: i64 = 60_000;
 
 /// When two alarms are the same case.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -27,20 +27,8 @@ pub struct CaseEvent {
     pub kind: &'static str,
     pub row: CaseRow,
     pub at: Timestamp,
-}
-
-/// How an alarm of a case goes on.
-#[derive(Copy, Clone, Debug, PartialEq)]
-pub struct AlarmNews<'a> {
-    pub alarm: &'a str,
-    pub severity: Severity,
-    pub value: Option<f64>,
-    pub limit: Option<f64>,
-    pub peak: Option<f64>,
-    /// Readings beyond the limit.
-    pub readings: u64,
-    /// The time of the reading, or of the end.
-    pub at: Timestamp,
+    /// False where only the row is to be stored, and an event follows within a minute.
+    pub announced: bool,
 }
 
 /// What a step must be judged by, beside the case and the report.
@@ -66,15 +54,17 @@ pub struct CaseCounts {
 /// Every open case, and the closed ones that a repeat may still take up again.
 #[derive(Clone, Debug, Default)]
 pub struct CaseBook {
-    rows: BTreeMap<u64, CaseRow>,
-    last_number: u64,
+    pub(super) rows: BTreeMap<u64, CaseRow>,
+    pub(super) last_number: u64,
     /// How long a closed case is remembered: the longest time of repeats.
-    kept_s: u32,
-    by_alarm: HashMap<String, u64>,
+    pub(super) kept_s: u32,
+    pub(super) by_alarm: HashMap<String, u64>,
     cells: HashMap<Cell, BTreeSet<u64>>,
     /// When something happens by itself: deferments end, due times pass, closed cases are forgotten.
-    timers: BTreeSet<(Timestamp, u64)>,
+    pub(super) timers: BTreeSet<(Timestamp, u64)>,
     counts: CaseCounts,
+    /// Open cases with an alarm in doubt, by its device.
+    pub(super) doubtful: BTreeMap<String, BTreeSet<u64>>,
 }
 
 impl CaseBook {
@@ -133,79 +123,6 @@ impl CaseBook {
         &self.counts
     }
 
-    /// Opens a case for an alarm, or attaches the alarm to the case that it repeats. The `id`, the
-    /// `version` and what only the book knows are filled in by it.
-    pub fn open(&mut self, now: Timestamp, mut row: CaseRow, repeat: Repeat) -> Vec<CaseEvent> {
-        let found = self.find_alike(&row, now, repeat);
-        if let Some(number) = found.filter(|number| self.is_open(*number)) {
-            return self.attach(now, number, &row).into_iter().collect();
-        }
-        self.last_number += 1;
-        let number = self.last_number;
-        row.id = case_id(number);
-        row.version = 1;
-        row.alarms = vec![row.alarm.clone()];
-        row.active_alarms = vec![row.alarm.clone()];
-        row.violation = true;
-        let mut events = Vec::new();
-        if let Some(before) = found {
-            row.reopens = Some(case_id(before));
-            events.extend(self.change(now, before, |old| {
-                old.reopened_by = Some(case_id(number));
-                true
-            }));
-        }
-        self.keep(number, row.clone());
-        let opened = CaseEvent {
-            kind: "opened",
-            row,
-            at: now,
-        };
-        events.insert(0, opened);
-        events
-    }
-
-    /// Lets the case of an alarm know that the alarm goes on: its severity, value or peak moved.
-    pub fn alarm_moved(&mut self, now: Timestamp, news: AlarmNews<'_>) -> Option<CaseEvent> {
-        let number = *self.by_alarm.get(news.alarm)?;
-        self.change(now, number, |row| measure(row, news))
-    }
-
-    /// Lets the case of an alarm know that the violation is no longer measured. That is evidence for
-    /// 核实, and closes nothing.
-    pub fn alarm_ended(&mut self, now: Timestamp, news: AlarmNews<'_>) -> Option<CaseEvent> {
-        let number = *self.by_alarm.get(news.alarm)?;
-        self.change(now, number, |row| {
-            let before = row.active_alarms.len();
-            row.active_alarms.retain(|active| active != news.alarm);
-            row.violation = !row.active_alarms.is_empty();
-            if row.active_alarms.len() == before {
-                return false;
-            }
-            measure(row, news);
-            row.evidence.to = Some(news.at);
-            true
-        })
-    }
-
-    /// Lets the case of an alarm know what was found out about the alarm: that it was false, or that
-    /// it never was. It no longer counts as a violation; the case stays open.
-    pub fn alarm_judged(
-        &mut self,
-        now: Timestamp,
-        alarm: &str,
-        (verdict, note): (&str, &str),
-    ) -> Option<CaseEvent> {
-        let number = *self.by_alarm.get(alarm)?;
-        self.change(now, number, |row| {
-            row.active_alarms.retain(|active| active != alarm);
-            row.violation = !row.active_alarms.is_empty();
-            row.verdict = Some(verdict.to_owned());
-            row.note = Some(note.to_owned());
-            true
-        })
-    }
-
     /// Takes a step that somebody reports; a refused one changes nothing.
     pub fn step(
         &mut self,
@@ -255,6 +172,10 @@ impl CaseBook {
                 self.forget(number);
                 continue;
             }
+            if owed_at(row).is_some_and(|owed_at| owed_at <= at) {
+                events.extend(self.change(at, number, |_| true));
+                continue;
+            }
             let resumed = (row.state == CaseState::Deferred).then(|| due_at(row, at));
             events.extend(self.change(at, number, |row| match resumed {
                 Some(due_at) => {
@@ -271,23 +192,25 @@ impl CaseBook {
         events
     }
 
-    fn is_open(&self, number: u64) -> bool {
+    pub(super) fn is_open(&self, number: u64) -> bool {
         self.rows
             .get(&number)
             .is_some_and(|row| row.state.is_open())
     }
 
     /// Finds the case that a new one would repeat: an open one before a closed one, then the latest.
-    fn find_alike(&self, new: &CaseRow, now: Timestamp, repeat: Repeat) -> Option<u64> {
+    pub(super) fn find_alike(&self, new: &CaseRow, now: Timestamp, repeat: Repeat) -> Option<u64> {
         let oldest = now.plus_s(-i64::from(repeat.within_s));
         let alike = |number: &u64| {
             let row = self.rows.get(number)?;
-            let last = row.closed_at.or(row.evidence.to).unwrap_or(row.opened_at);
+            let measured = row.evidence.latest.map(|latest| latest.at);
+            let last = row.closed_at.or(row.evidence.to.max(measured));
+            let last = last.unwrap_or(row.opened_at);
             let is_same_place = match (&row.location, &new.location) {
                 (Some(a), Some(b)) => distance_m(a, b).is_some_and(|m| m <= repeat.distance_m),
                 _ => row.device == new.device,
             };
-            let is_recent = row.violation || last >= oldest;
+            let is_recent = row.violation != Some(false) || last >= oldest;
             // A case that was found to be none says nothing about the next one.
             let counts = row.state != CaseState::Voided;
             (is_same_place && is_recent && counts).then_some((row.state.is_open(), *number))
@@ -300,32 +223,8 @@ impl CaseBook {
         numbers.filter_map(alike).max().map(|(_, number)| number)
     }
 
-    fn attach(&mut self, now: Timestamp, number: u64, new: &CaseRow) -> Option<CaseEvent> {
-        self.by_alarm.insert(new.alarm.clone(), number);
-        self.change(now, number, |row| {
-            if row.alarms.len() < ALARMS_MAX {
-                row.alarms.push(new.alarm.clone());
-            }
-            row.active_alarms.push(new.alarm.clone());
-            row.violation = true;
-            row.repeats = row.repeats.saturating_add(1);
-            let evidence = &new.evidence;
-            let news = AlarmNews {
-                alarm: &new.alarm,
-                severity: new.severity,
-                value: evidence.value,
-                limit: evidence.limit,
-                peak: evidence.peak,
-                readings: evidence.readings,
-                at: evidence.to.unwrap_or(now),
-            };
-            measure(row, news);
-            true
-        })
-    }
-
     /// Changes a row, if `change` says that it did, and tells of it.
-    fn change(
+    pub(super) fn change(
         &mut self,
         at: Timestamp,
         number: u64,
@@ -336,20 +235,61 @@ impl CaseBook {
             return None;
         }
         row.version += 1;
+        row.moved_at = None;
+        row.untold_since = None;
         self.keep(number, row.clone());
         Some(CaseEvent {
             kind: "updated",
             row,
             at,
+            announced: true,
         })
     }
 
-    fn keep(&mut self, number: u64, row: CaseRow) {
+    /// Changes a row, if `change` says that it did; an event tells of it within a minute.
+    pub(super) fn change_quietly(
+        &mut self,
+        now: Timestamp,
+        number: u64,
+        change: impl FnOnce(&mut CaseRow) -> bool,
+    ) -> Option<CaseEvent> {
+        let mut row = self.rows.get(&number)?.clone();
+        if !change(&mut row) {
+            return None;
+        }
+        row.moved_at = Some(now);
+        if row.state.is_open() {
+            row.untold_since.get_or_insert(now);
+        }
+        self.keep(number, row.clone());
+        Some(CaseEvent {
+            kind: "updated",
+            row,
+            at: now,
+            announced: false,
+        })
+    }
+
+    pub(super) fn keep(&mut self, number: u64, row: CaseRow) {
         if let Some(old) = self.rows.get(&number) {
             if let Some(at) = timer(old, self.kept_s) {
                 self.timers.remove(&(at, number));
             }
             self.counts.count(old, -1);
+            for doubt in &old.doubts {
+                if let Some(numbers) = self.doubtful.get_mut(&doubt.device) {
+                    numbers.remove(&number);
+                    if numbers.is_empty() {
+                        self.doubtful.remove(&doubt.device);
+                    }
+                }
+            }
+        }
+        if row.state.is_open() {
+            for doubt in &row.doubts {
+                let numbers = self.doubtful.entry(doubt.device.clone()).or_default();
+                numbers.insert(number);
+            }
         }
         for alarm in &row.alarms {
             if !self.by_alarm.contains_key(alarm) {
@@ -401,29 +341,15 @@ impl CaseCounts {
     }
 }
 
-/// Takes in what an alarm measures; true if that is news. The figures are those of the worst alarm
-/// of the case, and of the latest among equals.
-fn measure(row: &mut CaseRow, news: AlarmNews<'_>) -> bool {
-    let evidence = &mut row.evidence;
-    let is_worse = news.severity > row.severity;
-    let is_moved = (evidence.value, evidence.limit, evidence.peak)
-        != (news.value, news.limit, news.peak)
-        || evidence.readings < news.readings;
-    if news.severity < row.severity && row.alarms.len() > 1 {
-        return false;
-    }
-    row.severity = row.severity.max(news.severity);
-    evidence.value = news.value;
-    evidence.limit = news.limit;
-    evidence.peak = news.peak;
-    evidence.readings = evidence.readings.max(news.readings);
-    evidence.to = evidence.to.max(Some(news.at));
-    is_worse || is_moved
+/// Tells when the event is due that an open case owes.
+fn owed_at(row: &CaseRow) -> Option<Timestamp> {
+    let since = row.untold_since.filter(|_| row.state.is_open())?;
+    Some(since.plus_ms(UNTOLD_MAX_MS))
 }
 
 /// Tells when something happens to a case by itself.
-fn timer(row: &CaseRow, kept_s: u32) -> Option<Timestamp> {
-    match row.state {
+pub(super) fn timer(row: &CaseRow, kept_s: u32) -> Option<Timestamp> {
+    let own = match row.state {
         CaseState::Deferred => row.deferred_until,
         CaseState::Closed | CaseState::Voided => row
             .closed_at
@@ -433,7 +359,8 @@ fn timer(row: &CaseRow, kept_s: u32) -> Option<Timestamp> {
             .due_at
             .filter(|_| !row.overdue)
             .map(|due_at| due_at.plus_ms(1)),
-    }
+    };
+    own.into_iter().chain(owed_at(row)).min()
 }
 
 fn apply(row: &mut CaseRow, step: CaseStepRow, facts: StepFacts<'_>) {
@@ -472,11 +399,11 @@ fn resume(row: &mut CaseRow, due_at: Option<Timestamp>) {
 }
 
 /// Gives the public id of a case.
-fn case_id(number: u64) -> String {
+pub(super) fn case_id(number: u64) -> String {
     format!("c{number}")
 }
 
-fn case_number(id: &str) -> Option<u64> {
+pub(super) fn case_number(id: &str) -> Option<u64> {
     let number = id.strip_prefix('c')?.parse().ok()?;
     (case_id(number) == id).then_some(number)
 }

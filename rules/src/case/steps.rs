@@ -16,8 +16,10 @@ const DAY_S: i64 = 86_400;
 /// and a case that is taken up at once must not be refused for its fraction.
 const SKEW_MAX_S: i64 = 300;
 
-/// Steps that one case takes: the ledger goes out with every event.
-const STEPS_MAX: usize = 1_000;
+/// Steps of a case after which it is not extended, put off or marked any more, and then not sent
+/// back: the ledger goes out with every event. The way to its end is always free.
+const STEPS_MAX: usize = 200;
+const RETURNS_MAX: usize = 240;
 
 /// A step as somebody reports it.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,11 @@ pub enum StepError {
         "the sensor still measures the violation: {reading}; close it with `override` and a note"
     )]
     StillViolated { reading: String },
+    #[error(
+        "nobody can tell whether the violation is over: {why}; close it with `override` and a note, \
+         or wait for a reading"
+    )]
+    Unmeasured { why: String },
 }
 
 /// Tells which steps are possible in a state.
@@ -136,41 +143,25 @@ pub(super) fn judge(
         return Err(impossible);
     }
     let mut to = target(from, report.step).ok_or(impossible)?;
-    if case.steps.len() >= STEPS_MAX {
-        return Err(StepError::Wrong {
-            field: "step",
-            reason: format!("the case has {STEPS_MAX} steps, which is the most"),
-        });
-    }
+    check_room(case, report.step)?;
     check_time(case, report.at, now)?;
     check_note(report)?;
     if let Some(wanted) = report.to {
         to = check_return(from, report.step, wanted)?;
     }
     check_until(case, report, facts)?;
-    let is_premature = report.step == CaseStep::Close && case.violation;
-    if is_premature && !report.overrides {
-        return Err(StepError::StillViolated {
-            reading: facts
-                .reading
-                .unwrap_or("the alarm is still active")
-                .to_owned(),
-        });
-    }
-    if is_premature && is_blank(report.note) {
-        return Err(StepError::Missing {
-            step: report.step,
-            field: "note",
-            why: "the sensor still measures the violation, so say why it is closed",
-        });
-    }
+    let is_premature = check_closing(case, report, facts)?;
+    // The ledger has an order, though clocks differ.
+    let before = case.steps.last().map_or(case.opened_at, |last| last.at);
+    let at = report.at.min(now).max(before);
     Ok(CaseStepRow {
         number: u32::try_from(case.steps.len())
             .unwrap_or(u32::MAX)
             .saturating_add(1),
         step: report.step,
         actor: report.actor.to_owned(),
-        at: report.at,
+        at,
+        reported_at: Some(report.at).filter(|reported| *reported != at),
         received_at: now,
         note: report.note.map(str::to_owned),
         from: case.state,
@@ -178,6 +169,53 @@ pub(super) fn judge(
         overridden: is_premature,
         until: report.until,
     })
+}
+
+fn check_room(case: &CaseRow, step: CaseStep) -> Result<(), StepError> {
+    let most = match step {
+        CaseStep::Extend | CaseStep::Defer | CaseStep::Supervise => STEPS_MAX,
+        CaseStep::Return => RETURNS_MAX,
+        _ => return Ok(()),
+    };
+    if case.steps.len() < most {
+        return Ok(());
+    }
+    Err(StepError::Wrong {
+        field: "step",
+        reason: format!("the case has {most} steps or more; it only goes on to its end"),
+    })
+}
+
+/// Tells whether a closing goes against what is measured, or what nobody can tell; that needs an
+/// override and a note.
+fn check_closing(
+    case: &CaseRow,
+    report: &Report<'_>,
+    facts: StepFacts<'_>,
+) -> Result<bool, StepError> {
+    if report.step != CaseStep::Close || case.violation == Some(false) {
+        return Ok(false);
+    }
+    if !report.overrides {
+        let reading = facts.reading.unwrap_or("the alarm is still active");
+        let why = case.doubts.iter().map(|doubt| doubt.why.as_str());
+        return Err(match case.violation {
+            Some(_) => StepError::StillViolated {
+                reading: reading.to_owned(),
+            },
+            None => StepError::Unmeasured {
+                why: why.collect::<Vec<_>>().join("; "),
+            },
+        });
+    }
+    if is_blank(report.note) {
+        return Err(StepError::Missing {
+            step: report.step,
+            field: "note",
+            why: "no sensor says that the violation is over, so say why it is closed",
+        });
+    }
+    Ok(true)
 }
 
 fn is_blank(note: Option<&str>) -> bool {

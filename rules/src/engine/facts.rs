@@ -1,9 +1,9 @@
 //! What the alarm book asks of the engine.
 
-use super::Engine;
 use super::watch::Watched;
+use super::{Engine, Entry};
 use crate::kind::composite::Reach;
-use crate::{Around, Change, Cover, Facts, Scope};
+use crate::{Around, Change, Composite, Cover, Facts, Scope};
 use model::{DeviceId, Timestamp};
 
 impl Engine {
@@ -36,10 +36,41 @@ impl Engine {
         entry.composite().map(|spec| scope_of(spec.scope))
     }
 
+    /// Gives a composite rule as its alarms come together; none if it is no composite.
+    pub fn composite(&self, rule: &str) -> Option<Composite<'_>> {
+        let slot = *self.slots.get(rule)?;
+        self.rules.get(slot as usize)?.as_ref()?.as_composite()
+    }
+
+    /// Gives the composites in use that a rule is a member of.
+    pub fn composites_of(&self, rule: &str) -> Vec<Composite<'_>> {
+        let slot = self.slots.get(rule).copied().map(|slot| slot as usize);
+        let entry = slot.and_then(|slot| self.rules.get(slot)?.as_ref());
+        let memberships = entry.map_or(&[][..], |entry| &entry.memberships);
+        let above = memberships
+            .iter()
+            .filter_map(|(slot, _)| self.rules.get(*slot as usize)?.as_ref());
+        above
+            .filter(|entry| entry.rule.spec.enabled && !entry.rule.spec.shadow)
+            .filter_map(Entry::as_composite)
+            .collect()
+    }
+
     /// Names the gateway that a device writes through; none that is out of use.
     fn gateway_of(&self, device: &Watched) -> Option<&DeviceId> {
         let gateway = self.device(device.gateway?)?;
         gateway.enabled.then_some(&gateway.id)
+    }
+}
+
+impl Entry {
+    fn as_composite(&self) -> Option<Composite<'_>> {
+        let spec = self.composite()?;
+        Some(Composite {
+            rule: &self.rule.id,
+            of: &spec.of,
+            scope: scope_of(spec.scope),
+        })
     }
 }
 

@@ -180,7 +180,7 @@ impl Gauge<'_> {
     }
 
     /// Gives the mildest limit, which a signal meets first.
-    fn first_limit(self) -> Option<f64> {
+    pub(crate) fn first_limit(self) -> Option<f64> {
         let level = self.limits.levels.first()?;
         self.limit(level, true)
     }

@@ -1,6 +1,8 @@
 //! From alarm to case, with time in the test's hand.
 
 mod again;
+mod edited;
+mod measured;
 
 use super::{EPOCH, Rig, at, start, start_with};
 use crate::codes::OwnTables;
@@ -172,7 +174,7 @@ async fn an_alarm_opens_a_case_with_all_that_the_platform_needs() {
     assert_eq!(case.state, CaseState::Reported);
     // Two 紧急工作时, which count by night, too.
     assert_eq!(case.due_at, Some(case.opened_at.plus_s(7_200)));
-    assert_eq!((case.unroutable, case.violation), (None, true));
+    assert_eq!((case.unroutable, case.violation), (None, Some(true)));
     assert_eq!(case.codes_version, "2026-11-21");
     let alarm = rig.reader.alarm("a1").unwrap().unwrap();
     assert_eq!(alarm.case.as_deref(), Some("c1"));
@@ -333,14 +335,14 @@ async fn the_sensor_blocks_the_closing_with_its_reading_and_closes_nothing_itsel
     let cleared = rig.case("c1");
     assert_eq!(
         (cleared.state, cleared.violation),
-        (CaseState::Verified, false)
+        (CaseState::Verified, Some(false))
     );
     rig.take_step("c1", json!({"step": "close"})).await.unwrap();
     assert_eq!(rig.case("c1").state, CaseState::Closed);
     assert_eq!(
         rig.kinds_of_case_events(),
         [
-            "opened", "step", "step", "step", "step", "step", "updated", "closed"
+            "opened", "step", "step", "step", "step", "step", "updated", "step", "closed"
         ]
     );
     rig.stop().await;

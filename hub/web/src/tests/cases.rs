@@ -52,7 +52,10 @@ async fn the_list_gives_open_cases_with_counts_and_pages() {
         (&json!("c3"), &json!("c3"))
     );
     assert_eq!(page["items"][0]["evidence"]["value"], 412.5);
-    assert_eq!(page["counts"]["total"], 2);
+    assert_eq!(
+        (&page["counts"]["total"], &page["counts"]["matched"]),
+        (&json!(2), &json!(2))
+    );
     assert_eq!(page["counts"]["state"]["reported"], 1);
     assert_eq!(page["counts"]["state"]["handling"], 0);
     assert_eq!(
@@ -74,6 +77,9 @@ async fn the_list_gives_open_cases_with_counts_and_pages() {
     ] {
         let page = hub.get(&format!("/api/v1/cases?{query}")).await.json();
         assert_eq!(page["items"].as_array().unwrap().len(), expected, "{query}");
+        assert_eq!(page["counts"]["matched"], expected, "{query}");
+        // The counts are of all that is open, whatever is asked for.
+        assert_eq!(page["counts"]["total"], 2, "{query}");
     }
 }
 
@@ -151,4 +157,28 @@ async fn a_report_that_cannot_be_read_is_refused_before_the_writer() {
         assert!(answer.problem(400).contains(word), "{body}");
     }
     assert!(hub.commands.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn figures_that_moved_since_the_row_was_written_are_shown_in_the_list_the_row_and_cap() {
+    let hub = filled();
+    let mut moved: model::CaseRow =
+        serde_json::from_value(row(2, "reported", "350203001002003")).unwrap();
+    moved.evidence.value = Some(620.0);
+    moved.moved_at = Some(Timestamp::from_millis(START_MS + 5_000));
+    {
+        let mut shown = hub.state.moved_cases.write().unwrap();
+        shown.insert("c2".to_owned(), moved);
+    }
+    let page = hub.get("/api/v1/cases").await.json();
+    assert_eq!(page["items"][1]["evidence"]["value"], 620.0);
+    assert_eq!(page["items"][0]["evidence"]["value"], 412.5);
+    let one = hub.get("/api/v1/cases/c2").await.json();
+    assert_eq!(one["evidence"]["value"], 620.0);
+    let cap = hub.get("/api/v1/cases/c2/cap").await;
+    let cap = cap.text;
+    assert!(cap.contains("<value>620</value>"), "{cap}");
+    let identifier = format!("<identifier>c2.1.{}</identifier>", START_MS + 5_000);
+    assert!(cap.contains(&identifier), "{cap}");
+    assert!(cap.contains("<msgType>Update</msgType>"), "{cap}");
 }

@@ -89,6 +89,7 @@ impl Hub {
         Self::start_with(tokens(), STREAM_CLIENTS_MAX)
     }
 
+    #[expect(clippy::too_many_lines, reason = "the parts of the hub, one a line")]
     pub(super) fn start_with(tokens: TokenTable, stream_clients_max: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let commands = Arc::new(Mutex::new(Vec::new()));
@@ -120,6 +121,7 @@ impl Hub {
             catalogue: Arc::new(catalogue),
             book: Arc::new(RwLock::new(AlarmBook::default())),
             cases: Arc::default(),
+            moved_cases: Arc::default(),
             rules: RuleList::default(),
             subscribers: crate::Subscribers::default(),
             reloads: crate::Reloads::open().0,

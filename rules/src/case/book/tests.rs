@@ -1,9 +1,10 @@
 //! Every step in every state, repeats, due times and restarts of cases.
 
 mod law;
+mod ledger;
 
-use super::{AlarmNews, CaseBook, Repeat, StepFacts};
-use crate::case::{Report, StepError};
+use super::{CaseBook, Repeat, StepFacts};
+use crate::case::{AlarmEnd, AlarmNews, Report, StepError};
 use model::{
     CaseCategory, CaseEvidence, CasePlace, CaseRow, CaseState, CaseStep, Severity, Timestamp,
 };
@@ -48,7 +49,10 @@ fn new(alarm: &str, lon: f64) -> CaseRow {
         steps: Vec::new(),
         unit: None,
         cameras: Vec::new(),
-        violation: false,
+        violation: Some(false),
+        doubts: Vec::new(),
+        moved_at: None,
+        untold_since: None,
         repeats: 0,
         reopens: None,
         reopened_by: None,
@@ -75,10 +79,7 @@ fn ended(alarm: &str, s: i64) -> AlarmNews<'_> {
     AlarmNews {
         alarm,
         severity: Severity::Major,
-        value: None,
-        limit: None,
-        peak: None,
-        readings: 0,
+        figures: None,
         at: at(s),
     }
 }
@@ -132,8 +133,9 @@ fn book_in(state: CaseState) -> CaseBook {
         CaseState::Voided => &[T::Void],
     };
     let mut book = CaseBook::new(REPEAT.within_s);
-    book.open(at(0), new("a1", 118.09), REPEAT);
-    book.alarm_ended(at(1), ended("a1", 1)).unwrap();
+    book.open(at(0), new("a1", 118.09), REPEAT, &[]);
+    book.alarm_ended(at(1), &ended("a1", 1), AlarmEnd::Measured)
+        .unwrap();
     for (step, s) in way.iter().zip(2..) {
         book.step(at(s), "c1", &report(*step, s), NOTHING).unwrap();
     }
@@ -212,7 +214,7 @@ fn a_refusal_says_what_is_possible() {
 fn a_case_whose_violation_is_still_measured_closes_only_by_override_and_note() {
     let mut book = book_in(CaseState::Verified);
     // The same place rings again: the open case takes it in.
-    let events = book.open(at(50), new("a2", 118.0901), REPEAT);
+    let events = book.open(at(50), new("a2", 118.0901), REPEAT, &[]);
     assert_eq!((events.len(), events[0].kind), (1, "updated"));
     assert_eq!(events[0].row.repeats, 1);
     let reading = reading("412.5 kPa at 10:00");
@@ -243,9 +245,9 @@ fn a_case_whose_violation_is_still_measured_closes_only_by_override_and_note() {
 #[test]
 fn an_alarm_far_away_is_a_case_of_its_own() {
     let mut book = CaseBook::new(REPEAT.within_s);
-    book.open(at(0), new("a1", 118.09), REPEAT);
+    book.open(at(0), new("a1", 118.09), REPEAT, &[]);
     // A thousandth of a degree at this latitude is some 101 m.
-    let events = book.open(at(1), new("a2", 118.091), REPEAT);
+    let events = book.open(at(1), new("a2", 118.091), REPEAT, &[]);
     assert_eq!(
         (events[0].kind, events[0].row.id.as_str()),
         ("opened", "c2")
@@ -255,7 +257,7 @@ fn an_alarm_far_away_is_a_case_of_its_own() {
 #[test]
 fn a_repeat_after_closing_is_a_new_case_that_names_the_old_one_for_a_day() {
     let mut book = book_in(CaseState::Closed);
-    let events = book.open(at(100), new("a2", 118.09), REPEAT);
+    let events = book.open(at(100), new("a2", 118.09), REPEAT, &[]);
     assert_eq!(events[0].row.id, "c2");
     assert_eq!(events[0].row.reopens.as_deref(), Some("c1"));
     assert_eq!(events[1].row.reopened_by.as_deref(), Some("c2"));
@@ -263,7 +265,7 @@ fn a_repeat_after_closing_is_a_new_case_that_names_the_old_one_for_a_day() {
     let mut book = book_in(CaseState::Closed);
     // It was closed at second 7; the window ends a day later.
     book.advance(at(86_409), |_, _| None);
-    let events = book.open(at(86_410), new("a2", 118.09), REPEAT);
+    let events = book.open(at(86_410), new("a2", 118.09), REPEAT, &[]);
     assert_eq!((events.len(), &events[0].row.reopens), (1, &None));
 }
 
@@ -353,7 +355,7 @@ fn a_restart_forgets_nothing() {
     let rows: Vec<CaseRow> = book.rows().cloned().collect();
     let mut restored = CaseBook::restore(rows, 1, REPEAT.within_s);
     assert_eq!(restored.next_deadline(), book.next_deadline());
-    let open = |book: &mut CaseBook| book.open(at(60), new("a2", 118.09), REPEAT);
+    let open = |book: &mut CaseBook| book.open(at(60), new("a2", 118.09), REPEAT, &[]);
     assert_eq!(open(&mut restored), open(&mut book));
     assert_eq!(restored.of_alarm("a2").unwrap().id, "c1");
 }
@@ -371,7 +373,7 @@ fn without_a_place_only_the_same_device_can_be_the_same_case() {
         ("a2", "gas-2", "opened", "c2"),
         ("a3", "gas-1", "updated", "c1"),
     ] {
-        let events = book.open(at(0), lost(alarm, device), REPEAT);
+        let events = book.open(at(0), lost(alarm, device), REPEAT, &[]);
         assert_eq!((events[0].kind, events[0].row.id.as_str()), (kind, id));
     }
 }
@@ -387,12 +389,12 @@ fn a_place_is_the_same_in_whatever_datum_it_is_told() {
         }),
         ..new(alarm, lon)
     };
-    book.open(at(0), placed("a1", 120.0, 40.0, "WGS84"), REPEAT);
+    book.open(at(0), placed("a1", 120.0, 40.0, "WGS84"), REPEAT, &[]);
     // The published value of the algorithm for the same place.
     let shifted = placed("a2", 120.005_675_684, 40.001_304_790, "GCJ02");
-    let events = book.open(at(1), shifted, REPEAT);
+    let events = book.open(at(1), shifted, REPEAT, &[]);
     assert_eq!((events[0].kind, events[0].row.repeats), ("updated", 1));
     // The same numbers in another datum are another place.
-    let events = book.open(at(2), placed("a3", 120.0, 40.0, "GCJ02"), REPEAT);
+    let events = book.open(at(2), placed("a3", 120.0, 40.0, "GCJ02"), REPEAT, &[]);
     assert_eq!(events[0].row.id, "c2");
 }

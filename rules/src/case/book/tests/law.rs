@@ -1,7 +1,7 @@
 //! The ledger tells all: who replays it finds the case as it is.
 
-use super::{AlarmNews, CaseBook, REPEAT, StepFacts, at, ended, new};
-use crate::case::Report;
+use super::{CaseBook, REPEAT, StepFacts, at, ended, new};
+use crate::case::{AlarmEnd, Report};
 use model::{CaseRow, CaseState, CaseStep, Timestamp};
 use proptest::prelude::*;
 
@@ -68,10 +68,10 @@ fn resumed(row: &CaseRow, now: Timestamp) -> Option<Timestamp> {
 fn tell(book: &mut CaseBook, s: i64, rings: bool, number: usize) {
     let alarm = format!("a{number}");
     if rings {
-        book.open(at(s), new(&alarm, 118.09), REPEAT);
+        book.open(at(s), new(&alarm, 118.09), REPEAT, &[]);
     } else {
-        let news = AlarmNews { ..ended(&alarm, s) };
-        book.alarm_ended(at(s), news);
+        let news = ended(&alarm, s);
+        book.alarm_ended(at(s), &news, AlarmEnd::Measured);
     }
 }
 
