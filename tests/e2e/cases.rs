@@ -162,6 +162,7 @@ fn a_reading_over_the_limit_becomes_a_case_that_is_disposed_of_over_http_and_mqt
             "cityhub.case.step",
             "cityhub.case.step",
             "cityhub.case.updated",
+            "cityhub.case.step",
             "cityhub.case.closed",
         ]
     );

@@ -213,7 +213,7 @@ export interface Case {
   cameras?: string[];
   active_alarms?: string[];
   /** Does the sensor still measure it? */
-  violation?: boolean;
+  violation?: boolean | null;
   repeats?: number;
   reopens?: string | null;
   reopened_by?: string | null;

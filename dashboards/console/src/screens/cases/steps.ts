@@ -36,12 +36,12 @@ export interface Needs {
   until: "needed" | "offered" | "no";
   /** States that a return may go to, the nearest first. */
   to: CaseState[];
-  /** The sensor still measures the violation: closing must be insisted on. */
+  /** The sensor still measures the violation, or nobody can tell (null): closing must be insisted on. */
   override: boolean;
 }
 
 export function needsOf(step: CaseStepName, row: Pick<Case, "state" | "deferred_from" | "violation">): Needs {
-  const override = step === "close" && row.violation === true;
+  const override = step === "close" && row.violation !== undefined && row.violation !== false;
   return {
     note: override || ["return", "void", "extend", "defer"].includes(step),
     until: step === "defer" ? "needed" : step === "extend" ? "offered" : "no",
