@@ -322,6 +322,9 @@ export interface Session {
   lock_after_s: number;
   server_time?: string;
   time_zone?: string;
+  since?: string;
+  ends_at?: string;
+  password_length_min?: number;
 }
 
 export type Right =
