@@ -19,7 +19,7 @@ export default defineConfig({
   worker: { format: "iife" },
   server: {
     host: "127.0.0.1",
-    proxy: { "/api": { target: `http://${hub}`, changeOrigin: true } },
+    proxy: { "/api": { target: `http://${hub}`, changeOrigin: false } },
   },
   test: { include: ["src/**/*.test.ts"], environment: "node" },
 });

@@ -4,7 +4,8 @@ import { readFileSync, readdirSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
 const FIRST_LOAD_BYTES_MAX = 100 * 1024;
-const ALL_BYTES_MAX = 180 * 1024;
+// All screens in both languages, the map (53 KB) and the charts (24 KB); each loads when it is opened.
+const ALL_BYTES_MAX = 320 * 1024;
 
 const size = (path) => gzipSync(readFileSync(path), { level: 9 }).length;
 const assets = readdirSync("dist/assets").filter((name) => /\.(js|css)$/.test(name)).sort();
@@ -19,6 +20,8 @@ const visit = (name) => {
   for (const [, found] of readFileSync(`dist/assets/${name}`, "utf8").matchAll(/(?:import|from)\s*"\.\/([^"]+)"/g)) visit(found);
 };
 for (const [, name] of page.matchAll(/assets\/([^"]+)"/g)) visit(name);
+// The list of alarms is what a desk opens.
+for (const name of assets) if (/^Alarms-/.test(name)) visit(name);
 
 const sum = (names) => [...names].reduce((total, name) => total + size(`dist/assets/${name}`), 0);
 const firstBytes = sum(first) + size("dist/index.html");

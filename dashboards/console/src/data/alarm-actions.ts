@@ -90,7 +90,7 @@ export class AlarmActs {
       return true;
     } catch (error) {
       const problem = error instanceof Problem ? error : new Problem(0, "unreachable", "", String(error));
-      this.#mark(act, problem.undelivered ? "undelivered" : problem.status === 409 ? "conflict" : "refused", problem);
+      this.#mark(act, problem.undelivered || problem.status === 423 ? "undelivered" : problem.status === 409 ? "conflict" : "refused", problem);
       const now = problem.members.alarm;
       if (problem.status === 409 && typeof now === "object" && now !== null) this.#ways.take(now as Alarm);
       return false;

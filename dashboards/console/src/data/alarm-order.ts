@@ -85,7 +85,7 @@ export function fits(row: Alarm, filter: AlarmFilter, names: (row: Alarm) => str
   if (filter.grid !== "" && row.grid !== filter.grid) return false;
   if (filter.site !== "" && row.site !== filter.site) return false;
   if (filter.text === "") return true;
-  const words = `${row.id} ${row.device} ${row.name ?? ""} ${row.site ?? ""} ${row.grid ?? ""} ${row.title ?? ""} ${row.rule} ${row.owner ?? ""} ${names(row)}`.toLowerCase();
+  const words = `${row.id} ${row.device} ${row.device_name ?? ""} ${row.site ?? ""} ${row.grid ?? ""} ${row.title ?? ""} ${row.rule} ${row.owner ?? ""} ${names(row)}`.toLowerCase();
   return filter.text.toLowerCase().split(/\s+/).every((word) => words.includes(word));
 }
 

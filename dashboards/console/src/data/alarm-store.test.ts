@@ -78,3 +78,19 @@ test("counts are those of what is held, unless the list was cut", () => {
   expect(store.view.get().tally).toMatchObject({ open: 7_000 });
   expect(store.view.get().complete).toBe(false);
 });
+
+test("where the hub counts, its count is shown on every desk alike", () => {
+  const store = new AlarmStore(() => 0);
+  const live = {
+    total: 9, severity: { critical: 5, major: 4, minor: 0, warning: 0 }, state: { active_unacked: 9 }, matrix: { active_unacked: { critical: 5, major: 4 } },
+    oldest_unacked_at: null, rate_10min: 12, flood_since: "2026-03-01T00:00:00.000Z", devices: { offline: 3 },
+  };
+  store.count(live);
+  expect(store.view.get()).toMatchObject({ rate10min: 12, flood: true });
+  // What is held is all there is, so it counts itself.
+  expect(store.view.get().tally.unacked.critical).toBe(0);
+  store.load({ ...page([row("a", 1)]), next: "more" });
+  expect(store.view.get().tally.unacked).toEqual({ critical: 5, major: 4, minor: 0, warning: 0 });
+  store.count({ ...live, flood_since: null });
+  expect(store.view.get().flood).toBe(false);
+});

@@ -4,11 +4,12 @@ import { alarms } from "./hub";
 import { Problem } from "./api";
 import { compareAlarms, isUnacked } from "./alarm-order";
 import { cell, type Readable } from "./cell";
-import type { Alarm, AlarmPage, AlarmState, Severity } from "./rows";
+import { SEVERITIES, type Alarm, type AlarmPage, type AlarmState, type LiveCounts, type Severity } from "./rows";
 
 export const ROWS_MAX = 5_000;
 /** What has become normal stays visible for a while, so that nobody wonders where it went. */
 export const NORMAL_STAYS_MS = 10 * 60_000;
+const UNACKED = ["active_unacked", "latched_unacked", "cleared_unacked"] as const;
 const FLOOD_WINDOW_MS = 10 * 60_000;
 /** EEMUA 191, ISA-18.2: more than ten in ten minutes is a flood; it ends below five. */
 export const FLOOD_BEGINS_ABOVE = 10;
@@ -33,6 +34,8 @@ export interface AlarmView {
   tally: AlarmTally;
   rate10min: number;
   flood: boolean;
+  /** What the hub counts with each beat; null until the first one. */
+  live: LiveCounts | null;
 }
 
 function emptyTally(): AlarmTally {
@@ -58,7 +61,7 @@ export class AlarmStore {
   readonly #listeners = new Set<(news: AlarmNews[]) => void>();
   readonly #view = cell<AlarmView>({
     revision: 0, loaded: false, readAt: null, problem: null, total: 0, complete: true,
-    tally: emptyTally(), rate10min: 0, flood: false,
+    tally: emptyTally(), rate10min: 0, flood: false, live: null,
   });
   readonly #now: () => number;
   #counts: AlarmPage["counts"] | null = null;
@@ -133,7 +136,7 @@ export class AlarmStore {
       this.#overAt.delete(id);
       changed = this.#rows.delete(id) || changed;
     }
-    if (changed || this.#rate() !== this.#view.get().rate10min) this.#publish({});
+    if (changed || (this.#view.get().live === null && this.#rate() !== this.#view.get().rate10min)) this.#publish({});
   }
 
   clear(): void {
@@ -142,7 +145,7 @@ export class AlarmStore {
     this.#raised.length = 0;
     this.#counts = null;
     this.#asOf = 0;
-    this.#publish({ loaded: false, readAt: null, problem: null, total: 0, complete: true });
+    this.#publish({ loaded: false, readAt: null, problem: null, total: 0, complete: true, live: null });
   }
 
   #put(row: Alarm): boolean {
@@ -162,11 +165,9 @@ export class AlarmStore {
     return this.#raised.length;
   }
 
-  /** The hub counted what was announced before this page was opened. */
-  seedRate(raisedAt: readonly number[]): void {
-    this.#raised.unshift(...raisedAt);
-    this.#raised.sort((a, b) => a - b);
-    this.#publish({});
+  /** The hub counts all that it announced, also before this page was opened. */
+  count(live: LiveCounts): void {
+    this.#publish({ live });
   }
 
   #tally(complete: boolean): AlarmTally {
@@ -176,17 +177,30 @@ export class AlarmStore {
       if (isUnacked(row)) tally.unacked[row.severity] += 1;
     }
     // What is held is all there is, unless the list was cut: then the hub's counts are the truth.
-    if (!complete && this.#counts !== null) Object.assign(tally.state, this.#counts.state);
+    if (!complete) this.#correct(tally);
     const s = tally.state;
     tally.open = s.active_unacked + s.latched_unacked + s.cleared_unacked + s.active_acked + s.latched_acked;
     return tally;
   }
 
+  #correct(tally: AlarmTally): void {
+    const live = this.#view.get().live;
+    const state = live?.state ?? this.#counts?.state;
+    if (state !== undefined) Object.assign(tally.state, state);
+    if (live?.matrix === undefined) return;
+    for (const severity of SEVERITIES) {
+      tally.unacked[severity] = UNACKED.reduce((sum, one) => sum + (live.matrix?.[one]?.[severity] ?? 0), 0);
+    }
+  }
+
   #publish(change: Partial<AlarmView>): void {
     this.#sorted = null;
     const before = this.#view.get();
-    const rate10min = this.#rate();
-    const flood = before.flood ? rate10min >= FLOOD_ENDS_BELOW : rate10min > FLOOD_BEGINS_ABOVE;
+    const live = change.live ?? before.live;
+    // The hub counts for all desks alike; a hub that does not leaves it to us.
+    const rate10min = live?.rate_10min ?? this.#rate();
+    const flood = live !== null ? live.flood_since !== null
+      : before.flood ? rate10min >= FLOOD_ENDS_BELOW : rate10min > FLOOD_BEGINS_ABOVE;
     const complete = change.complete ?? before.complete;
     this.#view.set({ ...before, ...change, revision: before.revision + 1, tally: this.#tally(complete), rate10min, flood });
   }
@@ -197,7 +211,7 @@ export const alarmStore = new AlarmStore(() => Date.now());
 /** Reads the snapshot; the answer is the number from which the stream goes on. */
 export async function readAlarms(store = alarmStore): Promise<number> {
   try {
-    const page = await alarms.list({ limit: ROWS_MAX });
+    const page = await alarms.list({ limit: ROWS_MAX, sort: "priority" });
     store.load(page);
     return page.as_of_seq;
   } catch (error) {

@@ -6,7 +6,7 @@ import { Problem } from "./api";
 import { desk, askAgain, tokenNow, watchPerson } from "./session";
 import type { Alarm } from "./rows";
 import { loadSite } from "./site";
-import { serverNow, startClock } from "./time";
+import { startClock } from "./time";
 
 const POLL_MS = 5_000;
 const RETRY_MS = 3_000;
@@ -26,16 +26,6 @@ async function untilRead(stopped: () => boolean): Promise<number | null> {
   }
   return null;
 }
-
-async function seedRate(): Promise<void> {
-  const { alarms } = await import("./hub");
-  const page = await alarms.list({ state: "all", limit: 200 }).catch(() => null);
-  const from = serverNow() - 600_000;
-  const known = (page?.items ?? []).filter((row) => !row.shadow).map((row) => Date.parse(row.raised_at)).filter((at) => at > from);
-  if (known.length > 0) alarmStore.seedRate(known.filter((at) => at <= firstSnapshotAt));
-}
-
-let firstSnapshotAt = 0;
 
 /** Begins for the person who is signed in; the answer ends it. */
 export function beginDesk(): () => void {
@@ -59,7 +49,10 @@ export function beginDesk(): () => void {
       alarmStore.take(events.map(({ event }) => event.data), events[events.length - 1]?.seq);
     }),
     onReset(readAgain),
-    onBeat((beat) => { firstBuild.name ??= beat.build ?? null; }),
+    onBeat((beat) => {
+      firstBuild.name ??= beat.build ?? null;
+      if (beat.counts !== undefined) alarmStore.count(beat.counts);
+    }),
     watchPerson(window),
   ];
   const sweep = setInterval(() => alarmStore.sweep(), SWEEP_MS);
@@ -70,12 +63,10 @@ export function beginDesk(): () => void {
 
   void untilRead(() => over).then((from) => {
     if (over || from === null) return;
-    firstSnapshotAt = serverNow();
     close = openLink({
       name: `${desk.get().session?.name ?? ""} ${tokenNow() === null ? "session" : "token"}`,
       token: tokenNow(), from, refused: () => void askAgain(),
     });
-    void seedRate();
   });
 
   return () => {

@@ -1,21 +1,18 @@
 import { expect, test } from "vitest";
-import { happeningsInRow, happeningsOf, remark } from "./history";
-import type { Alarm, HubEvent } from "./rows";
+import { happeningsInRow, remark } from "./history";
+import type { Alarm, AlarmHappening } from "./rows";
 
-const event = (id: string, type: string, row: Partial<Alarm>): HubEvent<Alarm> =>
-  ({ id, type, time: "2026-03-01T00:00:00.000Z", data: { owner: null, note: null, shelve_reason: null, ...row } }) as HubEvent<Alarm>;
+const row = { raised_at: "2026-03-01T00:00:00.000Z", cleared_at: "2026-03-01T00:01:00.000Z", severity: "major", state: "normal" } as Alarm;
+const happening = (more: Partial<AlarmHappening>): AlarmHappening => ({ ...(happeningsInRow(row)[0] as AlarmHappening), ...more });
 
-test("what somebody said is told once, at the moment when it was said", () => {
-  const list = happeningsOf([
-    event("1", "cityhub.alarm.raised", {}),
-    event("2", "cityhub.alarm.acked", { note: "called", owner: "li" }),
-    event("3", "cityhub.alarm.cleared", { note: "called", owner: "li" }),
-  ]);
-  expect(list.map((one) => one.what)).toEqual(["raised", "acked", "cleared"]);
-  expect(list.map((one, i) => remark(one, list[i - 1]))).toEqual(["", "li · “called”", ""]);
+test("before the hub answers, the row tells when it began and ended", () => {
+  expect(happeningsInRow(row).map((one) => [one.kind, one.at])).toEqual([["raised", row.raised_at], ["cleared", row.cleared_at]]);
+  expect(happeningsInRow({ ...row, cleared_at: null }).length).toBe(1);
 });
 
-test("without events the row tells what it knows", () => {
-  const row = { raised_at: "2026-03-01T00:00:00.000Z", cleared_at: "2026-03-01T00:01:00.000Z" } as Alarm;
-  expect(happeningsInRow(row).map((one) => [one.what, one.at])).toEqual([["raised", row.raised_at], ["cleared", row.cleared_at]]);
+test("what was said is told with who said it", () => {
+  expect(remark(happening({ kind: "acked", actor: "li", comment: "called" }))).toBe("li · “called”");
+  expect(remark(happening({ kind: "assigned", actor: "li", owner: "crew 3", comment: null }))).toBe("li · → crew 3");
+  expect(remark(happening({ kind: "shelved", actor: "li", shelve_reason: "works" }))).toBe("li · works");
+  expect(remark(happening({ kind: "cleared" }))).toBe("");
 });

@@ -1,54 +1,28 @@
-// What happened to one alarm, from the hub's events.
+// What happened to one alarm, as the hub tells it.
 
-import { get } from "./api";
-import type { Alarm, HubEvent } from "./rows";
+import { alarms } from "./hub";
+import type { Alarm, AlarmHappening } from "./rows";
 
-export interface Happening {
-  key: string;
-  at: string;
-  /** Last part of the event's type, such as `raised`; `case` for its case. */
-  what: string;
-  /** Further words: severity, owner, reason, comment. */
-  row: Alarm | null;
+/** Before the hub has answered, the row itself tells when it began and ended. */
+export function happeningsInRow(row: Alarm): AlarmHappening[] {
+  const first: AlarmHappening = {
+    seq: 0, at: row.raised_at, kind: "raised", actor: null, comment: null, severity: row.severity, state: row.state, value: null, limit: null, unit: null,
+    owner: null, shelved_until: null, shelve_reason: null, suppressed_by: null, verdict: null, case: null, note: null,
+  };
+  return row.cleared_at === null ? [first] : [first, { ...first, seq: 1, at: row.cleared_at, kind: "cleared" }];
 }
 
-interface EventPage {
-  items: HubEvent<Alarm>[];
-  next: number;
+export async function readHappenings(id: string, signal?: AbortSignal): Promise<AlarmHappening[]> {
+  return (await alarms.history(id, signal)).items;
 }
 
-const EVENTS_MAX = 200;
-
-export function happeningsOf(events: readonly HubEvent<Alarm>[]): Happening[] {
-  return events.map((event) => ({
-    key: event.id, at: event.time, what: event.type.split(".").pop() ?? event.type, row: event.data,
-  }));
-}
-
-/** What the row itself tells, for a hub that cannot be asked for the events of one alarm. */
-export function happeningsInRow(row: Alarm): Happening[] {
-  const found: Happening[] = [{ key: "raised", at: row.raised_at, what: "raised", row: null }];
-  if (row.cleared_at !== null) found.push({ key: "cleared", at: row.cleared_at, what: "cleared", row: null });
-  return found;
-}
-
-export async function readHappenings(row: Alarm, signal?: AbortSignal): Promise<Happening[]> {
-  try {
-    const page = await get<EventPage>("events", { subject: row.id, limit: EVENTS_MAX }, { signal });
-    return page.items.length > 0 ? happeningsOf(page.items) : happeningsInRow(row);
-  } catch {
-    return happeningsInRow(row);
-  }
-}
-
-/** What a person or the engine said at that moment, compared with the moment before. */
-export function remark(now: Happening, before: Happening | undefined): string {
-  const row = now.row;
-  if (row === null) return "";
+/** What was said and decided at that moment, and by whom. */
+export function remark(one: AlarmHappening): string {
   const parts: string[] = [];
-  const told = before?.row ?? null;
-  if (row.owner !== null && row.owner !== (told?.owner ?? null)) parts.push(row.owner);
-  if (now.what === "shelved" && row.shelve_reason !== null) parts.push(row.shelve_reason);
-  if (row.note !== null && row.note !== (told?.note ?? null)) parts.push(`“${row.note}”`);
+  if (one.actor !== null) parts.push(one.actor);
+  if (one.kind === "assigned" && one.owner !== null) parts.push(`→ ${one.owner}`);
+  if (one.kind === "shelved" && one.shelve_reason !== null) parts.push(one.shelve_reason);
+  if (one.kind === "suppressed" && one.suppressed_by !== null) parts.push(one.suppressed_by);
+  if (one.comment !== null && one.comment !== "") parts.push(`“${one.comment}”`);
   return parts.join(" · ");
 }

@@ -17,8 +17,11 @@ export interface Alarm {
   rule_revision: number;
   title?: string;
   device: string;
-  /** Name of the device, where the hub sends it. */
-  name?: string | null;
+  /** As the device is called now; in an event, as it was called then. */
+  device_name?: string | null;
+  location?: Location | null;
+  /** What to do about it, of the rule; only where one alarm is asked for. */
+  advice?: string | null;
   kind: string;
   site: string | null;
   grid: string | null;
@@ -85,10 +88,32 @@ export interface AlarmRequest {
   owner?: string;
 }
 
+/** One entry of `GET /api/v1/alarms/{id}/history`. */
+export interface AlarmHappening {
+  seq: number;
+  at: string;
+  /** `raised`, `acked`, `commented` … */
+  kind: string;
+  actor: string | null;
+  comment: string | null;
+  severity: Severity;
+  state: AlarmState;
+  value: number | null;
+  limit: number | null;
+  unit: string | null;
+  owner: string | null;
+  shelved_until: string | null;
+  shelve_reason: string | null;
+  suppressed_by: string | null;
+  verdict: string | null;
+  case: string | null;
+  note: string | null;
+}
+
 export interface BulkAnswer {
   matched: number;
   succeeded: number;
-  failed: { id: string; code: "not_found" | "conflict" | "invalid" | "forbidden" | "busy"; detail?: string }[];
+  failed: { id: string; code: "not_found" | "conflict" | "invalid" | "forbidden" | "busy" | "needs_id"; detail?: string }[];
 }
 
 export interface Location {
@@ -257,24 +282,6 @@ export interface CaseReport {
   version?: number;
 }
 
-/** What happened to an alarm, oldest first. */
-export interface AlarmHappening {
-  seq: number;
-  at: string;
-  kind: string;
-  actor: string | null;
-  comment: string | null;
-  severity: Severity;
-  state: AlarmState;
-  value: number | null;
-  limit: number | null;
-  unit: string | null;
-  owner: string | null;
-  shelve_reason: string | null;
-  verdict: string | null;
-  note: string | null;
-}
-
 /** A rule: the keys of a rule file; each kind has its own beside these. */
 export interface Rule {
   id: string;
@@ -308,7 +315,20 @@ export interface Heartbeat {
   server_time: string;
   build?: string;
   canary_age_s?: number | null;
-  counts?: Record<string, number>;
+  counts?: LiveCounts;
+}
+
+/** All that is not normal, whatever a list filters by. */
+export interface LiveCounts {
+  total: number;
+  severity: Record<Severity, number>;
+  state: Partial<Record<AlarmState, number>>;
+  /** By state, then by severity. */
+  matrix?: Partial<Record<AlarmState, Partial<Record<Severity, number>>>>;
+  oldest_unacked_at: string | null;
+  rate_10min: number;
+  flood_since: string | null;
+  devices: Record<string, number>;
 }
 
 export interface Session {
@@ -320,6 +340,9 @@ export interface Session {
   must_change_password: boolean;
   locked: boolean;
   lock_after_s: number;
+  password_length_min?: number;
+  since?: string | null;
+  ends_at?: string | null;
   server_time?: string;
   time_zone?: string;
   since?: string;
@@ -328,7 +351,7 @@ export interface Session {
 }
 
 export type Right =
-  | "read" | "act" | "shelve_critical" | "sign_handover" | "approve" | "edit" | "admin" | "audit" | (string & {});
+  | "read" | "read_events" | "act" | "shelve_critical" | "sign_handover" | "report_steps" | "backtest" | "approve" | "edit" | "admin" | "audit";
 
 export interface Words { zh: string; en: string }
 
@@ -344,6 +367,7 @@ export interface PublicConfig {
     center: [number, number] | null;
     zoom: number | null;
   };
-  quick_phrases: string[];
+  /** What officers say often; of one kind of device, or of all. */
+  quick_phrases: (Words & { kind: string | null })[];
   demo: boolean;
 }

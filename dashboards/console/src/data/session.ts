@@ -16,6 +16,9 @@ export interface Desk {
   reason: string | null;
 }
 
+/** Somebody wants to act on a locked desk: the frame asks for the password. */
+export const unlockWanted = cell(false);
+
 export const desk: Cell<Desk> = cell<Desk>({ phase: "asking", session: null, reason: null });
 
 /** What each role may do, until the hub says so itself (contract, section 10). */
@@ -108,6 +111,7 @@ function refused(problem: Problem): void {
   if (now.phase !== "signed_in" || now.session === null) return;
   if (problem.status === 423) {
     desk.set({ ...now, session: { ...now.session, locked: true } });
+    unlockWanted.set(true);
     return;
   }
   keepToken(null);
@@ -142,6 +146,13 @@ export async function lock(): Promise<void> {
   if (now.session === null) return;
   if (now.session.via === "session") await post("session/lock", {}).catch(() => undefined);
   desk.set({ ...now, session: { ...now.session, locked: true } });
+}
+
+/** True when acting is possible; else the password is asked for first. */
+export function readyToAct(): boolean {
+  const locked = desk.get().session?.locked ?? false;
+  if (locked) unlockWanted.set(true);
+  return !locked;
 }
 
 export async function unlock(password: string): Promise<void> {

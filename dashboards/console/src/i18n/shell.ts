@@ -67,7 +67,7 @@ export const zh = {
     unlock: "解锁", later: "只查看", wrong: "口令不对。",
   },
   password: {
-    title: "修改口令", old: "原口令", next: "新口令", again: "再输一次", differ: "两次输入不一致。", save: "保存", saved: "口令已修改。",
+    title: "修改口令", old: "原口令", next: "新口令", again: "再输一次", differ: "两次输入不一致。", save: "保存", saved: "口令已修改。", wrong: "原口令不对。", weak: (n: number) => `新口令至少 ${n} 位, 不能包含用户名, 也不能是常见口令。`,
   },
   missing: {
     title: "没有这个页面", text: (path: string) => `地址 ${path} 不存在。`, back: "回到报警",
@@ -143,7 +143,7 @@ export const en: Same<typeof zh> = {
     unlock: "Unlock", later: "Only watch", wrong: "Wrong password.",
   },
   password: {
-    title: "Change password", old: "Old password", next: "New password", again: "Once more", differ: "The two differ.", save: "Save", saved: "Password changed.",
+    title: "Change password", old: "Old password", next: "New password", again: "Once more", differ: "The two differ.", save: "Save", saved: "Password changed.", wrong: "The old password is wrong.", weak: (n) => `At least ${n} characters, without your name, and none that everybody tries first.`,
   },
   missing: {
     title: "No such page", text: (path) => `There is nothing at ${path}.`, back: "To the alarms",

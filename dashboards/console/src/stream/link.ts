@@ -5,6 +5,7 @@ import { cell } from "../data/cell";
 import type { Heartbeat, HubEvent } from "../data/rows";
 import { skewMs } from "../data/time";
 import { BATCH_MS, batch } from "./batch";
+import { beatOf, isUrgent } from "./beat";
 import { judge, type LinkState } from "./health";
 import type { RawEvent } from "./parser";
 import SharedLink from "./shared?sharedworker";
@@ -99,17 +100,6 @@ const pending = batch<NumberedEvent>((events) => {
     if (some.length > 0) follower.take(some);
   }
 }, () => (document.hidden ? 1_000 : BATCH_MS));
-
-export function isUrgent(event: HubEvent): boolean {
-  const row = event.data as { severity?: string } | null;
-  return /^cityhub\.alarm\.(raised|escalated)$/.test(event.type) && (row?.severity === "critical" || row?.severity === "major");
-}
-
-/** The beat of today and of before: `{seq, server_time}` or `{as_of_seq, now}`. */
-export function beatOf(text: string): Heartbeat {
-  const found = JSON.parse(text) as Partial<Heartbeat> & { as_of_seq?: number; now?: string };
-  return { ...found, seq: found.seq ?? found.as_of_seq ?? 0, server_time: found.server_time ?? found.now ?? "" };
-}
 
 function hear(raw: RawEvent): void {
   heardAt = Date.now();
