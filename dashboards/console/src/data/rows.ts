@@ -298,6 +298,35 @@ export interface Rule {
   [key: string]: unknown;
 }
 
+/** The evaluation (综合评价) of a period. A rate over nothing is null. */
+export interface Kpi {
+  from: string;
+  to: string;
+  by: string;
+  total: Figures;
+  groups: { key: string; indicators: Figures }[];
+  devices: { online_rate: number | null; by_kind: Figures };
+  alarm_load: {
+    figures: Figures;
+    announced: number;
+    days: number;
+    enough_data: boolean;
+    top: { rule: string; device: string; alarms: number }[];
+  };
+  indicators: Indicator[];
+}
+
+export type Figures = Record<string, number | null>;
+
+export interface Indicator {
+  name: string;
+  name_cn: string;
+  formula: string;
+  source: string;
+  certainty: string;
+  target: number | null;
+}
+
 /** CloudEvents 1.0, as the stream carries them. */
 export interface HubEvent<T = unknown> {
   specversion: string;
