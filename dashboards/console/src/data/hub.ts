@@ -48,6 +48,11 @@ export const figures = {
   acks: (after: number, signal?: AbortSignal) => get<{ items: HubEvent<Alarm>[]; next: number }>("events", { types: "cityhub.alarm.acked", after, limit: 1000 }, { signal }),
 };
 
+export const city = {
+  points: <T = unknown>(query: Query = {}, signal?: AbortSignal) => get<T>("map/points", query, { signal, deadlineMs: 30_000 }),
+  layer: (name: string, signal?: AbortSignal) => get<unknown>(`map/layers/${part(name)}`, undefined, { signal, deadlineMs: 30_000 }),
+};
+
 export const system = {
   health: <T = Health>(signal?: AbortSignal) => get<T>("health", undefined, { signal }),
   config: () => get<PublicConfig>("config/public"),

@@ -1,0 +1,505 @@
+// The map: Leaflet moves and zooms, two canvases of our own carry the picture. Loaded when a map is first shown.
+
+import { control, CRS, DomUtil, latLng, latLngBounds, map as leaflet, point, tileLayer, type Map as LeafletMap, type TileLayer } from "leaflet";
+import "leaflet/dist/leaflet.css";
+import type { Severity } from "../data/rows";
+import type { GridState, Mark } from "./abnormal";
+import { ALONE_FROM_ZOOM, clusterSteps, inSlices, type Clusters, type Task } from "./cluster";
+import { drawingOf, holds, type Drawing, type Style } from "./drawings";
+import {
+  coloursOf, paintDrawing, paintEach, paintFleet, paintGridLines, paintGridStates, paintMarks, type Drawn, type View,
+} from "./paint";
+import { Places, type MapPoints } from "./places";
+import { Sheet } from "./sheet";
+import { shiftTo } from "./shift";
+
+export interface Tiles {
+  url: string;
+  crs?: "EPSG3857" | "EPSG4326";
+  datum?: string;
+  attribution?: string;
+  approval_no?: string | null;
+  subdomains?: string;
+}
+
+export interface Layers {
+  abnormal: boolean;
+  grid: boolean;
+  fleet: boolean;
+  heat: boolean;
+  /** Drawings of the city by name; those that are not named are shown. */
+  drawings: Readonly<Record<string, boolean>>;
+}
+
+export type Hit =
+  | { kind: "mark"; mark: Mark }
+  | { kind: "device"; id: string }
+  | { kind: "grid"; code: string }
+  | null;
+
+export interface Told {
+  hit: (hit: Hit) => void;
+  hover: (hit: Hit, x: number, y: number) => void;
+  /** Marks inside of a box that was drawn. */
+  boxed: (marks: Mark[]) => void;
+  /** The view changed, by hand or not. */
+  moved: () => void;
+  tilesFailed: () => void;
+  measured: (metres: number) => void;
+}
+
+export interface Setup {
+  center: [number, number] | null;
+  zoom: number | null;
+  tiles: Tiles | null;
+  numeral: (severity: Severity) => string;
+  /** A wall has no controls and does not react. */
+  still?: boolean;
+}
+
+/** Painted beyond the edge, so that dragging needs no new picture. */
+const MARGIN = 0.3;
+/** A new picture is begun when so much of the margin is left. */
+const EARLY = 0.5;
+const HIT_PX = 6;
+const HOVER_MS = 300;
+const TILES_TRIED = 6;
+const MAX_ZOOM = 19;
+
+export class CityMap {
+  readonly #map: LeafletMap;
+  /** The city: changes with the view only. */
+  readonly #ground: Sheet;
+  /** What lives in it. */
+  readonly #life: Sheet;
+  readonly #element: HTMLElement;
+  readonly #told: Told;
+  readonly #setup: Setup;
+  readonly #shift: (lon: number, lat: number) => [number, number];
+  #tiles: TileLayer | null = null;
+  #view: View = { scale: 1, left: 0, top: 0, width: 1, height: 1, zoom: 0 };
+  #places: Places | null = null;
+  #drawings: Drawing[] = [];
+  #marks: readonly Mark[] = [];
+  #grids: ReadonlyMap<string, GridState> = new Map();
+  #layers: Layers = { abnormal: true, grid: true, fleet: true, heat: false, drawings: {} };
+  #shown: (at: number) => boolean = () => true;
+  #clusters = new Map<number, Clusters>();
+  #task: Task | null = null;
+  #drawn: { view: View | null; items: Drawn[] } = { view: null, items: [] };
+  #chosen: string | null = null;
+  #picked: ReadonlySet<string> = new Set();
+  #frame = 0;
+  #due = { ground: false, life: false };
+  #measure: { x: number; y: number; lon: number; lat: number }[] | null = null;
+  #hover: ReturnType<typeof setTimeout> | undefined;
+  #dragging = false;
+  readonly #stops: (() => void)[] = [];
+
+  constructor(element: HTMLElement, setup: Setup, told: Told) {
+    this.#told = told;
+    this.#setup = setup;
+    const tiles = setup.tiles;
+    this.#shift = shiftTo(tiles?.datum);
+    const flat = tiles?.crs === "EPSG4326";
+    const still = setup.still === true;
+    this.#map = leaflet(element, {
+      crs: flat ? CRS.EPSG4326 : CRS.EPSG3857, zoomControl: false, attributionControl: false, boxZoom: false, zoomAnimation: false, fadeAnimation: false,
+      markerZoomAnimation: false, maxZoom: MAX_ZOOM, minZoom: 3, doubleClickZoom: false, dragging: !still, keyboard: !still, scrollWheelZoom: !still,
+      touchZoom: !still, inertia: true, wheelDebounceTime: 30,
+    });
+    this.#map.setView(this.latLng(setup.center?.[0] ?? 0, setup.center?.[1] ?? 0), setup.zoom ?? 13);
+    if (!still) control.scale({ imperial: false, position: "bottomleft" }).addTo(this.#map);
+    const place = (canvas: HTMLCanvasElement, shown: View): void => this.#place(canvas, shown);
+    this.#element = element;
+    this.#ground = new Sheet(this.#map.getPane("overlayPane") ?? element, tiles === null, place);
+    this.#life = new Sheet(this.#map.getPane("markerPane") ?? element, false, place);
+    if (tiles !== null) this.#base(tiles, flat);
+    this.#map.on("moveend zoomend viewreset resize", () => this.#reset());
+    this.#map.on("move", () => this.#follow());
+    this.#map.on("dragstart", () => { this.#dragging = true; });
+    this.#map.on("dragend", () => { this.#dragging = false; });
+    if (!still) this.#listen(element);
+    const watch = new ResizeObserver(() => this.#map.invalidateSize({ animate: false, pan: false }));
+    watch.observe(element);
+    this.#stops.push(() => watch.disconnect());
+    this.#reset();
+  }
+
+  latLng(lon: number, lat: number): ReturnType<typeof latLng> {
+    const [x, y] = this.#shift(lon, lat);
+    return latLng(y, x);
+  }
+
+  readonly project = (lon: number, lat: number): { x: number; y: number } => {
+    const at = (this.#map.options.crs ?? CRS.EPSG3857).latLngToPoint(this.latLng(lon, lat), 0);
+    return { x: at.x, y: at.y };
+  };
+
+  get dragging(): boolean {
+    return this.#dragging;
+  }
+
+  get places(): Places | null {
+    return this.#places;
+  }
+
+  get map(): LeafletMap {
+    return this.#map;
+  }
+
+  #base(tiles: Tiles, flat: boolean): void {
+    let failed = 0;
+    let loaded = 0;
+    const layer = tileLayer(tiles.url, { subdomains: tiles.subdomains || "abc", maxZoom: MAX_ZOOM, zoomOffset: flat ? 1 : 0 });
+    layer.on("tileload", () => { loaded += 1; });
+    layer.on("tileerror", () => {
+      failed += 1;
+      if (failed < TILES_TRIED || loaded > 0 || this.#tiles === null) return;
+      layer.remove();
+      this.#tiles = null;
+      this.#told.tilesFailed();
+    });
+    this.#tiles = layer.addTo(this.#map);
+  }
+
+  setPlaces(points: MapPoints): void {
+    this.#places = new Places(points, this.project);
+    this.#forget();
+  }
+
+  setStatus(id: string, status: MapPoints["status"][number]): void {
+    if (this.#places?.status(id, status)) this.#statusesChanged();
+  }
+
+  // Circles only count who is off: the counts are made anew after a pause, not with every event.
+  #stale: ReturnType<typeof setTimeout> | undefined;
+  #statusesChanged(): void {
+    this.#stale ??= setTimeout(() => { this.#stale = undefined; this.#forget(); }, 1_000);
+  }
+
+  setShown(shown: (at: number) => boolean): void {
+    this.#shown = shown;
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#task?.cancel();
+    this.#task = null;
+    // The old circles stay until the new ones are there.
+    for (const zoom of this.#clusters.keys()) if (zoom !== this.#view.zoom) this.#clusters.delete(zoom);
+    this.#gather(true);
+  }
+
+  #gather(again = false): void {
+    const places = this.#places;
+    const zoom = this.#view.zoom;
+    if (places === null || zoom >= ALONE_FROM_ZOOM || !this.#layers.fleet) {
+      this.#soon(false, true);
+      return;
+    }
+    if (!again && this.#clusters.has(zoom)) return;
+    this.#task?.cancel();
+    this.#task = inSlices(clusterSteps(places, zoom, this.#shown), (found) => {
+      this.#clusters.set(zoom, found);
+      this.#task = null;
+      this.#soon(false, true);
+    });
+  }
+
+  addDrawing(name: string, style: Style, json: unknown): void {
+    const order: Style[] = ["water", "boundary", "road", "site", "grid"];
+    this.#drawings = [...this.#drawings.filter((drawing) => drawing.name !== name), drawingOf(name, style, json, this.project)]
+      .sort((a, b) => order.indexOf(a.style) - order.indexOf(b.style));
+    this.#soon(true, false);
+  }
+
+  setLayers(layers: Layers): void {
+    const fleet = layers.fleet && !this.#layers.fleet;
+    this.#layers = layers;
+    if (fleet) this.#gather();
+    this.#soon(true, true);
+  }
+
+  setMarks(marks: readonly Mark[], grids: ReadonlyMap<string, GridState>): void {
+    this.#marks = marks;
+    this.#grids = grids;
+    this.#soon(false, true);
+  }
+
+  choose(key: string | null, picked: ReadonlySet<string> = this.#picked): void {
+    this.#chosen = key;
+    this.#picked = picked;
+    this.#soon(false, true);
+  }
+
+  /** Colours changed with day and night. */
+  recolour(): void {
+    this.#soon(true, true);
+  }
+
+  goTo(lon: number, lat: number, zoom?: number): void {
+    this.#map.setView(this.latLng(lon, lat), Math.max(this.#map.getZoom(), zoom ?? 0), { animate: false });
+  }
+
+  goToMark(mark: Mark): void {
+    const crs = this.#map.options.crs ?? CRS.EPSG3857;
+    this.#map.setView(crs.pointToLatLng(point(mark.x, mark.y), 0), Math.max(this.#map.getZoom(), mark.group ? this.#map.getZoom() + 1 : 0), { animate: false });
+  }
+
+  /** So that all that is known is in view. */
+  fit(): void {
+    const crs = this.#map.options.crs ?? CRS.EPSG3857;
+    const places = this.#places;
+    if (places === null || places.count === 0) return;
+    let [west, east, north, south] = [Infinity, -Infinity, Infinity, -Infinity];
+    for (let at = 0; at < places.count; at += 1) {
+      west = Math.min(west, places.x[at] ?? west);
+      east = Math.max(east, places.x[at] ?? east);
+      north = Math.min(north, places.y[at] ?? north);
+      south = Math.max(south, places.y[at] ?? south);
+    }
+    this.#map.fitBounds(latLngBounds(crs.pointToLatLng(point(west, north), 0), crs.pointToLatLng(point(east, south), 0)), { animate: false, padding: [24, 24] });
+  }
+
+  zoomBy(by: number): void {
+    this.#map.setZoom(this.#map.getZoom() + by, { animate: false });
+  }
+
+  /** Whether a mark can be seen now. */
+  inView(mark: Mark): boolean {
+    const { scale, left, top, width, height } = this.#view;
+    const x = mark.x * scale - left;
+    const y = mark.y * scale - top;
+    const mx = (width * MARGIN) / (1 + 2 * MARGIN);
+    const my = (height * MARGIN) / (1 + 2 * MARGIN);
+    return x >= mx && y >= my && x <= width - mx && y <= height - my;
+  }
+
+  /** Starts measuring; clicks add places. Null ends it. */
+  measure(on: boolean): void {
+    this.#measure = on ? [] : null;
+    this.#soon(false, true);
+  }
+
+  #place(canvas: HTMLCanvasElement, shown: View): void {
+    const scale = this.#view.scale / shown.scale;
+    const origin = this.#map.getPixelOrigin();
+    DomUtil.setTransform(canvas, point(shown.left * scale - origin.x, shown.top * scale - origin.y), scale);
+  }
+
+  #follow(): void {
+    const size = this.#map.getSize();
+    const at = this.#map.getPixelBounds().min;
+    if (at === undefined) return;
+    const { left, top, width, height } = this.#view;
+    const mx = size.x * MARGIN * (1 - EARLY);
+    const my = size.y * MARGIN * (1 - EARLY);
+    if (at.x - left < mx || at.y - top < my || left + width - at.x - size.x < mx || top + height - at.y - size.y < my) this.#reset();
+  }
+
+  #reset(): void {
+    const size = this.#map.getSize();
+    const zoom = this.#map.getZoom();
+    const min = this.#map.getPixelBounds().min ?? point(0, 0);
+    const offset = point(Math.round(size.x * MARGIN), Math.round(size.y * MARGIN));
+    const before = this.#view;
+    const next: View = {
+      scale: 2 ** zoom, zoom, left: min.x - offset.x, top: min.y - offset.y,
+      width: Math.max(1, size.x + 2 * offset.x), height: Math.max(1, size.y + 2 * offset.y),
+    };
+    if (zoom === before.zoom && next.left === before.left && next.top === before.top && next.width === before.width && next.height === before.height) return;
+    this.#view = next;
+    this.#ground.settle();
+    this.#life.settle();
+    if (zoom !== before.zoom) this.#gather();
+    this.#soon(true, true);
+    this.#told.moved();
+  }
+
+  #soon(ground: boolean, life: boolean): void {
+    this.#due.ground ||= ground;
+    this.#due.life ||= life;
+    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => { this.#frame = 0; this.#paint(); });
+  }
+
+  #paint(): void {
+    const colours = coloursOf(this.#element);
+    const due = this.#due;
+    const view = this.#view;
+    this.#due = { ground: false, life: false };
+    const self = this;
+    if (due.ground) {
+      this.#ground.paint(view, function* (ctx) {
+        if (self.#tiles === null) {
+          ctx.fillStyle = colours.ground;
+          ctx.fillRect(0, 0, view.width, view.height);
+        }
+        for (const drawing of self.#drawings) {
+          if (drawing.style === "grid") {
+            if (self.#layers.grid || self.#layers.heat) yield* paintGridLines(ctx, view, drawing, colours);
+          } else if (self.#layers.drawings[drawing.name] !== false) yield* paintDrawing(ctx, view, drawing, colours);
+        }
+      }, () => undefined);
+    }
+    if (!due.life) return;
+    let drawn: Drawn[] = [];
+    this.#life.paint(view, function* (ctx) {
+      drawn = [];
+      const { grid, heat, fleet, abnormal } = self.#layers;
+      for (const drawing of self.#drawings) if (drawing.style === "grid" && (grid || heat)) yield* paintGridStates(ctx, view, drawing, self.#grids, colours, heat);
+      const places = self.#places;
+      const near = self.#near(view.zoom);
+      if (places !== null && fleet && view.zoom >= ALONE_FROM_ZOOM) yield* paintEach(ctx, view, places, self.#shown, colours, drawn);
+      else if (places !== null && fleet && near !== undefined) yield* paintFleet(ctx, view, near, places, colours, drawn);
+      if (abnormal) yield* paintMarks(ctx, view, self.#marks, colours, self.#setup.numeral, self.#chosen, self.#picked);
+      self.#paintMeasure(ctx, colours.focus);
+    }, () => { this.#drawn = { view, items: drawn }; });
+  }
+
+  /** The circles of this zoom, or of the nearest while they are made. */
+  #near(zoom: number): Clusters | undefined {
+    return this.#clusters.get(zoom) ?? [...this.#clusters.values()].sort((a, b) => Math.abs(a.zoom - zoom) - Math.abs(b.zoom - zoom))[0];
+  }
+
+  #paintMeasure(ctx: CanvasRenderingContext2D, colour: string): void {
+    if (this.#measure === null || this.#measure.length === 0) return;
+    ctx.strokeStyle = colour;
+    ctx.fillStyle = colour;
+    ctx.lineWidth = 2.5;
+    ctx.beginPath();
+    for (const at of this.#measure) ctx.lineTo(at.x * this.#view.scale - this.#view.left, at.y * this.#view.scale - this.#view.top);
+    ctx.stroke();
+    for (const at of this.#measure) ctx.fillRect(at.x * this.#view.scale - this.#view.left - 3, at.y * this.#view.scale - this.#view.top - 3, 6, 6);
+  }
+
+  #hitAt(x: number, y: number): Hit {
+    const { scale, left, top } = this.#view;
+    const min = this.#map.getPixelBounds().min ?? point(0, 0);
+    const px = x + min.x - left;
+    const py = y + min.y - top;
+    if (this.#layers.abnormal) {
+      for (const mark of this.#marks) {
+        if (Math.hypot(mark.x * scale - left - px, mark.y * scale - top - py) <= (mark.group ? 17 : 12) + HIT_PX) return { kind: "mark", mark };
+      }
+    }
+    for (const drawn of this.#drawnNow()) {
+      if (drawn.count === 1 && Math.hypot(drawn.x - px, drawn.y - py) <= drawn.r + HIT_PX) return { kind: "device", id: this.#places?.ids[drawn.at] ?? "" };
+    }
+    if (!this.#layers.grid && !this.#layers.heat) return null;
+    const wx = (px + left) / scale;
+    const wy = (py + top) / scale;
+    const grid = this.#drawings.find((drawing) => drawing.style === "grid")?.features.find((feature) => holds(feature, wx, wy));
+    return grid === undefined ? null : { kind: "grid", code: grid.code };
+  }
+
+  /** What was drawn, unless the view has changed since. */
+  #drawnNow(): readonly Drawn[] {
+    return this.#drawn.view === this.#view ? this.#drawn.items : [];
+  }
+
+  #clusterAt(x: number, y: number): boolean {
+    const min = this.#map.getPixelBounds().min ?? point(0, 0);
+    const px = x + min.x - this.#view.left;
+    const py = y + min.y - this.#view.top;
+    return this.#drawnNow().some((drawn) => drawn.count > 1 && Math.hypot(drawn.x - px, drawn.y - py) <= drawn.r);
+  }
+
+  #listen(element: HTMLElement): void {
+    this.#map.on("click", (event) => {
+      const { x, y } = event.containerPoint;
+      if (this.#measure !== null) {
+        this.#addMeasured(event.latlng.lng, event.latlng.lat);
+        return;
+      }
+      const hit = this.#hitAt(x, y);
+      if ((hit === null || hit.kind === "grid") && this.#clusterAt(x, y)) this.#map.setZoomAround(event.containerPoint, this.#map.getZoom() + 2, { animate: false });
+      else this.#told.hit(hit);
+    });
+    this.#map.on("dblclick", (event) => { this.#map.setZoomAround(event.containerPoint, this.#map.getZoom() + 1, { animate: false }); });
+    this.#map.on("mousemove", (event) => {
+      clearTimeout(this.#hover);
+      const { x, y } = event.containerPoint;
+      this.#told.hover(null, x, y);
+      this.#hover = setTimeout(() => { if (!this.#dragging) this.#told.hover(this.#hitAt(x, y), x, y); }, HOVER_MS);
+    });
+    this.#map.on("mouseout", () => { clearTimeout(this.#hover); this.#told.hover(null, 0, 0); });
+    this.#boxes(element);
+  }
+
+  #addMeasured(lng: number, lat: number): void {
+    if (this.#measure === null) return;
+    const at = (this.#map.options.crs ?? CRS.EPSG3857).latLngToPoint(latLng(lat, lng), 0);
+    this.#measure.push({ x: at.x, y: at.y, lon: lng, lat });
+    let metres = 0;
+    this.#measure.forEach((now, i) => {
+      const before = this.#measure?.[i - 1];
+      if (before !== undefined) metres += CRS.Earth.distance(latLng(before.lat, before.lon), latLng(now.lat, now.lon));
+    });
+    this.#told.measured(metres);
+    this.#soon(false, true);
+  }
+
+  /** Shift and drag draws a box that selects the marks in it. */
+  #boxes(element: HTMLElement): void {
+    let from: { x: number; y: number } | null = null;
+    const box = document.createElement("div");
+    box.className = "city-box";
+    const down = (event: PointerEvent): void => {
+      if (!event.shiftKey || event.button !== 0) return;
+      event.stopPropagation();
+      event.preventDefault();
+      const rect = element.getBoundingClientRect();
+      from = { x: event.clientX - rect.left, y: event.clientY - rect.top };
+      this.#map.dragging.disable();
+      element.appendChild(box);
+      box.style.width = "0";
+      element.setPointerCapture(event.pointerId);
+    };
+    const span = (event: PointerEvent): { left: number; top: number; right: number; bottom: number } => {
+      const rect = element.getBoundingClientRect();
+      const x = event.clientX - rect.left;
+      const y = event.clientY - rect.top;
+      return { left: Math.min(x, from?.x ?? x), right: Math.max(x, from?.x ?? x), top: Math.min(y, from?.y ?? y), bottom: Math.max(y, from?.y ?? y) };
+    };
+    const move = (event: PointerEvent): void => {
+      if (from === null) return;
+      const at = span(event);
+      Object.assign(box.style, { left: `${at.left}px`, top: `${at.top}px`, width: `${at.right - at.left}px`, height: `${at.bottom - at.top}px` });
+    };
+    const up = (event: PointerEvent): void => {
+      if (from === null) return;
+      const at = span(event);
+      from = null;
+      box.remove();
+      this.#map.dragging.enable();
+      const min = this.#map.getPixelBounds().min ?? point(0, 0);
+      const { scale } = this.#view;
+      const boxed = this.#marks.filter((mark) => {
+        const x = mark.x * scale - min.x;
+        const y = mark.y * scale - min.y;
+        return x >= at.left && x <= at.right && y >= at.top && y <= at.bottom;
+      });
+      if (at.right - at.left > 5) this.#told.boxed(boxed);
+    };
+    element.addEventListener("pointerdown", down, true);
+    element.addEventListener("pointermove", move);
+    element.addEventListener("pointerup", up);
+    this.#stops.push(() => {
+      element.removeEventListener("pointerdown", down, true);
+      element.removeEventListener("pointermove", move);
+      element.removeEventListener("pointerup", up);
+    });
+  }
+
+  end(): void {
+    this.#task?.cancel();
+    clearTimeout(this.#hover);
+    clearTimeout(this.#stale);
+    cancelAnimationFrame(this.#frame);
+    this.#ground.end();
+    this.#life.end();
+    for (const stop of this.#stops) stop();
+    this.#map.remove();
+  }
+}
