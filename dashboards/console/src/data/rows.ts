@@ -374,9 +374,6 @@ export interface Session {
   ends_at?: string | null;
   server_time?: string;
   time_zone?: string;
-  since?: string;
-  ends_at?: string;
-  password_length_min?: number;
 }
 
 export type Right =
