@@ -38,6 +38,13 @@ export function toggled(list: readonly string[], one: string): string | null {
   return next.length === 0 ? null : next.join(",");
 }
 
+/** What the hub is asked for the history. */
+export function historyQuery(view: View): Record<string, string> {
+  return {
+    state: "normal", severity: view.filter.severities.join(","), kind: view.filter.kinds[0] ?? "", grid: view.filter.grid, q: view.filter.text,
+  };
+}
+
 /** Which states a tab shows; the history is asked of the hub. */
 export const TAB_STATES: Record<Exclude<Tab, "history">, readonly AlarmState[]> = {
   open: ["active_unacked", "latched_unacked", "cleared_unacked", "active_acked", "latched_acked", "normal"],

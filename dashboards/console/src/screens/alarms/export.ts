@@ -14,6 +14,23 @@ export interface ExportWords {
   head: readonly string[];
 }
 
+interface Page {
+  items: Alarm[];
+  next: string | null;
+}
+
+/** All pages, one after another, up to the most that a table may hold. */
+export async function allPages(read: (cursor: string | null) => Promise<Page>): Promise<Alarm[]> {
+  const rows: Alarm[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page = await read(cursor);
+    rows.push(...page.items);
+    cursor = page.next;
+  } while (cursor !== null && rows.length < EXPORT_ROWS_MAX);
+  return rows.slice(0, EXPORT_ROWS_MAX);
+}
+
 /** The first line names the columns; times are the city's. */
 export function alarmTable(rows: readonly Alarm[], words: ExportWords, timeZone: string): string {
   const at = (time: string | null): string => (time === null ? "" : full(time, timeZone));
