@@ -8,8 +8,8 @@ mod session;
 
 pub use auth::{Auth, Secret, Token};
 pub use desk::{
-    ApprovalConfig, HandoverConfig, LayerConfig, LayerStyle, MapConfig, ShiftConfig, TileCrs,
-    TileDatum, TilesConfig,
+    HandoverConfig, LayerConfig, LayerStyle, MapConfig, ShiftConfig, TileCrs, TileDatum,
+    TilesConfig,
 };
 pub use locate::line_of;
 pub use session::SessionConfig;
@@ -59,7 +59,6 @@ pub struct Config {
     /// The shifts of the day by name; `day` and `night` unless said.
     pub shifts: BTreeMap<String, ShiftConfig>,
     pub handover: HandoverConfig,
-    pub approval: ApprovalConfig,
     pub store: StoreConfig,
     pub log: LogConfig,
 }
@@ -85,7 +84,6 @@ impl Default for Config {
             map: MapConfig::default(),
             shifts: BTreeMap::new(),
             handover: HandoverConfig::default(),
-            approval: ApprovalConfig::default(),
             store: StoreConfig::default(),
             log: LogConfig::default(),
         }

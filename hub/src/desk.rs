@@ -20,6 +20,7 @@ pub(crate) fn read(loaded: &Loaded) -> Result<DeskSetup, ConfigError> {
     Ok(DeskSetup {
         map: read_map(loaded)?,
         quick_phrases: read_phrases(loaded)?,
+        checklist: loaded.config.handover.checklist.clone(),
         demo: loaded.config.city.demo,
     })
 }

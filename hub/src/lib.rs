@@ -16,6 +16,7 @@ pub mod judge;
 mod reload;
 pub mod rulebook;
 pub mod schema;
+pub mod shifts;
 pub mod stages;
 mod standing;
 pub mod trial;

@@ -8,6 +8,7 @@ use crate::delivery::Deliveries;
 use crate::feed::JournalFeed;
 use crate::reload::{self, Reloader};
 use crate::rulebook::{self, Rulebook};
+use crate::shifts::Shifts;
 use crate::writer::{self, CaseSetup, Setup, Times, Writer};
 use crate::{canary, codes, desk, grid::Grids, inventory, standing};
 use access::{AccessFile, Accounts, Asks, Trail};
@@ -331,6 +332,7 @@ impl Parts {
                 time_zone: config.city.time_zone.clone(),
             },
             desk: self.desk,
+            handovers: self.published.handovers,
             driver_names: self.driver_names.into(),
             rule_settings: config.rule_settings(),
             stream_clients_max: config.http.streams_max,
@@ -406,6 +408,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
                 city_code: config.city.code.clone(),
                 camera_distance_m: config.cases.camera_distance_m,
             },
+            shifts: Shifts::read(config).map_err(|(key, reason)| loaded.error(&key, reason))?,
             missed_max: config.health.missed_max,
             refusals: intake.refusals.clone(),
             health: health.clone(),

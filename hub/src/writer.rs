@@ -13,6 +13,7 @@ mod cases;
 mod configured;
 mod doubt;
 mod follow;
+mod handover;
 mod health;
 mod moved;
 mod quality;
@@ -31,6 +32,7 @@ pub(crate) use health::OWN as OWN_RULES;
 pub use recorded::Recorded;
 pub use recover::{Opened, Setup, open};
 
+use crate::shifts::Shifts;
 use carry_out::record;
 use model::{AlarmRow, Catalogue, DeviceHealth, DeviceKey, Timestamp};
 use rules::{AlarmBook, CaseCounts, Change, Engine, Rule};
@@ -43,7 +45,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use store::{Group, Journal, Reader, StoreError};
 use tokio::sync::watch;
-use web::{Knocks, MovedCases, RuleEntry, RuleList, Statuses, Subscriber, Subscribers};
+use web::{
+    HandoverDraft, Handovers, Knocks, MovedCases, RuleEntry, RuleList, Statuses, Subscriber,
+    Subscribers,
+};
 
 /// Requests that one commit takes at most, so that a flood does not delay its own first answers.
 const GROUP_REQUESTS_MAX: usize = 256;
@@ -73,6 +78,8 @@ pub struct Published {
     /// What the rule of the hub's own test sensor said last.
     pub(crate) canary: watch::Receiver<Verdict>,
     pub subscribers: Subscribers,
+    /// The handover that is being prepared.
+    pub handovers: Handovers,
 }
 
 /// Which device times can be true, and which are late.
@@ -93,6 +100,7 @@ pub struct Writer {
     cases: cases::CaseDesk,
     published: Published,
     catalogue: Arc<Catalogue>,
+    shifts: Shifts,
     grids: crate::grid::Grids,
     clock: Clock,
     times: Times,
@@ -124,6 +132,7 @@ struct Staged {
     health: HashMap<DeviceKey, Option<DeviceHealth>>,
     rules: HashMap<String, Option<Rule>>,
     subscribers: BTreeMap<String, Option<Subscriber>>,
+    handover: Option<HandoverDraft>,
     /// Alarms that got a new row, by id; `normal` ones leave the book.
     rows: BTreeMap<String, AlarmRow>,
     /// Alarms of which only the figures moved.
@@ -181,6 +190,7 @@ impl Writer {
             self.engine.next_deadline(),
             self.book.next_deadline(),
             self.cases.book.next_deadline(),
+            self.overdue_at(),
         ];
         let Some(deadline) = deadlines.into_iter().flatten().min() else {
             return TICK;
@@ -218,7 +228,8 @@ impl Writer {
         let has_news = !self.changes.is_empty()
             || self.refused.has_news(now)
             || self.book.is_due(now, &self.engine)
-            || self.cases.is_due(now);
+            || self.cases.is_due(now)
+            || self.overdue_at().is_some_and(|at| at <= now);
         if requests.is_empty() && !has_command && !has_news && !self.is_leaving {
             return self.keep_house(now);
         }
@@ -231,6 +242,7 @@ impl Writer {
         self.announce(&mut group, &mut staged, 0)?;
         self.advance_book(&mut group, &mut staged, now);
         self.advance_cases(&mut group, &mut staged, now);
+        self.advance_handover(&mut group, &mut staged, now);
         self.put_canary(&mut group, &mut staged, now);
         self.put_own_rules(&mut group, &mut staged, now, own_rules)?;
         let mut submissions = Vec::with_capacity(requests.len());
@@ -288,6 +300,9 @@ impl Writer {
                 Some(subscriber) => self.published.subscribers.put(subscriber),
                 None => self.published.subscribers.remove(&name),
             }
+        }
+        if let Some(draft) = staged.handover {
+            self.published.handovers.put(draft);
         }
         if !staged.rows.is_empty() || !staged.moved.is_empty() || staged.flood {
             let mut book = self

@@ -24,7 +24,7 @@ pub use ingest::{
     Part, Pending, RawFrame, Receipt, Refusal, Refusals, Request, Submission, Ticket, Unclaimed,
 };
 pub use operator::{
-    Action, AlarmArgs, AlarmVerb, Command, CommandError, Delivered, Done, Operator, PendingCommand,
-    SecretChange, SubscriptionVerb,
+    Action, AlarmArgs, AlarmVerb, Command, CommandError, Delivered, Done, HandoverPart, Operator,
+    PendingCommand, SecretChange, SubscriptionVerb,
 };
 pub use step::StepReport;

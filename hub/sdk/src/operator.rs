@@ -83,10 +83,34 @@ pub enum Action {
         name: String,
         configured: bool,
     },
+    /// Something that the shift should know.
+    ShiftLog {
+        kind: String,
+        text: String,
+    },
+    /// `change` has what is to be other than it was in the draft of the handover.
+    PutHandover {
+        version: u64,
+        change: serde_json::Value,
+    },
+    /// The actor is who signs. `snapshot` is what both signed, should this be the second signature.
+    SignHandover {
+        part: HandoverPart,
+        version: u64,
+        snapshot: serde_json::Value,
+    },
     Subscription {
         name: String,
         verb: SubscriptionVerb,
     },
+}
+
+/// Who signs a handover.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandoverPart {
+    Outgoing,
+    Incoming,
 }
 
 /// What can be done to a subscription.

@@ -31,6 +31,7 @@ impl Loaded {
             return Err(self.error("health.missed_max", reason));
         }
         self.check_cases()?;
+        crate::shifts::Shifts::read(config).map_err(|(key, reason)| self.error(&key, reason))?;
         self.check_canary()?;
         if let Err(error) = model::Timestamp::parse(&config.intake.oldest) {
             return Err(self.error("intake.oldest", error.to_string()));

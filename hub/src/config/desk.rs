@@ -1,4 +1,4 @@
-//! What the duty console shows and asks for: the map, the shifts, who approves.
+//! What the duty console shows and asks for: the map and the shifts.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -133,13 +133,4 @@ impl Default for HandoverConfig {
             checklist: BTreeMap::new(),
         }
     }
-}
-
-/// What needs a second person.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ApprovalConfig {
-    /// A changed critical or major rule waits until a supervisor approves it; until then its former
-    /// version goes on.
-    pub rules: bool,
 }

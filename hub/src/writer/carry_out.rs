@@ -46,6 +46,9 @@ impl Writer {
             }
             Action::Alarm { .. } => return self.act(group, staged, now, command),
             Action::CaseStep { .. } => return self.step_case(group, staged, now, command),
+            Action::ShiftLog { .. } | Action::PutHandover { .. } | Action::SignHandover { .. } => {
+                self.desk(group, staged, now, (actor, &command.action))
+            }
             Action::PutSubscription { .. }
             | Action::DeleteSubscription { .. }
             | Action::Subscription { .. } => {

@@ -7,6 +7,7 @@ use super::rebuild::rebuild;
 use super::refused::Book;
 use super::{Published, Recorded, Times, Writer, canary, subscribe};
 use crate::grid::Grids;
+use crate::shifts::Shifts;
 use anyhow::{Context, Result};
 use model::{AlarmRow, AlarmState, Catalogue, MetricDef, Timestamp};
 use rules::{AlarmBook, Engine, RestoreError, Rule, RuleSpec, Settings, change_crc};
@@ -16,7 +17,7 @@ use std::path::Path;
 use std::sync::{Arc, RwLock};
 use store::{Journal, LogGroup, Reader, Recovered};
 use tokio::sync::watch;
-use web::{Health, Knocks, MovedCases, RuleEntry, RuleList, Statuses, Subscribers};
+use web::{Handovers, Health, Knocks, MovedCases, RuleEntry, RuleList, Statuses, Subscribers};
 
 /// How long ago an alarm that is over may have been raised and still count for chatter and floods.
 const ALARMS_COUNT_MS: i64 = 86_400_000;
@@ -32,6 +33,7 @@ pub struct Setup {
     /// The city's time zone, in which schedules are read.
     pub zone: rules::Zone,
     pub cases: CaseSetup,
+    pub shifts: Shifts,
     /// Reports that a device may miss before it is offline.
     pub missed_max: u32,
     pub refusals: Refusals,
@@ -78,12 +80,11 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         .context("read the cases that are open")?;
     let (canary, verdict) = watch::channel(last_verdict(&reader)?);
     let published = publish(&recovered, &book, &cases, verdict);
-    let has_canary = set_apart(&reader, &recovered);
+    let draft = super::handover::restore(&reader, &setup.shifts, setup.clock.now())?;
+    published.handovers.put(draft);
     published.statuses.put(statuses);
-    let own_rules = outdated(
-        &engine,
-        wanted_rules(&setup.times, setup.missed_max, setup.canary)?,
-    );
+    let wanted = wanted_rules(&setup.times, setup.missed_max, setup.canary)?;
+    let own_rules = outdated(&engine, wanted);
     // A checkpoint may know of a later moment at which there was nothing to record.
     let ran_until = recovered.last_stamp.max(engine.now());
     let (mark, receiver) = watch::channel(last_mark(&recovered));
@@ -96,6 +97,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         cases,
         published: published.clone(),
         catalogue: Arc::clone(&catalogue),
+        shifts: setup.shifts,
         grids: setup.grids,
         clock: setup.clock,
         times: setup.times,
@@ -113,7 +115,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         changes: Vec::new(),
         ward,
         canary,
-        lacks_canary: setup.canary && !has_canary,
+        lacks_canary: setup.canary && !has_canary(&reader, &recovered),
         trails: super::quality::Trails::default(),
         own_rules,
         ran_until: (recovered.last_commit > 0).then_some(ran_until),
@@ -177,7 +179,7 @@ fn number_drivers(
 }
 
 /// Keeps the hub's own test sensor out of the sums; tells whether it is registered.
-fn set_apart(reader: &Reader, recovered: &Recovered) -> bool {
+fn has_canary(reader: &Reader, recovered: &Recovered) -> bool {
     let mut own = recovered.devices.iter().filter(|of| of.device.id.is_own());
     own.next().is_some_and(|own| {
         reader.set_apart(own.key);
@@ -327,6 +329,7 @@ fn publish(
     }
     Published {
         subscribers,
+        handovers: Handovers::default(),
         devices,
         statuses: Statuses::default(),
         book: Arc::new(RwLock::new(book.clone())),

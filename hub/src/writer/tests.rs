@@ -3,6 +3,7 @@
 mod backtest;
 mod book;
 mod cases;
+mod handover;
 mod health;
 mod resume;
 
@@ -68,6 +69,7 @@ fn start_with(folder: &Path, clock: Clock, own: &OwnTables, grids: Grids) -> Rig
             city_code: "350200".to_owned(),
             camera_distance_m: 200.0,
         },
+        shifts: crate::shifts::Shifts::read(&crate::config::Config::default()).unwrap(),
         missed_max: 3,
         refusals: intake.refusals.clone(),
         health: web::Health::new("test", clock.now()),

@@ -138,6 +138,7 @@ pub(crate) fn open_writer(dir: &Path) -> Result<Connection> {
         .map_err(failed)?;
     add_device_statuses(&conn).map_err(failed)?;
     conn.execute_batch(CASES).map_err(failed)?;
+    conn.execute_batch(crate::desk::TABLES).map_err(failed)?;
     add_canary(&conn).map_err(failed)?;
     add_subscriptions(&conn).map_err(failed)?;
     Ok(conn)

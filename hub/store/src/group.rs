@@ -8,8 +8,8 @@ use crate::record::{Encoder, Observed};
 use crate::statements::Op;
 use crate::view::PartCount;
 use crate::{
-    Admission, CanaryEvent, Journal, NewEvent, ParkedEvent, StoredDevice, StoredStatus,
-    StoredSubscription,
+    Admission, CanaryEvent, Journal, NewEvent, ParkedEvent, StoredDevice, StoredHandover,
+    StoredStatus, StoredSubscription,
 };
 use model::{AlarmRow, CaseRow, DeviceKey, Event, Reading, Reason, Timestamp};
 use std::sync::Arc;
@@ -296,6 +296,20 @@ impl Group {
             name: name.to_owned(),
             seq,
         });
+    }
+
+    /// Adds an entry to the shift log.
+    pub fn shift_log(&mut self, actor: &str, kind: &str, text: &str) {
+        self.ops.push(Op::ShiftLog {
+            actor: actor.to_owned(),
+            kind: kind.to_owned(),
+            text: text.to_owned(),
+        });
+    }
+
+    /// Puts a handover, replacing the one of its number.
+    pub fn handover(&mut self, handover: StoredHandover) {
+        self.ops.push(Op::Handover(Box::new(handover)));
     }
 
     /// Keeps a frame that could not be decoded, in a ring of the last 10,000.

@@ -12,6 +12,7 @@ mod check;
 mod conditions;
 mod db;
 mod dedup;
+mod desk;
 mod entries;
 mod error;
 mod events;
@@ -37,6 +38,7 @@ mod wire;
 
 pub use audit::verify_audit;
 pub use cases::{CaseFilter, CasePage, CaseQuery};
+pub use desk::{ShiftEntry, StoredHandover};
 pub use entries::{
     Admission, AuditRow, CanaryEvent, ChangeRow, LiveReadings, LogGroup, LogReading, NewEvent,
     ParkedEvent, QuarantineRow, Recovered, Seen, StoredDevice, StoredRule, StoredStatus,

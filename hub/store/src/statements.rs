@@ -4,7 +4,8 @@ use crate::audit;
 use crate::db::put_meta;
 use crate::db::sqlite_error;
 use crate::{
-    CanaryEvent, ParkedEvent, StoredDevice, StoredStatus, StoredSubscription, error::Result,
+    CanaryEvent, ParkedEvent, StoredDevice, StoredHandover, StoredStatus, StoredSubscription,
+    error::Result,
 };
 use model::{AlarmRow, CaseRow, DeviceKey, Event, Reason, SilenceCause, Timestamp};
 use rusqlite::{Connection, params};
@@ -65,6 +66,12 @@ pub(crate) enum Op {
         name: String,
         seq: Option<u64>,
     },
+    ShiftLog {
+        actor: String,
+        kind: String,
+        text: String,
+    },
+    Handover(Box<StoredHandover>),
     Quarantine {
         driver: u16,
         device: Option<DeviceKey>,
@@ -140,6 +147,7 @@ impl Op {
             | Self::Park { .. }
             | Self::SendAgain { .. }
             | Self::Unpark { .. } => crate::subscriptions::write(conn, self),
+            Self::ShiftLog { .. } | Self::Handover(_) => crate::desk::write(conn, self, cx),
             Self::Quarantine { .. } => self.quarantine(conn, cx),
             Self::Idempotency { key, response } => conn
                 .prepare_cached("INSERT OR REPLACE INTO idempotency VALUES (?1, ?2, ?3)")?

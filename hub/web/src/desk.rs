@@ -9,12 +9,15 @@ use axum::Json;
 use axum::extract::State;
 use model::{QuickPhrase, severity_names};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// What the configuration says of the console.
 #[derive(Clone, Debug, Default)]
 pub struct DeskSetup {
     pub map: MapSetup,
     pub quick_phrases: Vec<QuickPhrase>,
+    /// Items of the city's own on every handover, by their names.
+    pub checklist: BTreeMap<String, String>,
     /// What is shown is a demonstration.
     pub demo: bool,
 }

@@ -18,6 +18,7 @@ mod events;
 mod evidence;
 mod explain;
 mod guard;
+mod handover;
 mod health;
 mod knocks;
 mod kpi;
@@ -60,6 +61,9 @@ pub use backtest::{
 };
 pub use canary::CanaryHealth;
 pub use desk::DeskSetup;
+pub use handover::{
+    HandoverChange, HandoverDraft, Handovers, Opinions, Signature, handover_hash, handover_json,
+};
 pub use health::{DriverHealth, Health, PartState, SinkHealth, SinkState};
 pub use knocks::{Knock, Knocks};
 pub use map::{Layer, MapSetup, Tiles};

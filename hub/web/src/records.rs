@@ -51,7 +51,7 @@ pub(crate) async fn audit(
 }
 
 /// The detail is JSON text; should it not be, it is shown as it is.
-fn detail(text: &str) -> Value {
+pub(crate) fn detail(text: &str) -> Value {
     RawValue::from_string(text.to_owned())
         .ok()
         .and_then(|raw| serde_json::from_str(raw.get()).ok())

@@ -6,8 +6,8 @@ use crate::problem::Problem;
 use crate::right::Right;
 use crate::state::{Inner, Shared, State};
 use crate::{
-    actions, alarms, backtest, cap, cases, desk, devices, events, evidence, explain, kpi, ledger,
-    map, metrics, readings, records, reload, report, rulebook, schemas, session, stream,
+    actions, alarms, backtest, cap, cases, desk, devices, events, evidence, explain, handover, kpi,
+    ledger, map, metrics, readings, records, reload, report, rulebook, schemas, session, stream,
     subscriptions, users,
 };
 use axum::Router;
@@ -158,6 +158,7 @@ pub(crate) fn table() -> Vec<Route> {
 
 /// What the duty console needs beside the lists.
 fn of_desk() -> Vec<Route> {
+    const ACT: Need = Need::Right(Right::Act);
     const EVENTS: Need = Need::Right(Right::ReadEvents);
     const READ: Need = Need::Right(Right::Read);
     const KNOWN: Need = Need::Right(Right::BeKnown);
@@ -166,6 +167,13 @@ fn of_desk() -> Vec<Route> {
         Route::get("/api/v1/alarms/{id}/history", EVENTS, alarms::history),
         Route::get("/api/v1/map/points", READ, map::points),
         Route::get("/api/v1/map/layers/{name}", READ, map::layer),
+        Route::get("/api/v1/shift-log", READ, handover::log),
+        Route::of("post", "/api/v1/shift-log", ACT, post(handover::add)),
+        Route::get("/api/v1/handover", READ, handover::draft),
+        Route::of("put", "/api/v1/handover", ACT, put(handover::put)),
+        Route::of("post", "/api/v1/handover/sign", ACT, post(handover::sign)),
+        Route::get("/api/v1/handovers", READ, handover::list),
+        Route::get("/api/v1/handovers/{id}", READ, handover::one),
     ]
 }
 

@@ -4,7 +4,7 @@ use crate::problem::Problem;
 use crate::pulse::Pulse;
 use crate::recent::Recent;
 use crate::reload::Reloads;
-use crate::{DeskSetup, Health, Knocks, RuleList, Statuses, Subscribers};
+use crate::{DeskSetup, Handovers, Health, Knocks, RuleList, Statuses, Subscribers};
 use access::Accounts;
 use model::{CaseRow, Catalogue};
 use rules::{AlarmBook, CaseCounts};
@@ -63,6 +63,8 @@ pub struct State {
     pub city: City,
     /// What the configuration says of the console.
     pub desk: Arc<DeskSetup>,
+    /// The handover that is being prepared, as of the last commit.
+    pub handovers: Handovers,
     /// Driver instances in the order of their keys, those of former configurations too.
     pub driver_names: Arc<[String]>,
     /// How the engine is set, for backtests.

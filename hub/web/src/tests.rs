@@ -8,6 +8,7 @@ mod composites;
 mod desk;
 mod devices;
 mod events;
+mod handover;
 mod history;
 mod kit;
 mod map;

@@ -135,6 +135,7 @@ impl Hub {
             knocks: Knocks::default(),
             city: city(),
             desk: Arc::new(desk()),
+            handovers: crate::Handovers::default(),
             driver_names: ["mqtt".to_owned()].into(),
             rule_settings: rule_settings(),
             stream_clients_max,
@@ -425,6 +426,9 @@ impl Writer {
                 Ok(serde_json::Value::Null)
             }
             Action::Note { .. } => Ok(serde_json::Value::Null),
+            Action::ShiftLog { .. } | Action::PutHandover { .. } | Action::SignHandover { .. } => {
+                Ok(serde_json::Value::Null)
+            }
             Action::ChangeRules { .. } => panic!("the API has no such command"),
             Action::CaseStep { id: name, .. }
             | Action::PutSubscription { name, .. }
