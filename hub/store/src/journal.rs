@@ -4,6 +4,7 @@ use crate::audit;
 use crate::db::{self, Pool, sqlite_error};
 use crate::dedup::{Dedup, Staged};
 use crate::error::{Result, StoreError};
+use crate::folder;
 use crate::housekeeping::Chores;
 use crate::maintenance::{Job, Maintenance};
 use crate::recover;
@@ -60,7 +61,7 @@ pub struct Journal {
 
 /// Opens a data directory for writing, creating it if need be, and recovers what it holds.
 pub fn open(dir: &Path, options: Options) -> Result<(Journal, Reader, Recovered)> {
-    std::fs::create_dir_all(dir).map_err(io_error("making folder", dir))?;
+    folder::open(dir)?;
     let lock = lock(dir)?;
     let mut conn = db::open_writer(dir)?;
     let greatest_id = recover::sweep(&conn, dir)?;

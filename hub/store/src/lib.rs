@@ -16,6 +16,7 @@ mod desk;
 mod entries;
 mod error;
 mod events;
+mod folder;
 mod group;
 mod history;
 mod housekeeping;
