@@ -61,6 +61,21 @@ pub struct SinkHealth {
     pub last_error: Option<String>,
 }
 
+/// Longer than the longest wait between two attempts: by then a receiver is not away for a moment.
+const OWING_AFTER_MS: i64 = 120_000;
+
+impl SinkHealth {
+    /// Tells whether somebody has long been owed what the hub has for them. A delivery that people
+    /// stopped, and what a receiver refused for good, is theirs to know.
+    pub(crate) fn is_owing(&self, now: Timestamp) -> bool {
+        match self.state {
+            SinkState::Up | SinkState::Paused => false,
+            SinkState::Restarting => true,
+            SinkState::Retrying => now.since_ms(self.since) >= OWING_AFTER_MS,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Board {
     sinks: BTreeMap<String, SinkHealth>,

@@ -35,16 +35,25 @@ pub(crate) async fn health(
     let body = ask(&shared, "report on the hub", |hub| {
         let now = hub.clock.now();
         let drivers = hub.health.drivers();
-        let all_up = drivers.values().all(|driver| driver.state == PartState::Up);
         let ready = hub.health.is_ready() && !hub.stop.is_cancelled();
         let total = hub.reader.ledger(None, None)?.total;
         let queue = hub.health.queue();
         let mark = *hub.tail.mark.borrow();
         let canary = hub.health.canary();
-        let well = all_up && canary.as_ref().is_none_or(|canary| canary.is_well(now));
         let sinks = Lag::of_all(hub)?;
+        let mut unwell: Vec<String> = drivers
+            .iter()
+            .filter(|(_, driver)| driver.state != PartState::Up)
+            .map(|(name, _)| format!("drivers.{name}"))
+            .collect();
+        let owing = sinks.iter().filter(|(_, sink)| sink.health.is_owing(now));
+        unwell.extend(owing.map(|(name, _)| format!("sinks.{name}")));
+        if !canary.as_ref().is_none_or(|canary| canary.is_well(now)) {
+            unwell.push("canary".to_owned());
+        }
         Ok(json!({
-            "status": if ready && well { "up" } else { "degraded" },
+            "status": if ready && unwell.is_empty() { "up" } else { "degraded" },
+            "degraded_by": unwell,
             "ready": ready,
             "version": hub.health.version,
             "started_at": hub.health.started_at,

@@ -1,7 +1,7 @@
 //! Health, figures, the ledger and the records.
 
 use super::kit::{Hub, START_MS, alarm};
-use crate::{DriverHealth, PartState};
+use crate::{DriverHealth, PartState, SinkHealth, SinkState};
 use model::{Severity, Timestamp};
 use serde_json::json;
 
@@ -73,7 +73,41 @@ async fn health_tells_how_every_part_does() {
     assert_eq!(health["canary"], json!(null));
     let down = |driver: &mut DriverHealth| driver.state = PartState::Down;
     hub.state.health.change_driver("mqtt", down);
-    assert_eq!(hub.get("/api/v1/health").await.json()["status"], "degraded");
+    let health = hub.get("/api/v1/health").await.json();
+    assert_eq!(health["status"], "degraded");
+    assert_eq!(health["degraded_by"], json!(["drivers.mqtt"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_is_away_for_long_degrades_the_hub_and_one_that_people_stopped_does_not() {
+    let hub = Hub::start();
+    let since = hub.state.clock.now();
+    for (name, state) in [
+        ("away", SinkState::Retrying),
+        ("failed", SinkState::Restarting),
+        ("stopped", SinkState::Paused),
+        ("well", SinkState::Up),
+    ] {
+        let health = SinkHealth {
+            kind: "webhook".to_owned(),
+            state,
+            since,
+            cursor: 0,
+            attempts: 0,
+            delivered: 0,
+            last_error: None,
+        };
+        hub.state.health.put_sink(name, health);
+    }
+    for (after_s, expected) in [
+        (119, json!(["sinks.failed"])),
+        (1, json!(["sinks.away", "sinks.failed"])),
+    ] {
+        tokio::time::advance(std::time::Duration::from_secs(after_s)).await;
+        let health = hub.get("/api/v1/health").await.json();
+        assert_eq!(health["degraded_by"], expected);
+        assert_eq!(health["sinks"]["away"]["state"], "retrying");
+    }
 }
 
 #[tokio::test]
