@@ -10,11 +10,10 @@ mod link;
 mod tests;
 
 pub(crate) use course::Way;
-pub(crate) use link::Url;
-
 use model::Timestamp;
 use sdk::Clock;
 use serde_json::json;
+use sinks::Caller;
 use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -24,18 +23,21 @@ use web::{CanaryHealth, Health};
 /// How long one test may take in all. With a test a minute, a break is known within 80 s.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long the writer may take to say that it works, when a listener was given no answer.
+const WRITER_PATIENCE: Duration = Duration::from_secs(3);
+
 /// How long is waited before a stage is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// How long the webhook may take.
-const WEBHOOK_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const WEBHOOK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a reading goes through, in this order.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     /// A listener took the message and said thank you.
     Protocol,
-    /// A reader finds it.
+    /// The journal took it, and a reader finds it.
     Store,
     /// The rule came to the right verdict.
     Rule,
@@ -89,6 +91,9 @@ pub(crate) trait Course: Send + Sync {
     /// Sends as a device does, and waits for the acknowledgement.
     fn send(&self, gate: &Gate, chirp: Chirp) -> impl Future<Output = Result<(), String>> + Send;
 
+    /// Asks the writer for a sign of life; gives why there is none.
+    fn is_writing(&self) -> impl Future<Output = Result<(), String>> + Send;
+
     /// Tells whether the chirp has come through a stage.
     fn has_passed(
         &self,
@@ -114,7 +119,7 @@ pub(crate) struct Canary<C> {
     pub(crate) course: C,
     pub(crate) clock: Clock,
     pub(crate) every: Duration,
-    pub(crate) webhook: Option<Url>,
+    pub(crate) webhook: Option<Caller>,
     pub(crate) health: Health,
     /// City code and name, for whoever gets the webhook.
     pub(crate) city: serde_json::Value,
@@ -214,16 +219,26 @@ impl<C: Course> Canary<C> {
         let at = memory.last;
         let chirp = Chirp { at, value };
         let sent = timeout_at(until, self.course.send(gate, chirp)).await;
-        let broken = |reason: String| Break {
-            stage: Stage::Protocol,
+        let reason = match sent {
+            Ok(Ok(())) => return Ok(chirp),
+            Ok(Err(reason)) => reason,
+            Err(_) => "no acknowledgement in time".to_owned(),
+        };
+        // A listener acknowledges nothing that is not on disk: if nothing is written, that broke.
+        let written = tokio::time::timeout(WRITER_PATIENCE, self.course.is_writing()).await;
+        let (stage, reason) = match written {
+            Ok(Ok(())) => (Stage::Protocol, reason),
+            Ok(Err(why)) => (Stage::Store, format!("{why} ({reason})")),
+            Err(_) => (
+                Stage::Store,
+                format!("the writer does not answer ({reason})"),
+            ),
+        };
+        Err(Break {
+            stage,
             driver: Some(gate.driver.clone()),
             reason,
-        };
-        match sent {
-            Ok(Ok(())) => Ok(chirp),
-            Ok(Err(reason)) => Err(broken(reason)),
-            Err(_) => Err(broken("no acknowledgement in time".to_owned())),
-        }
+        })
     }
 
     async fn wait(
@@ -283,7 +298,7 @@ impl<C: Course> Canary<C> {
     /// Posts what is not known there yet, directly: nothing of the journal is needed for it.
     async fn tell_webhook(&self, memory: &mut Memory, now: Timestamp) {
         let stage = memory.broken.as_ref().map(|broken| broken.stage);
-        let Some(url) = self.webhook.as_ref().filter(|_| memory.told != stage) else {
+        let Some(webhook) = self.webhook.as_ref().filter(|_| memory.told != stage) else {
             return;
         };
         let kind = match stage {
@@ -299,15 +314,10 @@ impl<C: Course> Canary<C> {
             "reason": memory.broken.as_ref().map(|broken| broken.reason.clone()),
             "since": memory.since,
         });
-        let posted = tokio::time::timeout(WEBHOOK_PATIENCE, link::post(url, None, &body)).await;
-        let failed = match posted {
-            Ok(Ok(())) => {
-                memory.told = stage;
-                None
-            }
-            Ok(Err(reason)) => Some(reason),
-            Err(_) => Some("no answer in time".to_owned()),
-        };
+        let failed = webhook.post(&body).await.err();
+        if failed.is_none() {
+            memory.told = stage;
+        }
         if let Some(reason) = &failed {
             tracing::warn!(
                 reason,

@@ -235,9 +235,20 @@ pub struct CanaryConfig {
     pub enabled: bool,
     /// Seconds from one test to the next, 1 to 3600.
     pub every_s: u32,
-    /// Where a failure is posted beside all other ways (`http://HOST:PORT/PATH`), so that it is heard
-    /// of when these are what failed.
+    /// Where a failure is posted beside all other ways (`https://…` or `http://…`), so that it is
+    /// heard of when these are what failed.
     pub webhook: Option<String>,
+    /// Certificates (PEM) of the authorities to trust there instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl CanaryConfig {
+    /// Makes the caller of the webhook, if there is one.
+    pub(crate) fn caller(&self) -> Result<Option<sinks::Caller>, sinks::SinkError> {
+        let (url, ca_file) = (self.webhook.as_deref(), self.ca_file.as_deref());
+        let call = |url| sinks::Caller::new(url, ca_file, crate::canary::WEBHOOK_PATIENCE);
+        url.map(call).transpose()
+    }
 }
 
 impl Default for CanaryConfig {
@@ -246,6 +257,7 @@ impl Default for CanaryConfig {
             enabled: true,
             every_s: 60,
             webhook: None,
+            ca_file: None,
         }
     }
 }
@@ -422,6 +434,7 @@ impl Loaded {
         paths.extend(config.city.quick_phrases.iter_mut());
         paths.extend(config.map.layers.values_mut().map(|layer| &mut layer.file));
         paths.extend(config.cases.mapping.iter_mut());
+        paths.extend(config.canary.ca_file.iter_mut());
         for path in paths {
             if path.is_relative() {
                 *path = folder.join(&*path);

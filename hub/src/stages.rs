@@ -227,8 +227,10 @@ impl Parts {
                 standing::put_devices(&operator, devices.salt(), rows).await?;
             }
         }
-        standing::put_subscriptions(&operator, &self.published.subscribers, &loaded.config.sinks)
-            .await?;
+        let sinks = standing::subscriptions(&loaded.config.sinks)?;
+        standing::put_subscriptions(&operator, standing::actor(), sinks)
+            .await
+            .context("bring the sinks into force")?;
         let rules = (rules, &self.published.rules);
         standing::put_rules(&operator, &self.reader, standing::actor(), rules)
             .await
@@ -253,16 +255,16 @@ impl Parts {
         let (course, follower) = canary::Way::new(
             (self.published.devices.clone(), &self.catalogue),
             (self.reader.clone(), self.tail.clone()),
+            Operator::new(self.requests.clone()),
             self.published.canary.clone(),
             self.health.clone(),
             secret.iter().map(|byte| format!("{byte:02x}")).collect(),
         );
-        let webhook = config.canary.webhook.as_deref().map(canary::Url::parse);
         let canary = canary::Canary {
             course,
             clock: self.clock.clone(),
             every: Duration::from_secs(config.canary.every_s.into()),
-            webhook: webhook.transpose().map_err(anyhow::Error::msg)?,
+            webhook: config.canary.caller()?,
             health: self.health.clone(),
             city: serde_json::json!({ "code": config.city.code, "name": config.city.name }),
         };

@@ -3,6 +3,7 @@
 //! A sink only delivers. Who reads the journal, keeps the cursor, waits and tries again is the
 //! hub's delivery loop, and it is the same for every sink.
 
+mod caller;
 mod filter;
 mod mqtt;
 mod secret;
@@ -10,6 +11,7 @@ mod subscription;
 mod tls;
 mod webhook;
 
+pub use caller::Caller;
 pub use filter::Filter;
 pub use mqtt::{Mqtt, MqttConfig};
 pub use secret::{MASK, Secret, keep_masked, mask};

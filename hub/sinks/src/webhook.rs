@@ -6,7 +6,8 @@ mod sign;
 
 use crate::{DeliveryError, Secret, Sink, SinkContext, SinkError, tls};
 use bytes::Bytes;
-use client::{Answer, Client, Target};
+use client::Answer;
+pub(crate) use client::{Client, Target};
 use hyper::StatusCode;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use model::Event;

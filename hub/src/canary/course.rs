@@ -1,9 +1,13 @@
 //! The real way: loopback listeners, the store's reader, the writer's verdict, a tail of the feed.
 
 use super::{Chirp, Course, Gate, Stage, link};
+use crate::standing;
 use crate::writer::{CANARY, CANARY_METRIC, Verdict};
 use model::{Catalogue, MetricKey, Value};
-use sdk::{DeviceEntry, Devices, FeedError, SecretHash, Tail};
+use sdk::{
+    Action, Command, CommandError, DeviceEntry, Devices, FeedError, Operator, SecretHash,
+    SubscriptionVerb, Tail,
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,6 +25,7 @@ const EVENTS_AT_ONCE: usize = 1_000;
 pub(crate) struct Way {
     devices: Devices,
     reader: Reader,
+    operator: Operator,
     health: Health,
     verdict: watch::Receiver<Verdict>,
     heard: watch::Receiver<Heard>,
@@ -50,6 +55,7 @@ impl Way {
     pub(crate) fn new(
         (devices, catalogue): (Devices, &Catalogue),
         (reader, tail): (Reader, Tail),
+        operator: Operator,
         verdict: watch::Receiver<Verdict>,
         health: Health,
         secret: String,
@@ -65,6 +71,7 @@ impl Way {
             metric: catalogue.find(CANARY_METRIC),
             devices,
             reader,
+            operator,
             health,
             verdict,
             heard: receiver,
@@ -166,6 +173,19 @@ impl Course for Way {
         let payload = message.to_string();
         let identity = (CANARY, self.secret.as_str());
         link::publish(gate.address, identity, (&topic, payload.as_bytes())).await
+    }
+
+    async fn is_writing(&self) -> Result<(), String> {
+        // Nobody may take this name: the answer is a refusal, but it is the writer's.
+        let action = Action::Subscription {
+            name: CANARY.to_owned(),
+            verb: SubscriptionVerb::Pause,
+        };
+        let actor = standing::actor();
+        match self.operator.commit(Command { actor, action }).await {
+            Ok(_) | Err(CommandError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     async fn has_passed(&self, stage: Stage, chirp: Chirp) -> Result<bool, String> {

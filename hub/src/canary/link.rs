@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 /// Bytes of an answer that are looked at.
 const ANSWER_BYTES_MAX: usize = 4_096;
 
-/// Where something is posted: `http://HOST[:PORT][/PATH]`.
+/// Where a listener of the hub takes posts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     /// Host and port.
@@ -17,28 +17,6 @@ pub(crate) struct Url {
 }
 
 impl Url {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not of the form http://HOST:PORT/PATH");
-        let rest = text.strip_prefix("http://").ok_or_else(wrong)?;
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let is_plain = |c: char| c.is_ascii_graphic();
-        if host.is_empty() || !rest.chars().all(is_plain) || host.contains('@') {
-            return Err(wrong());
-        }
-        let has_port = host
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let authority = if has_port {
-            host.to_owned()
-        } else {
-            format!("{host}:80")
-        };
-        Ok(Self {
-            authority,
-            path: format!("/{path}"),
-        })
-    }
-
     pub(crate) fn of(address: SocketAddr, path: &str) -> Self {
         Self {
             authority: address.to_string(),

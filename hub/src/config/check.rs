@@ -63,11 +63,12 @@ impl Loaded {
             let reason = format!("must be 1 to {CANARY_EVERY_S_MAX}, not {}", canary.every_s);
             return Err(self.error("canary.every_s", reason));
         }
-        if let Some(url) = &canary.webhook {
-            crate::canary::Url::parse(url)
-                .map_err(|reason| self.error("canary.webhook", reason))?;
-        }
-        Ok(())
+        let called = canary.caller().map_err(|error| {
+            let reason = error.to_string();
+            let field = locate::quoted(&reason).unwrap_or("webhook");
+            self.error(&format!("canary.{field}"), reason)
+        });
+        called.map(|_| ())
     }
 
     fn check_sinks(&self) -> Result<(), ConfigError> {

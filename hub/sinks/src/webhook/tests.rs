@@ -1,10 +1,11 @@
 //! Webhooks against a receiver whose every byte is in the test's hand.
 
 use super::{Webhook, WebhookConfig, retry_after};
-use crate::{DeliveryError, Sink, SinkContext, Subscription};
+use crate::{Caller, DeliveryError, Sink, SinkContext, Subscription};
 use model::{Event, Timestamp};
 use sdk::Clock;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -283,12 +284,11 @@ async fn who_never_answers_is_given_up_after_the_timeout() {
     assert_eq!(before.elapsed(), Duration::from_secs(30));
 }
 
-#[tokio::test]
-async fn only_who_shows_a_certificate_that_is_trusted_gets_events() {
+/// Makes the server side of TLS for `localhost`, and a folder with its certificate as `ca.pem`.
+fn certified() -> (tokio_rustls::TlsAcceptor, tempfile::TempDir) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let ca_file = folder.path().join("ca.pem");
-    std::fs::write(&ca_file, made.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("ca.pem"), made.cert.pem()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let tls = rustls::ServerConfig::builder_with_provider(provider)
@@ -297,7 +297,13 @@ async fn only_who_shows_a_certificate_that_is_trusted_gets_events() {
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    (tokio_rustls::TlsAcceptor::from(Arc::new(tls)), folder)
+}
+
+#[tokio::test]
+async fn only_who_shows_a_certificate_that_is_trusted_gets_events() {
+    let (acceptor, folder) = certified();
+    let ca_file = folder.path().join("ca.pem");
     let (listener, _) = listen().await;
     let url = format!(
         "https://localhost:{}/",
@@ -320,6 +326,47 @@ async fn only_who_shows_a_certificate_that_is_trusted_gets_events() {
         assert!(error.to_string().contains("TLS with localhost"), "{error}");
     };
     tokio::join!(sending, receiving);
+}
+
+#[tokio::test]
+async fn a_single_message_goes_to_who_is_trusted_and_only_a_2xx_is_taken_as_heard() {
+    let (acceptor, folder) = certified();
+    let ca_file = folder.path().join("ca.pem");
+    let (listener, plain) = listen().await;
+    let port = listener.local_addr().unwrap().port();
+    let secure = format!("https://localhost:{port}/hook?a=1");
+    let caller = |url: &str, ca_file: Option<&Path>| {
+        Caller::new(url, ca_file, Duration::from_secs(5)).unwrap()
+    };
+    let body = json!({"a": 1});
+    let receiving = async {
+        for status in ["204 No Content", "500 Oops", "302 Found"] {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let (head, body) = read_request(&mut stream).await;
+            assert!(head.starts_with("POST /hook?a=1 HTTP/1.1"), "{head}");
+            assert_eq!(header(&head, "content-type"), Some("application/json"));
+            assert_eq!(body, "{\"a\":1}");
+            answer(&mut stream, status, "").await;
+        }
+        let (stream, _) = listener.accept().await.unwrap();
+        assert!(acceptor.accept(stream).await.is_err());
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_request(&mut stream).await;
+        answer(&mut stream, "200 OK", "").await;
+    };
+    let sending = async {
+        let trusting = caller(&secure, Some(&ca_file));
+        assert_eq!(trusting.post(&body).await, Ok(()));
+        let refused = |status: &str| Err(format!("answered {status}"));
+        assert_eq!(trusting.post(&body).await, refused("500"));
+        assert_eq!(trusting.post(&body).await, refused("302"));
+        let error = caller(&secure, None).post(&body).await.unwrap_err();
+        assert!(error.contains("TLS with localhost"), "{error}");
+        assert_eq!(caller(&plain, None).post(&body).await, Ok(()));
+    };
+    tokio::join!(sending, receiving);
+    assert!(Caller::new("ftp://x/", None, Duration::from_secs(5)).is_err());
 }
 
 #[test]
