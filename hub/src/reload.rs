@@ -1,8 +1,9 @@
-//! Reads the rules and the code tables of the configuration again while the hub runs, when somebody
-//! asks or by SIGHUP.
+//! Reads the rules, the code tables and the sinks of the configuration again while the hub runs, when
+//! somebody asks or by SIGHUP.
 
 use crate::codes::{self, CodesInForce};
 use crate::config::Loaded;
+use crate::standing::Difference;
 use crate::{rulebook, standing};
 use anyhow::{Context as _, Result};
 use model::Catalogue;
@@ -15,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use web::{Reload, ReloadError, Reloaded, RuleList};
 
-/// What reads the configuration's rules and brings them into force.
+/// What reads the configuration's rules and sinks and brings them into force.
 #[derive(Debug)]
 pub(crate) struct Reloader {
     pub(crate) loaded: Loaded,
@@ -99,35 +100,45 @@ impl Reloader {
                 Err(error) => ReloadError::Config(format!("{error:#}")),
             })?;
             let unknown = book.unknown_categories(&codes).into_iter().next();
-            unknown.map_or(Ok((book, codes)), |error| Err(ReloadError::Rule(error)))
+            if let Some(error) = unknown {
+                return Err(ReloadError::Rule(error));
+            }
+            let sinks = standing::subscriptions(&now.config.sinks)
+                .map_err(|error| ReloadError::Config(error.to_string()))?;
+            Ok((book, codes, sinks))
         };
         let read = tokio::task::spawn_blocking(read).await;
-        let (book, codes) = read.map_err(|panic| ReloadError::Internal(panic.to_string()))??;
+        let read = read.map_err(|panic| ReloadError::Internal(panic.to_string()))?;
+        let (book, codes, sinks) = read?;
+        let operator = &self.operator;
+        // What is wrong with the rules is known before the sinks, which are one command, are put.
+        let rules = Difference::find(&self.reader, (book, &self.in_force)).await?;
+        let sinks = standing::put_subscriptions(operator, actor.clone(), sinks).await?;
         // The tables come first, so that no case of a new rule misses its class.
         let version = codes.version().to_owned();
         let before = self.codes.put(Arc::new(codes));
-        let rules = (book, &self.in_force);
-        let reloaded =
-            standing::put_rules(&self.operator, &self.reader, actor.clone(), rules).await;
-        if reloaded.is_err() {
+        let carried_out = rules.carry_out(operator, actor.clone()).await;
+        if carried_out.is_err() {
             self.codes.put(before);
         } else if before.version() != version {
             let detail = json!({ "before": before.version(), "after": version });
             self.audit(actor, ("reload_codes", "codes"), detail).await;
             tracing::info!(version, "code tables reloaded");
         }
-        reloaded
+        carried_out.map(|rules| Reloaded { rules, sinks })
     }
 }
 
 fn tell(reloaded: &Result<Reloaded, ReloadError>) {
     match reloaded {
         Ok(done) => tracing::info!(
-            put = done.put,
-            removed = done.removed,
-            unchanged = done.unchanged,
-            "rules reloaded"
+            put = done.rules.put,
+            removed = done.rules.removed,
+            unchanged = done.rules.unchanged,
+            sinks_put = done.sinks.put,
+            sinks_removed = done.sinks.removed,
+            "rules and sinks reloaded"
         ),
-        Err(error) => tracing::error!(%error, "rules not reloaded; those in force stay"),
+        Err(error) => tracing::error!(%error, "nothing reloaded; what is in force stays"),
     }
 }

@@ -5,10 +5,13 @@ use crate::rulebook::Rulebook;
 use crate::writer;
 use anyhow::{Context, Result};
 use rules::{RuleError, RuleSpec};
-use sdk::{Action, Actor, Command, Operator, Role, SecretChange, SecretHash, SecretSalt};
+use sdk::{
+    Action, Actor, Command, CommandError, Operator, Role, SecretChange, SecretHash, SecretSalt,
+};
+use sinks::SinkError;
 use std::collections::BTreeMap;
 use store::Reader;
-use web::{ReloadError, Reloaded, RosterRow, RuleEntry, RuleList, Subscribers};
+use web::{Changed, ReloadError, RosterRow, RuleEntry, RuleList};
 
 /// Devices in one command, so that one commit does not hold up the readings of others.
 const DEVICES_PER_COMMAND: usize = 1_000;
@@ -58,33 +61,26 @@ pub(crate) async fn put_devices(
 }
 
 /// Puts the subscriptions of the configuration that are new or changed, and ends those that came
-/// from it and are there no more; their cursors wait for them to come back.
+/// from it and are there no more; their cursors wait for them to come back. All of it, or nothing.
 pub(crate) async fn put_subscriptions(
     operator: &Operator,
-    in_force: &Subscribers,
-    wanted: &BTreeMap<String, config::Value>,
-) -> Result<()> {
-    for (name, table) in wanted {
+    actor: Actor,
+    wanted: Vec<(String, serde_json::Value)>,
+) -> Result<Changed, CommandError> {
+    let action = Action::ConfigureSubscriptions(wanted);
+    let done = operator.commit(Command { actor, action }).await?;
+    Ok(Changed::of(&done.body))
+}
+
+/// Reads the `[sinks.*]` tables.
+pub(crate) fn subscriptions(
+    tables: &BTreeMap<String, config::Value>,
+) -> Result<Vec<(String, serde_json::Value)>, SinkError> {
+    let read = |(name, table): (&String, &config::Value)| {
         let subscription = sinks::Subscription::read(table.clone())?;
-        let action = Action::PutSubscription {
-            name: name.clone(),
-            spec: subscription.to_json(),
-            configured: true,
-        };
-        command(operator, action)
-            .await
-            .with_context(|| format!("bring `sinks.{name}` into force"))?;
-    }
-    for known in in_force.all() {
-        if known.configured && !wanted.contains_key(&known.name) {
-            let action = Action::DeleteSubscription {
-                name: known.name,
-                configured: true,
-            };
-            command(operator, action).await?;
-        }
-    }
-    Ok(())
+        Ok((name.clone(), subscription.to_json()))
+    };
+    tables.iter().map(read).collect()
 }
 
 /// Puts the rules of the configuration that are new or changed, and removes those that came from it
@@ -93,37 +89,14 @@ pub(crate) async fn put_rules(
     operator: &Operator,
     reader: &Reader,
     actor: Actor,
-    (book, in_force): (Rulebook, &RuleList),
-) -> Result<Reloaded, ReloadError> {
-    let (reader, in_force) = (reader.clone(), in_force.all());
-    let internal = |error: &dyn std::fmt::Display| ReloadError::Internal(error.to_string());
-    let compared = tokio::task::spawn_blocking(move || Difference::of(&reader, book, in_force));
-    let difference = compared.await.map_err(|panic| internal(&panic))??;
-    let mut reloaded = Reloaded {
-        unchanged: difference.unchanged,
-        ..Reloaded::default()
-    };
-    for action in difference.into_actions() {
-        let command = Command {
-            actor: actor.clone(),
-            action,
-        };
-        let done = operator.commit(command).await?;
-        let count = |name: &str| {
-            let count = done.body.get(name).and_then(serde_json::Value::as_u64);
-            count
-                .and_then(|count| usize::try_from(count).ok())
-                .unwrap_or(0)
-        };
-        reloaded.put += count("put");
-        reloaded.removed += count("removed");
-        reloaded.unchanged += count("unchanged");
-    }
-    Ok(reloaded)
+    rules: (Rulebook, &RuleList),
+) -> Result<Changed, ReloadError> {
+    let difference = Difference::find(reader, rules).await?;
+    difference.carry_out(operator, actor).await
 }
 
 /// What the configuration's rules have that those in force have not, and the other way about.
-struct Difference {
+pub(crate) struct Difference {
     put: Vec<(String, RuleSpec)>,
     /// With whether the rule is made of others.
     delete: Vec<(String, bool)>,
@@ -131,6 +104,42 @@ struct Difference {
 }
 
 impl Difference {
+    /// Compares the rules of the configuration with those in force; every mistake is found here.
+    pub(crate) async fn find(
+        reader: &Reader,
+        (book, in_force): (Rulebook, &RuleList),
+    ) -> Result<Self, ReloadError> {
+        let (reader, in_force) = (reader.clone(), in_force.all());
+        let compared = tokio::task::spawn_blocking(move || Self::of(&reader, book, in_force));
+        compared
+            .await
+            .map_err(|panic| ReloadError::Internal(panic.to_string()))?
+    }
+
+    /// Brings the rules into force.
+    pub(crate) async fn carry_out(
+        self,
+        operator: &Operator,
+        actor: Actor,
+    ) -> Result<Changed, ReloadError> {
+        let mut changed = Changed {
+            unchanged: self.unchanged,
+            ..Changed::default()
+        };
+        for action in self.into_actions() {
+            let command = Command {
+                actor: actor.clone(),
+                action,
+            };
+            let done = operator.commit(command).await?;
+            let now = Changed::of(&done.body);
+            changed.put += now.put;
+            changed.removed += now.removed;
+            changed.unchanged += now.unchanged;
+        }
+        Ok(changed)
+    }
+
     fn of(reader: &Reader, book: Rulebook, in_force: Vec<RuleEntry>) -> Result<Self, ReloadError> {
         let is_marked = |id: &str| -> Result<bool, ReloadError> {
             let mark = reader.cursor(&writer::file_mark(id));

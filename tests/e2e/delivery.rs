@@ -263,6 +263,81 @@ fn a_subscription_of_the_configuration_is_changed_there_and_keeps_its_place() {
     assert_eq!(receiver.next(), all[2]);
 }
 
+#[test]
+fn sinks_are_reloaded_while_the_hub_runs_and_a_mistake_changes_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(&folder.path().join("events.db"), 0, &[]);
+    let sink = |name: &str, more: &str| {
+        format!(
+            "[sinks.{name}]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{}/\"\n\
+             secret = \"{SECRET}\"\nfrom = \"beginning\"\n{more}",
+            receiver.port
+        )
+    };
+    let place = Place::default();
+    let write = |sinks: &str| {
+        let text = format!("{}{sinks}", plain_config());
+        std::fs::write(place.path().join("hub.toml"), text).unwrap();
+    };
+    let hub = place.start();
+    let api = hub.api_as("engineer");
+    let mut toggler = Toggler::new(&hub);
+    toggler.rounds(&hub, 1);
+    let last = newest(&hub);
+    let reload = || api.post("/api/v1/rules/reload", &json!({}));
+    let names = || -> Vec<String> {
+        let list = api.get("/api/v1/subscriptions");
+        let names = list["items"].as_array().unwrap().iter();
+        names
+            .map(|row| row["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    write(&sink("platform", ""));
+    let done = reload().expect(200);
+    assert_eq!(
+        done["sinks"],
+        json!({"put": 1, "removed": 0, "unchanged": 0})
+    );
+    assert_eq!(receiver.up_to(last), (1..=last).collect::<Vec<_>>());
+    wait_for(&hub, |sink| sink["lag_events"] == 0);
+    // One mistake, in whichever of them, and all stay as they were.
+    for (wrong, named) in [
+        ("batch_max = 0\n", "batch_max"),
+        ("from = 999999\n", "999999"),
+    ] {
+        let other = sink("a", wrong).replace("from = \"beginning\"\nfrom", "from");
+        write(&format!("{other}{}", sink("platform", "batch_max = 9\n")));
+        let reply = reload();
+        assert!(matches!(reply.status, 409 | 422), "{}", reply.text());
+        assert!(reply.text().contains(named), "{}", reply.text());
+        assert!(!reply.text().contains("AAECAw"), "{}", reply.text());
+        assert_eq!(names(), ["platform"]);
+        let shown = api.get("/api/v1/subscriptions/platform");
+        assert_eq!(
+            (&shown["batch_max"], &shown["revision"]),
+            (&json!(1), &json!(1))
+        );
+    }
+    // By the signal: it goes on with what is new, in batches.
+    write(&sink("platform", "batch_max = 9\n"));
+    crate::reload::hang_up(&hub);
+    let path = "/api/v1/subscriptions/platform";
+    until("the signal is heard", || api.get(path)["batch_max"] == 9);
+    toggler.rounds(&hub, 1);
+    let now = newest(&hub);
+    assert_eq!(receiver.up_to(now), (last + 1..=now).collect::<Vec<_>>());
+    write("");
+    let done = reload().expect(200);
+    assert_eq!(
+        done["sinks"],
+        json!({"put": 0, "removed": 1, "unchanged": 0})
+    );
+    assert!(names().is_empty());
+    let (_, log) = hub.stop();
+    assert!(log.contains("rules and sinks reloaded"), "{log}");
+    assert!(!log.contains("AAECAw"), "a secret is in the log");
+}
+
 /// Waits for the health report to say so of the delivery `platform`.
 fn wait_for(hub: &Hub, said: impl Fn(&Value) -> bool) -> Value {
     let mut sink = Value::Null;

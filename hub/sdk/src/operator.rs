@@ -103,6 +103,9 @@ pub enum Action {
         name: String,
         verb: SubscriptionVerb,
     },
+    /// All subscriptions that the configuration has now, by name. The new and changed ones are put,
+    /// and those that came from it and are there no more are ended: all of it, or nothing.
+    ConfigureSubscriptions(Vec<(String, serde_json::Value)>),
 }
 
 /// Who signs a handover.

@@ -51,7 +51,8 @@ impl Writer {
             }
             Action::PutSubscription { .. }
             | Action::DeleteSubscription { .. }
-            | Action::Subscription { .. } => {
+            | Action::Subscription { .. }
+            | Action::ConfigureSubscriptions(_) => {
                 return self.subscribe(group, staged, now, (actor, &command.action));
             }
         })

@@ -32,6 +32,9 @@ impl Writer {
             Action::Subscription { name, verb } => {
                 self.change_subscription(group, staged, now, (actor, name, verb))
             }
+            Action::ConfigureSubscriptions(wanted) => {
+                self.configure_subscriptions(group, staged, now, (actor, wanted))
+            }
             _ => Ok(Err(CommandError::Invalid(
                 "this is no action on a subscription".to_owned(),
             ))),
@@ -44,6 +47,75 @@ impl Writer {
             Some(changed) => changed.clone(),
             None => self.published.subscribers.find(name),
         }
+    }
+
+    /// Brings all subscriptions of the configuration into force, or none of them.
+    fn configure_subscriptions(
+        &self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        (actor, wanted): (&Actor, &[(String, Value)]),
+    ) -> Result<Answer, StoreError> {
+        let known = self.published.subscribers.all();
+        let is_wanted = |name: &str| wanted.iter().any(|(wanted, _)| wanted == name);
+        let ended = |known: &&Subscriber| known.configured && !is_wanted(&known.name);
+        let ended: Vec<String> = known
+            .iter()
+            .filter(ended)
+            .map(|known| known.name.clone())
+            .collect();
+        let others = known.iter().filter(|known| !is_wanted(&known.name));
+        let in_all = wanted.len() + others.count() - ended.len();
+        if in_all > SUBSCRIBERS_MAX {
+            let reason = format!("{in_all} subscriptions are more than {SUBSCRIBERS_MAX}");
+            return Ok(Err(CommandError::Conflict(reason)));
+        }
+        for (name, spec) in wanted {
+            if let Err(error) = self.check_configured(name, spec)? {
+                return Ok(Err(error));
+            }
+        }
+        // Those that go make room for those that come.
+        for name in &ended {
+            if let Err(error) = self.delete_subscription(group, staged, (actor, name, true)) {
+                return Ok(Err(error));
+            }
+        }
+        let mut unchanged = 0;
+        for (name, spec) in wanted {
+            match self.put_subscription(group, staged, now, (actor, name, spec, true))? {
+                Ok(_) if !staged.subscribers.contains_key(name) => unchanged += 1,
+                Ok(_) => {}
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        let put = wanted.len() - unchanged;
+        let body = json!({ "put": put, "removed": ended.len(), "unchanged": unchanged });
+        Ok(Ok(Done { seq: 0, body }))
+    }
+
+    /// Finds what would be refused before anything is changed.
+    fn check_configured(
+        &self,
+        name: &str,
+        spec: &Value,
+    ) -> Result<Result<(), CommandError>, StoreError> {
+        let wrong = |reason: String| format!("`sinks.{name}`: {reason}");
+        let subscription = match Subscription::parse(spec) {
+            Ok(subscription) => subscription,
+            Err(error) => return Ok(Err(CommandError::Invalid(wrong(error.to_string())))),
+        };
+        if self.published.subscribers.find(name).is_some()
+            || self
+                .reader
+                .cursor(&Subscriber::cursor_name(name))?
+                .is_some()
+        {
+            return Ok(Ok(()));
+        }
+        let starts = self.starts_after(subscription.from).map(|_| ());
+        Ok(starts.map_err(|error| CommandError::Conflict(wrong(error.to_string()))))
     }
 
     fn put_subscription(
@@ -71,7 +143,8 @@ impl Writer {
             return Ok(Ok(Done { seq: 0, body }));
         }
         if known.is_none() {
-            if self.published.subscribers.all().len() >= SUBSCRIBERS_MAX {
+            // Those of the configuration were counted together.
+            if !configured && self.published.subscribers.all().len() >= SUBSCRIBERS_MAX {
                 let reason = format!("there are {SUBSCRIBERS_MAX} subscriptions already");
                 return Ok(Err(CommandError::Conflict(reason)));
             }

@@ -67,7 +67,7 @@ pub use handover::{
 pub use health::{DriverHealth, Health, PartState, SinkHealth, SinkState};
 pub use knocks::{Knock, Knocks};
 pub use map::{Layer, MapSetup, Tiles};
-pub use reload::{Reload, ReloadError, Reloaded, Reloads};
+pub use reload::{Changed, Reload, ReloadError, Reloaded, Reloads};
 pub use roster::{ROSTER_ROWS_MAX, Roster, RosterRow, RowNote};
 pub use routes::router;
 pub use rule_list::{RuleEntry, RuleList};

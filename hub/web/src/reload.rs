@@ -1,4 +1,4 @@
-//! Asks the hub to read the rules of its configuration again.
+//! Asks the hub to read the rules and sinks of its configuration again.
 
 use crate::problem::Problem;
 use crate::query::RawParams;
@@ -14,13 +14,38 @@ use tokio::sync::{mpsc, oneshot};
 /// Requests that may wait for the one under way.
 const WAITING_MAX: usize = 8;
 
-/// What came of reading the rules again.
+/// What came of reading the configuration again: of its rules, and of its sinks.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Reloaded {
+    #[serde(flatten)]
+    pub rules: Changed,
+    pub sinks: Changed,
+}
+
+/// What became of the things of one kind.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Changed {
     /// New or changed.
     pub put: usize,
     pub removed: usize,
     pub unchanged: usize,
+}
+
+impl Changed {
+    /// Reads the answer to a command that changes many things at once.
+    pub fn of(body: &serde_json::Value) -> Self {
+        let count = |name: &str| {
+            let count = body.get(name).and_then(serde_json::Value::as_u64);
+            count
+                .and_then(|count| usize::try_from(count).ok())
+                .unwrap_or(0)
+        };
+        Self {
+            put: count("put"),
+            removed: count("removed"),
+            unchanged: count("unchanged"),
+        }
+    }
 }
 
 /// Why nothing was reloaded.

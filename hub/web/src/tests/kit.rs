@@ -429,7 +429,9 @@ impl Writer {
             Action::ShiftLog { .. } | Action::PutHandover { .. } | Action::SignHandover { .. } => {
                 Ok(serde_json::Value::Null)
             }
-            Action::ChangeRules { .. } => panic!("the API has no such command"),
+            Action::ChangeRules { .. } | Action::ConfigureSubscriptions(_) => {
+                panic!("the API has no such command")
+            }
             Action::CaseStep { id: name, .. }
             | Action::PutSubscription { name, .. }
             | Action::DeleteSubscription { name, .. }
