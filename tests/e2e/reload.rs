@@ -48,6 +48,11 @@ fn reload(api: &Api) -> Value {
     api.post("/api/v1/rules/reload", &json!({})).expect(200)
 }
 
+/// What a reload says of the sinks where there are none.
+pub(crate) fn no_sinks() -> Value {
+    json!({"put": 0, "removed": 0, "unchanged": 0})
+}
+
 pub(crate) fn hang_up(hub: &Hub) {
     let pid = hub.pid().to_string();
     let sent = Command::new("kill").args(["-HUP", &pid]).status();
@@ -129,7 +134,10 @@ fn a_thousand_rules_are_reloaded_while_readings_flow_and_open_alarms_stay() {
     write_thousand(&place, 11_000.0);
     write(&place, "new.toml", &threshold("one-more", 12_000.0));
     let done = reload(&api);
-    assert_eq!(done, json!({"put": 1000, "removed": 0, "unchanged": 1}));
+    assert_eq!(
+        done,
+        json!({"put": 1000, "removed": 0, "unchanged": 1, "sinks": no_sinks()})
+    );
     let far = api.get("/api/v1/rules/r9-99");
     assert_eq!(
         (&far["above"], &far["revision"]),
@@ -138,7 +146,10 @@ fn a_thousand_rules_are_reloaded_while_readings_flow_and_open_alarms_stay() {
     assert_eq!(api.get("/api/v1/rules/steady")["revision"], 1);
     assert_eq!(open(&api, "steady"), before);
     let done = reload(&api);
-    assert_eq!(done, json!({"put": 0, "removed": 0, "unchanged": 1001}));
+    assert_eq!(
+        done,
+        json!({"put": 0, "removed": 0, "unchanged": 1001, "sinks": no_sinks()})
+    );
 
     a_mistake_changes_nothing(&place, &api);
     assert_eq!(open(&api, "steady"), before);
@@ -184,14 +195,14 @@ fn rules_put_by_hand_outlive_a_reload_and_rules_of_files_come_back() {
     assert_eq!(api.delete("/api/v1/rules/b").status, 204);
     assert_eq!(
         reload(&api),
-        json!({"put": 2, "removed": 0, "unchanged": 0})
+        json!({"put": 2, "removed": 0, "unchanged": 0, "sinks": no_sinks()})
     );
     assert_eq!(api.get("/api/v1/rules/a")["above"], 400.0);
     assert_eq!(api.get("/api/v1/rules/b")["above"], 400.0);
     write(&place, "a.toml", &threshold("b", 400.0));
     assert_eq!(
         reload(&api),
-        json!({"put": 0, "removed": 1, "unchanged": 1})
+        json!({"put": 0, "removed": 1, "unchanged": 1, "sinks": no_sinks()})
     );
     let rules = api.get("/api/v1/rules");
     let ids: Vec<_> = rules["items"]
