@@ -255,8 +255,10 @@ impl Parts {
         let (course, follower) = canary::Way::new(
             (self.published.devices.clone(), &self.catalogue),
             (self.reader.clone(), self.tail.clone()),
-            Operator::new(self.requests.clone()),
-            self.published.canary.clone(),
+            (
+                Operator::new(self.requests.clone()),
+                self.published.canary.clone(),
+            ),
             self.health.clone(),
             secret.iter().map(|byte| format!("{byte:02x}")).collect(),
         );

@@ -55,8 +55,7 @@ impl Way {
     pub(crate) fn new(
         (devices, catalogue): (Devices, &Catalogue),
         (reader, tail): (Reader, Tail),
-        operator: Operator,
-        verdict: watch::Receiver<Verdict>,
+        (operator, verdict): (Operator, watch::Receiver<Verdict>),
         health: Health,
         secret: String,
     ) -> (Self, Follower) {

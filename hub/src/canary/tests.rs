@@ -266,8 +266,7 @@ async fn a_tail_and_the_first_delivery_that_runs_must_have_come_as_far_as_the_ca
     let (way, follower) = Way::new(
         (Devices::new(SecretSalt([7; 16])), &Catalogue::built_in()),
         (reader, tail),
-        Operator::new(requests),
-        verdict,
+        (Operator::new(requests), verdict),
         health.clone(),
         "secret".to_owned(),
     );
