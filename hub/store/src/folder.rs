@@ -53,7 +53,8 @@ pub(crate) fn open(dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(io_error("making folder", dir))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use crate::Options;
     use std::fs::{Permissions, set_permissions};
