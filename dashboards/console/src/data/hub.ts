@@ -25,6 +25,8 @@ export const devices = {
   readings: (id: string, query: Query, signal?: AbortSignal) => get<Series>(`devices/${part(id)}/readings`, query, { signal }),
   put: (rows: unknown[], dryRun = false) => put<unknown>(`devices${dryRun ? "?dry_run=true" : ""}`, rows),
   remove: (id: string) => remove<unknown>(`devices/${part(id)}`),
+  importCsv: <T = unknown>(text: string, dryRun: boolean) =>
+    put<T>(`devices${dryRun ? "?dry_run=true" : ""}`, text, { type: "text/csv", deadlineMs: 120_000 }),
   unclaimed: <T = unknown>() => get<T>("devices/unclaimed"),
 };
 
