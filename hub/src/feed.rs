@@ -1,6 +1,6 @@
 //! The journal as drivers and deliveries see it.
 
-use sdk::{Feed, FeedError, LiveBatch};
+use sdk::{Feed, FeedError, KeptSession, LiveBatch};
 use store::{EventFilter, Reader, StoreError};
 
 /// A [`Feed`] over the store's reader.
@@ -20,6 +20,20 @@ impl Feed for JournalFeed {
             commit: live.commit,
             readings: live.readings,
         })
+    }
+
+    fn session(&self, name: &str) -> Result<Option<KeptSession>, FeedError> {
+        let Some(stored) = self.0.session(name).map_err(failed)? else {
+            return Ok(None);
+        };
+        let filters = serde_json::from_str(&stored.filters)
+            .map_err(|error| FeedError::Failed(format!("the session `{name}`: {error}")))?;
+        Ok(Some(KeptSession {
+            filters,
+            expiry_s: stored.expiry_s,
+            expires_at: stored.expires_at,
+            begins_after: None,
+        }))
     }
 
     fn cursor(&self, name: &str) -> Result<Option<u64>, FeedError> {

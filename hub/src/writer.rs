@@ -38,12 +38,13 @@ use model::{AlarmRow, Catalogue, DeviceHealth, DeviceKey, Timestamp};
 use rules::{AlarmBook, CaseCounts, Change, Engine, Rule};
 use sdk::{
     Clock, CommandError, DeviceEntry, Devices, Done, Intake, Mark, Pending, PendingCommand,
-    Receipt, Request,
+    PendingSession, Receipt, Request,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use store::{Group, Journal, Reader, StoreError};
+use subscribe::keep_session;
 use tokio::sync::watch;
 use web::{
     HandoverDraft, Handovers, Knocks, MovedCases, RuleEntry, RuleList, Statuses, Subscriber,
@@ -149,6 +150,7 @@ struct Staged {
     canary: Option<Verdict>,
     answers: Vec<(PendingCommand, Result<Done, CommandError>)>,
     receipts: Vec<(Pending, Receipt)>,
+    sessions: Vec<PendingSession>,
     /// How many values were put in quarantine.
     quarantined: u32,
     idempotent: HashMap<String, serde_json::Value>,
@@ -238,6 +240,7 @@ impl Writer {
         if let Some(since) = away_since {
             record(&mut group, &Recorded::Resumed { since });
             self.resume_book(&mut group, &mut staged, (since, now));
+            group.leave_sessions(since);
         }
         self.announce(&mut group, &mut staged, 0)?;
         self.advance_book(&mut group, &mut staged, now);
@@ -250,6 +253,10 @@ impl Writer {
             match request {
                 Request::Submit(pending) => submissions.push(pending),
                 Request::MoveCursor { name, seq } => group.cursor(&name, seq),
+                Request::KeepSession(pending) => {
+                    keep_session(&mut group, &pending);
+                    staged.sessions.push(pending);
+                }
                 Request::Delivered(word) => self.note_delivered(&mut group, &staged, word),
                 Request::Command(pending) => {
                     let from = self.changes.len();
@@ -330,6 +337,10 @@ impl Writer {
         if let Some(urgent) = staged.urgent {
             self.urgent.send_replace(urgent);
         }
+        staged
+            .sessions
+            .into_iter()
+            .for_each(PendingSession::confirm);
         for (pending, mut receipt) in staged.receipts {
             receipt.seq = seq;
             pending.confirm(receipt);

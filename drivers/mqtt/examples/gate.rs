@@ -92,6 +92,10 @@ async fn confirm_all(kit: &mut Kit) {
                 cursors.insert(name, seq);
                 continue;
             }
+            Request::KeepSession(pending) => {
+                pending.confirm();
+                continue;
+            }
             Request::Command(_) | Request::Delivered(_) => continue,
         };
         commit += 1;

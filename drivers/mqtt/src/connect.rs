@@ -6,7 +6,7 @@ use crate::packet::{self, Connect, Flaw, Version, kind};
 use crate::sessions::{Remembered, Seat};
 use crate::telemetry::{self, Desk, Forbidden};
 use bytes::{Buf, BytesMut};
-use sdk::COMMIT_DEADLINE;
+use sdk::{COMMIT_DEADLINE, FeedError, KeptSession};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -45,6 +45,10 @@ pub(crate) struct Resumed {
     pub(crate) cursor_name: Option<String>,
     /// Where that cursor is.
     pub(crate) cursor: Option<u64>,
+    /// The journal keeps a session of this client …
+    pub(crate) is_stored: bool,
+    /// … whose expiry began when it was left.
+    pub(crate) is_left: bool,
 }
 
 /// Why the connection ends before it began.
@@ -220,33 +224,53 @@ fn assign_client_id(
     Ok(Some(connect.client_id.clone()))
 }
 
-/// Finds what the hub knows of this client's last session.
+/// Finds what the hub knows of this client's last session, and forgets it where the client starts
+/// anew.
 async fn resume(gate: &Gate, principal: &Principal, connect: &Connect, seat: &Seat) -> Resumed {
     let Principal::Person { actor, .. } = principal else {
         return Resumed::default();
     };
+    let name = format!("mqtt:{}:{}", actor.name, connect.client_id);
+    let (cursor, session) = look_up(gate, &name).await;
     if connect.clean_start {
         seat.forget();
-    }
-    let kept = connect.session_expiry_s > 0;
-    if !kept && connect.clean_start {
-        return Resumed::default();
-    }
-    let name = format!("mqtt:{}:{}", actor.name, connect.client_id);
-    let (feed, wanted) = (Arc::clone(&gate.cx.tail.feed), name.clone());
-    let looked_up = tokio::task::spawn_blocking(move || feed.cursor(&wanted));
-    let cursor = match tokio::time::timeout(COMMIT_DEADLINE, looked_up).await {
-        Ok(Ok(Ok(cursor))) => cursor,
-        failed => {
-            tracing::warn!(?failed, "could not look up a subscriber's cursor");
-            None
+        if (cursor.is_some() || session.is_some())
+            && let Err(error) = gate.cx.ingest.keep_session(name.clone(), None).await
+        {
+            tracing::warn!(%error, "an ended session was not forgotten");
         }
-    };
+        return Resumed {
+            cursor_name: Some(name),
+            ..Resumed::default()
+        };
+    }
+    let is_stored = session.is_some();
+    let is_left = session
+        .as_ref()
+        .is_some_and(|kept| kept.expires_at.is_some());
+    let now = gate.cx.clock.now();
+    let session = session.filter(|kept| kept.expires_at.is_none_or(|at| at > now));
     Resumed {
-        remembered: (!connect.clean_start)
-            .then(|| seat.remembered(Instant::now()))
-            .flatten(),
+        remembered: seat
+            .remembered(Instant::now())
+            .or_else(|| session.map(|kept| Remembered::of(&kept))),
         cursor_name: Some(name),
         cursor,
+        is_stored,
+        is_left,
+    }
+}
+
+async fn look_up(gate: &Gate, name: &str) -> (Option<u64>, Option<KeptSession>) {
+    let (feed, wanted) = (Arc::clone(&gate.cx.tail.feed), name.to_owned());
+    let looked_up = tokio::task::spawn_blocking(move || {
+        Ok::<_, FeedError>((feed.cursor(&wanted)?, feed.session(&wanted)?))
+    });
+    match tokio::time::timeout(COMMIT_DEADLINE, looked_up).await {
+        Ok(Ok(Ok(known))) => known,
+        failed => {
+            tracing::warn!(?failed, "could not look a subscriber's session up");
+            (None, None)
+        }
     }
 }

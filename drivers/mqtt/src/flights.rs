@@ -3,8 +3,8 @@
 use crate::steps::StepAsk;
 use crate::telemetry::Ack;
 use sdk::{
-    COMMIT_DEADLINE, CommandError, Committed, Done, Ingest, IngestError, Operator, Submission,
-    Ticket,
+    COMMIT_DEADLINE, CommandError, Committed, Done, Ingest, IngestError, KeptSession, Operator,
+    Submission, Ticket,
 };
 use std::collections::VecDeque;
 use std::future::Future;
@@ -36,6 +36,7 @@ impl std::fmt::Debug for Flights {
 enum Arrived {
     Stored(Committed),
     Stepped(Box<(StepAsk, Result<Done, CommandError>)>),
+    Kept(Vec<u8>),
 }
 
 struct Flight<T> {
@@ -52,6 +53,8 @@ pub(crate) struct Landed {
     pub(crate) proof: Option<Committed>,
     /// A step of a case, and what the writer says to it.
     pub(crate) step: Option<Box<(StepAsk, Result<Done, CommandError>)>>,
+    /// The packet that answers a change of the subscriptions.
+    pub(crate) answer: Vec<u8>,
 }
 
 impl Flights {
@@ -126,6 +129,25 @@ impl Flights {
         });
     }
 
+    /// Has a session kept; `answer` is written when that is on disk.
+    pub(crate) fn launch_kept(
+        &mut self,
+        ingest: &Ingest,
+        (name, session): (String, KeptSession),
+        answer: Vec<u8>,
+    ) {
+        let ingest = ingest.clone();
+        let outcome = async move {
+            ingest.keep_session(name, Some(session)).await?;
+            Ok(Arrived::Kept(answer))
+        };
+        self.waiting.push_back(Flight {
+            outcome: Some(Box::pin(outcome)),
+            acks: Vec::new(),
+            deadline: Instant::now() + COMMIT_DEADLINE,
+        });
+    }
+
     fn poll_entering(&mut self, cx: &mut Context<'_>) {
         let Some(entering) = &mut self.entering else {
             return;
@@ -166,12 +188,19 @@ impl Flights {
         let acks = std::mem::take(&mut first.acks);
         self.waiting.pop_front();
         Poll::Ready(arrived.map(|arrived| {
-            let (proof, step) = match arrived {
-                None => (None, None),
-                Some(Arrived::Stored(proof)) => (Some(proof), None),
-                Some(Arrived::Stepped(step)) => (None, Some(step)),
+            let mut landed = Landed {
+                acks,
+                proof: None,
+                step: None,
+                answer: Vec::new(),
             };
-            Landed { acks, proof, step }
+            match arrived {
+                None => {}
+                Some(Arrived::Stored(proof)) => landed.proof = Some(proof),
+                Some(Arrived::Stepped(step)) => landed.step = Some(step),
+                Some(Arrived::Kept(answer)) => landed.answer = answer,
+            }
+            landed
         }))
     }
 

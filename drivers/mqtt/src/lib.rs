@@ -15,8 +15,8 @@
 //!   changes nothing; version 5 is told why in the PUBACK (0x83, a body that cannot be read 0x99), and
 //!   every outcome is published, live, to `cases/{id}/steps/result`.
 //! - Events are delivered at least once to a session that is kept: an unacknowledged one comes again
-//!   after an outage of either side. After a restart of the hub no session is present, so the client
-//!   subscribes again, and goes on from its cursor all the same.
+//!   after an outage of either side. SUBACK means that the subscription is on disk: a client that is
+//!   back after a restart of the hub finds its session present, and need not subscribe again.
 
 mod bus;
 mod connect;

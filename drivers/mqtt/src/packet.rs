@@ -355,7 +355,7 @@ fn read_other_v5(packet: &[u8]) -> Result<Incoming, Flaw> {
     )
 }
 
-fn qos_of(qos: u8) -> Qos {
+pub(crate) fn qos_of(qos: u8) -> Qos {
     match qos {
         0 => Qos::AtMostOnce,
         1 => Qos::AtLeastOnce,

@@ -391,12 +391,7 @@ impl Session {
         let mut next = Some(landed);
         while let Some(landed) = next {
             match landed {
-                Ok(Landed { acks, proof, step }) => {
-                    self.answer(&acks, proof.as_ref());
-                    if let Some(step) = step {
-                        self.answer_step(&step.0, &step.1);
-                    }
-                }
+                Ok(landed) => self.on_answer(&landed),
                 Err(error) => return self.on_uncommitted(error),
             }
             next = self.flights.landed();

@@ -1,6 +1,7 @@
 //! Which sessions are open, so that a second one takes over, and what is kept of those that ended.
 
-use crate::packet::Qos;
+use crate::packet::{self, Qos};
+use sdk::{EXPIRY_NEVER_S, KeptSession};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,12 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Ended sessions whose subscriptions are remembered. Their cursors are in the journal and survive
-/// this limit; a client beyond it is told that no session is present and subscribes again.
+/// Ended sessions whose subscriptions are remembered here: the journal has them, too, and as many.
 const KEPT_MAX: usize = 1_000;
-
-/// Expiry that means: never (MQTT 5.0, 3.1.2.11.2).
-const EXPIRY_NEVER_S: u32 = u32::MAX;
 
 /// Owner and client id.
 pub(crate) type SessionKey = (String, String);
@@ -54,6 +51,19 @@ pub(crate) struct Remembered {
     pub(crate) filters: Filters,
     /// The last event up to which everything was acknowledged; 0 if nothing was yet.
     pub(crate) settled: Arc<AtomicU64>,
+}
+
+impl Remembered {
+    /// Reads what the journal keeps. How far the client was, its cursor says.
+    pub(crate) fn of(kept: &KeptSession) -> Self {
+        let filters = kept.filters.iter();
+        Self {
+            filters: filters
+                .map(|(path, qos)| (path.clone(), packet::qos_of(*qos)))
+                .collect(),
+            settled: Arc::default(),
+        }
+    }
 }
 
 /// The place of an open session; dropping it leaves.
@@ -142,12 +152,13 @@ impl Seat {
         state.kept.insert(self.key.clone(), kept);
     }
 
-    /// Starts the expiry of what is remembered, unless another connection has it now.
-    pub(crate) fn expire_after(&self, expiry_s: u32, now: Instant) {
+    /// Starts the expiry of what is remembered, unless another connection has it now; tells
+    /// whether it did.
+    pub(crate) fn expire_after(&self, expiry_s: u32, now: Instant) -> bool {
         let mut state = self.sessions.lock();
         let current = state.open.get(&self.key).map(|open| open.number);
         if current != Some(self.number) {
-            return;
+            return false;
         }
         if expiry_s == 0 {
             state.kept.remove(&self.key);
@@ -156,6 +167,7 @@ impl Seat {
         {
             kept.expires_at = Some(now + Duration::from_secs(u64::from(expiry_s)));
         }
+        true
     }
 }
 

@@ -9,7 +9,8 @@ use crate::packet::{self, Connect, Filter, Qos};
 use crate::sessions::{Filters, Remembered, Seat};
 use crate::topics::{self, FilterRefusal, Reader, Source};
 use bytes::BytesMut;
-use sdk::COMMIT_DEADLINE;
+use model::Timestamp;
+use sdk::{COMMIT_DEADLINE, Context, EXPIRY_NEVER_S, KeptSession};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::Instant;
@@ -39,6 +40,8 @@ pub(crate) struct Subscriptions {
     cursor: Option<u64>,
     /// Go on where the last session was, and not at the newest event.
     resume: bool,
+    /// The journal keeps something of this session.
+    is_stored: bool,
 }
 
 impl Subscriptions {
@@ -66,6 +69,7 @@ impl Subscriptions {
             cursor_name: resumed.cursor_name,
             cursor: resumed.cursor,
             resume: !connect.clean_start,
+            is_stored: resumed.is_stored,
         };
         if let Some(Remembered { filters, .. }) = remembered {
             for (path, qos) in filters {
@@ -77,7 +81,39 @@ impl Subscriptions {
             }
         }
         subscriptions.remember(seat);
+        if resumed.is_left && subscriptions.kept {
+            // It is open again. Should the word be lost, it is kept until its last end's expiry.
+            let (ingest, word) = (gate.cx.ingest.clone(), subscriptions.word(None));
+            if let Some((name, session)) = word {
+                tokio::spawn(async move { ingest.keep_session(name, Some(session)).await });
+            }
+        }
         subscriptions
+    }
+
+    /// What the journal is to keep of this session; nothing of one that ends with its connection.
+    fn word(&self, expires_at: Option<Timestamp>) -> Option<(String, KeptSession)> {
+        let name = self.cursor_name.clone().filter(|_| self.kept)?;
+        let filters = self.filters.iter();
+        let session = KeptSession {
+            filters: filters
+                .map(|(path, qos)| (path.clone(), *qos as u8))
+                .collect(),
+            expiry_s: self.expiry_s,
+            expires_at,
+            begins_after: self
+                .events
+                .is_some()
+                .then(|| self.settled.load(Ordering::Acquire)),
+        };
+        Some((name, session))
+    }
+
+    /// What the journal is to keep after a change of the filters, before the change is acknowledged.
+    pub(crate) fn changed(&mut self) -> Option<(String, KeptSession)> {
+        let word = self.word(None)?;
+        self.is_stored = true;
+        Some(word)
     }
 
     /// Takes the filters of a SUBSCRIBE and tells the reason code of each.
@@ -211,16 +247,29 @@ impl Subscriptions {
     }
 
     /// Leaves the journal and the register of sessions as the next connection should find them.
-    pub(crate) async fn close(self, seat: &Seat) {
-        drop(self.live);
-        if let Some(tail) = self.events
+    pub(crate) async fn close(mut self, seat: &Seat, cx: &Context) {
+        drop(self.live.take());
+        if let Some(tail) = self.events.take()
             && tokio::time::timeout(COMMIT_DEADLINE, tail.finish())
                 .await
                 .is_err()
         {
             tracing::debug!("a subscriber's cursor was not moved in time");
         }
-        seat.expire_after(self.expiry_s, Instant::now());
+        if !seat.expire_after(self.expiry_s, Instant::now()) || !self.is_stored {
+            return;
+        }
+        let expiry_ms = i64::from(self.expiry_s) * 1_000;
+        let word = match self.word(Some(cx.clock.now().plus_ms(expiry_ms))) {
+            Some(_) if self.expiry_s == EXPIRY_NEVER_S => return,
+            Some((name, session)) => Some((name, Some(session))),
+            None => self.cursor_name.map(|name| (name, None)),
+        };
+        if let Some((name, session)) = word
+            && let Err(error) = cx.ingest.keep_session(name, session).await
+        {
+            tracing::debug!(%error, "the end of a session was not noted");
+        }
     }
 }
 

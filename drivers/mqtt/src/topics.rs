@@ -5,6 +5,9 @@ use sdk::Role;
 /// Levels of the topics `events/{place}/{type}`.
 const EVENTS: &str = "events";
 
+/// Longest filter: it is kept with its session, and no topic of this hub is longer.
+const FILTER_BYTES_MAX: usize = 256;
+
 /// What a client means by publishing to a topic.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target<'a> {
@@ -102,7 +105,7 @@ pub(crate) fn grant(reader: Reader<'_>, filter: &str) -> Result<Source, FilterRe
     if filter.starts_with("$share/") {
         return Err(FilterRefusal::SharedNotSupported);
     }
-    if !is_filter(filter) {
+    if filter.len() > FILTER_BYTES_MAX || !is_filter(filter) {
         return Err(FilterRefusal::Invalid);
     }
     let granted = match reader {

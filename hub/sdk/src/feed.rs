@@ -1,5 +1,6 @@
 //! Reading what has been committed, by cursor: what everything that leaves the hub is made of.
 
+use crate::KeptSession;
 use model::{Event, Reading};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -43,6 +44,9 @@ pub trait Feed: Send + Sync {
 
     /// Gives a durable cursor, if that name ever moved one.
     fn cursor(&self, name: &str) -> Result<Option<u64>, FeedError>;
+
+    /// Gives what is kept of a subscriber's session.
+    fn session(&self, name: &str) -> Result<Option<KeptSession>, FeedError>;
 }
 
 /// A feed and the signal that it grew.

@@ -1,5 +1,6 @@
 //! The way in: a bounded queue to the writer, and the proof that it wrote.
 
+use crate::KeptSession;
 use model::{DeviceKey, Observation, Reason, Rejected};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -117,6 +118,24 @@ pub enum Request {
         name: String,
         seq: u64,
     },
+    KeepSession(PendingSession),
+}
+
+/// What is to be kept of a session, waiting for its commit. Dropping it fails the driver's wait.
+#[derive(Debug)]
+pub struct PendingSession {
+    pub name: String,
+    /// `None` ends it, and its cursor with it.
+    pub session: Option<KeptSession>,
+    reply: oneshot::Sender<()>,
+}
+
+impl PendingSession {
+    /// Answers whoever waits. To be called by the writer, after the fsync.
+    pub fn confirm(self) {
+        // A driver that gave up has hung up; the session is kept all the same.
+        self.reply.send(()).unwrap_or_default();
+    }
 }
 
 /// The writer's end of the queue.
@@ -201,6 +220,30 @@ impl Ingest {
             .send(request)
             .await
             .map_err(|_| IngestError::ShuttingDown)
+    }
+
+    /// Has a session kept, or ended where there is none, and waits until that is on disk.
+    pub async fn keep_session(
+        &self,
+        name: String,
+        session: Option<KeptSession>,
+    ) -> Result<(), IngestError> {
+        let (reply, kept) = oneshot::channel();
+        let pending = PendingSession {
+            name,
+            session,
+            reply,
+        };
+        let committed = async {
+            self.requests
+                .send(Request::KeepSession(pending))
+                .await
+                .map_err(|_| IngestError::ShuttingDown)?;
+            kept.await.map_err(|_| IngestError::ShuttingDown)
+        };
+        tokio::time::timeout(COMMIT_DEADLINE, committed)
+            .await
+            .unwrap_or(Err(IngestError::Busy))
     }
 }
 

@@ -9,6 +9,7 @@ mod devices;
 mod driver;
 mod feed;
 mod ingest;
+mod kept;
 mod operator;
 mod step;
 #[cfg(feature = "testkit")]
@@ -21,8 +22,10 @@ pub use driver::{Context, Driver, DriverError, Registration, Running};
 pub use feed::{Feed, FeedError, LiveBatch, Mark, Tail};
 pub use ingest::{
     COMMIT_DEADLINE, Committed, Drained, DriverKey, INTAKE_BATCHES, Ingest, IngestError, Intake,
-    Part, Pending, RawFrame, Receipt, Refusal, Refusals, Request, Submission, Ticket, Unclaimed,
+    Part, Pending, PendingSession, RawFrame, Receipt, Refusal, Refusals, Request, Submission,
+    Ticket, Unclaimed,
 };
+pub use kept::{EXPIRY_NEVER_S, KeptSession};
 pub use operator::{
     Action, AlarmArgs, AlarmVerb, Command, CommandError, Delivered, Done, HandoverPart, Operator,
     PendingCommand, SecretChange, SubscriptionVerb,

@@ -3,8 +3,8 @@
 
 use crate::{
     Access, Clock, Context, DeviceEntry, Devices, Done, DriverKey, Feed, FeedError, Ingest, Intake,
-    LiveBatch, Mark, Operator, Pending, Receipt, Refusals, Request, SecretHash, SecretSalt,
-    Submission, Tail, TokenHash, TokenTable,
+    KeptSession, LiveBatch, Mark, Operator, Pending, PendingSession, Receipt, Refusals, Request,
+    SecretHash, SecretSalt, Submission, Tail, TokenHash, TokenTable,
 };
 use model::{Catalogue, Device, DeviceKey, Event};
 use std::collections::HashMap;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub struct FakeFeed {
     pub events: Mutex<Vec<Event>>,
     pub cursors: Mutex<HashMap<String, u64>>,
+    pub sessions: Mutex<HashMap<String, KeptSession>>,
     pub live: Mutex<Vec<LiveBatch>>,
 }
 
@@ -51,6 +52,28 @@ impl Feed for FakeFeed {
             .unwrap_or_else(PoisonError::into_inner)
             .get(name)
             .copied())
+    }
+
+    fn session(&self, name: &str) -> Result<Option<KeptSession>, FeedError> {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(sessions.get(name).cloned())
+    }
+}
+
+impl FakeFeed {
+    /// Keeps a session, or ends it with its cursor, and says so.
+    pub fn keep_session(&self, pending: PendingSession) {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = pending.name.clone();
+        if let Some(session) = pending.session.clone() {
+            sessions.insert(name, session);
+        } else {
+            sessions.remove(&name);
+            let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
+            cursors.remove(&name);
+        }
+        drop(sessions);
+        pending.confirm();
     }
 }
 
@@ -140,6 +163,7 @@ impl Kit {
                     cursors.insert(name, seq);
                 }
                 Request::Delivered(_) => {}
+                Request::KeepSession(pending) => self.feed.keep_session(pending),
                 Request::Command(command) => {
                     command.answer(Ok(Done {
                         seq: 0,

@@ -3,10 +3,10 @@
 use super::carry_out::Answer;
 use super::{Staged, Writer};
 use model::Timestamp;
-use sdk::{Action, Actor, CommandError, Delivered, Done, SubscriptionVerb};
+use sdk::{Action, Actor, CommandError, Delivered, Done, PendingSession, SubscriptionVerb};
 use serde_json::{Value, json};
 use sinks::{Start, Subscription};
-use store::{Group, ParkedEvent, StoreError, StoredSubscription};
+use store::{Group, ParkedEvent, StoreError, StoredSession, StoredSubscription};
 use web::Subscriber;
 
 /// Each has a connection, a task and a line in the health report.
@@ -285,6 +285,20 @@ impl Writer {
             group.cursor(&Subscriber::cursor_name(&word.name), seq);
         }
     }
+}
+
+/// Keeps a session of a client of MQTT, or ends it with its cursor.
+pub(super) fn keep_session(group: &mut Group, pending: &PendingSession) {
+    let Some(session) = &pending.session else {
+        return group.end_session(&pending.name);
+    };
+    group.keep_session(StoredSession {
+        name: pending.name.clone(),
+        filters: json!(session.filters).to_string(),
+        expiry_s: session.expiry_s,
+        expires_at: session.expires_at,
+        begins_after: session.begins_after,
+    });
 }
 
 /// Reads what an earlier run stored; what cannot be read is not delivered to, and said so.

@@ -141,6 +141,8 @@ pub(crate) fn open_writer(dir: &Path) -> Result<Connection> {
     conn.execute_batch(crate::desk::TABLES).map_err(failed)?;
     add_canary(&conn).map_err(failed)?;
     add_subscriptions(&conn).map_err(failed)?;
+    conn.execute_batch(crate::kept_sessions::TABLE)
+        .map_err(failed)?;
     Ok(conn)
 }
 

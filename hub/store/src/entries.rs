@@ -34,6 +34,20 @@ pub struct StoredSubscription {
     pub json: String,
 }
 
+/// What is kept of the session of a subscriber that comes and goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSession {
+    pub name: String,
+    /// The JSON of its topic filters.
+    pub filters: String,
+    /// How long it is kept after it was left; `u32::MAX` is for ever.
+    pub expiry_s: u32,
+    /// `None` while it is open, or for ever.
+    pub expires_at: Option<Timestamp>,
+    /// Where its cursor begins, if it has none yet. Not kept.
+    pub begins_after: Option<u64>,
+}
+
 /// An event that a subscriber refused, kept whole until somebody sends it again or drops it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParkedEvent {

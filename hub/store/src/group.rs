@@ -9,7 +9,7 @@ use crate::statements::Op;
 use crate::view::PartCount;
 use crate::{
     Admission, CanaryEvent, Journal, NewEvent, ParkedEvent, StoredDevice, StoredHandover,
-    StoredStatus, StoredSubscription,
+    StoredSession, StoredStatus, StoredSubscription,
 };
 use model::{AlarmRow, CaseRow, DeviceKey, Event, Reading, Reason, Timestamp};
 use std::sync::Arc;
@@ -272,6 +272,21 @@ impl Group {
             name: name.to_owned(),
             cursor: None,
         });
+    }
+
+    /// Keeps a session of a subscriber that comes and goes, replacing what was kept of it.
+    pub fn keep_session(&mut self, session: StoredSession) {
+        self.ops.push(Op::KeepSession(session));
+    }
+
+    /// Forgets what is kept of a session, and the cursor of its name.
+    pub fn end_session(&mut self, name: &str) {
+        self.ops.push(Op::EndSession(name.to_owned()));
+    }
+
+    /// Starts the expiry of every session that was open when the hub was lost.
+    pub fn leave_sessions(&mut self, left_at: Timestamp) {
+        self.ops.push(Op::LeaveSessions(left_at));
     }
 
     /// Sets an event aside that a subscriber refused.

@@ -21,6 +21,7 @@ mod group;
 mod history;
 mod housekeeping;
 mod journal;
+mod kept_sessions;
 mod ledger;
 mod log;
 mod maintenance;
@@ -42,8 +43,8 @@ pub use cases::{CaseFilter, CasePage, CaseQuery};
 pub use desk::{ShiftEntry, StoredHandover};
 pub use entries::{
     Admission, AuditRow, CanaryEvent, ChangeRow, LiveReadings, LogGroup, LogReading, NewEvent,
-    ParkedEvent, QuarantineRow, Recovered, Seen, StoredDevice, StoredRule, StoredStatus,
-    StoredSubscription,
+    ParkedEvent, QuarantineRow, Recovered, Seen, StoredDevice, StoredRule, StoredSession,
+    StoredStatus, StoredSubscription,
 };
 pub use error::StoreError;
 pub use group::Group;

@@ -4,8 +4,8 @@ use crate::audit;
 use crate::db::put_meta;
 use crate::db::sqlite_error;
 use crate::{
-    CanaryEvent, ParkedEvent, StoredDevice, StoredHandover, StoredStatus, StoredSubscription,
-    error::Result,
+    CanaryEvent, ParkedEvent, StoredDevice, StoredHandover, StoredSession, StoredStatus,
+    StoredSubscription, error::Result,
 };
 use model::{AlarmRow, CaseRow, DeviceKey, Event, Reason, SilenceCause, Timestamp};
 use rusqlite::{Connection, params};
@@ -72,6 +72,11 @@ pub(crate) enum Op {
         text: String,
     },
     Handover(Box<StoredHandover>),
+    KeepSession(StoredSession),
+    /// Forgets what is kept of a session, and its cursor.
+    EndSession(String),
+    /// The sessions that were open were left at this instant.
+    LeaveSessions(Timestamp),
     Quarantine {
         driver: u16,
         device: Option<DeviceKey>,
@@ -148,6 +153,9 @@ impl Op {
             | Self::SendAgain { .. }
             | Self::Unpark { .. } => crate::subscriptions::write(conn, self),
             Self::ShiftLog { .. } | Self::Handover(_) => crate::desk::write(conn, self, cx),
+            Self::KeepSession(_) | Self::EndSession(_) | Self::LeaveSessions(_) => {
+                crate::kept_sessions::write(conn, cx.stamp, self)
+            }
             Self::Quarantine { .. } => self.quarantine(conn, cx),
             Self::Idempotency { key, response } => conn
                 .prepare_cached("INSERT OR REPLACE INTO idempotency VALUES (?1, ?2, ?3)")?

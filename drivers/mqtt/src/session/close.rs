@@ -81,8 +81,9 @@ impl Session {
         let Self {
             subscriptions,
             seat,
+            gate,
             ..
         } = *self;
-        subscriptions.close(&seat).await;
+        subscriptions.close(&seat, &gate.cx).await;
     }
 }

@@ -1,6 +1,7 @@
 //! What a session does with the packets that came in.
 
 use super::{Session, code};
+use crate::flights::Landed;
 use crate::identity::Principal;
 use crate::packet::{self, Flaw, Incoming, Publish, Qos, Version, kind};
 use crate::steps::StepAsk;
@@ -49,7 +50,11 @@ impl Session {
     /// Fills one batch from the packets in `bytes`, and tells how many bytes it took.
     fn fill(&mut self, batch: &mut Batch, bytes: &[u8]) -> usize {
         let mut used = 0;
-        while self.closing.is_none() && self.step.is_none() && !batch.is_full() {
+        while self.closing.is_none()
+            && self.step.is_none()
+            && self.flights.has_room()
+            && !batch.is_full()
+        {
             let rest = bytes.get(used..).unwrap_or_default();
             let frame = match packet::frame(rest) {
                 Ok(Some(frame)) => frame,
@@ -204,6 +209,16 @@ impl Session {
         }
     }
 
+    /// Writes the answers to what is on disk now.
+    pub(super) fn on_answer(&mut self, landed: &Landed) {
+        self.answer(&landed.acks, landed.proof.as_ref());
+        if let Some(step) = &landed.step {
+            self.answer_step(&step.0, &step.1);
+        }
+        self.out.extend_from_slice(&landed.answer);
+        self.soil();
+    }
+
     /// Answers a step with what the writer said.
     pub(super) fn answer_step(&mut self, ask: &StepAsk, said: &Result<Done, CommandError>) {
         let (code, words, outcome) = ask.outcome(said);
@@ -246,6 +261,16 @@ impl Session {
         Some(Verdict::Refused(code))
     }
 
+    /// Answers a change of the subscriptions: of a session that is kept, when it is on disk.
+    fn answer_kept(&mut self, answer: &[u8]) {
+        if let Some(word) = self.subscriptions.changed() {
+            let ingest = &self.gate.cx.ingest;
+            return self.flights.launch_kept(ingest, word, answer.to_vec());
+        }
+        self.out.extend_from_slice(answer);
+        self.soil();
+    }
+
     fn on_other(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::PingReq => packet::pingresp(&mut self.out),
@@ -270,11 +295,15 @@ impl Session {
                     let claimed = self.claimed();
                     gate.refuse("forbidden_filter", claimed, &self.peer, false);
                 }
-                packet::suback(&mut self.out, self.version, packet_id, &codes);
+                let mut suback = BytesMut::new();
+                packet::suback(&mut suback, self.version, packet_id, &codes);
+                return self.answer_kept(&suback);
             }
             Incoming::Unsubscribe { packet_id, filters } => {
                 let codes = self.subscriptions.unsubscribe(&filters, &self.seat);
-                packet::unsuback(&mut self.out, self.version, packet_id, &codes);
+                let mut unsuback = BytesMut::new();
+                packet::unsuback(&mut unsuback, self.version, packet_id, &codes);
+                return self.answer_kept(&unsuback);
             }
             Incoming::Disconnect { with_will } => {
                 self.close_with(None, with_will);

@@ -17,4 +17,6 @@ mod ledger;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod tables;

@@ -1,7 +1,7 @@
 //! A feed for tests that read events by the API alone.
 
 use model::Event;
-use sdk::{Action, Feed, FeedError, LiveBatch};
+use sdk::{Action, Feed, FeedError, KeptSession, LiveBatch};
 use std::sync::{Arc, Mutex};
 
 /// Nobody reads events by this feed here; the web asks the store itself. The marks are those of the
@@ -14,6 +14,9 @@ impl Feed for Marks {
     }
     fn live(&self, _: u64, _: usize) -> Result<LiveBatch, FeedError> {
         Ok(LiveBatch::default())
+    }
+    fn session(&self, _: &str) -> Result<Option<KeptSession>, FeedError> {
+        Ok(None)
     }
     fn cursor(&self, name: &str) -> Result<Option<u64>, FeedError> {
         let commands = self.0.lock().unwrap();
