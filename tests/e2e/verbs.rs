@@ -199,6 +199,10 @@ fn a_repeated_request_gets_the_first_answer_even_after_a_crash() {
     let hub = place.start();
     assert_eq!(post_keyed(&hub, &path, "k1", &said).expect(200), first);
     assert_eq!(audit::events(&hub.api()).len(), events);
+    // The key of another request is named, and that request is not taken for done.
+    let other = json!({"version": rows[0]["version"], "comment": "另一件"});
+    let problem = post_keyed(&hub, &path, "k1", &other).problem(422);
+    assert!(problem["detail"].as_str().unwrap().contains("`k1`"));
     // Another key is another request, and comes too late.
     post_keyed(&hub, &path, "k2", &said).problem(409);
 }

@@ -1,6 +1,8 @@
 //! One durable, numbered fact, in its CloudEvents 1.0 form.
 
 use crate::Severity;
+use serde::Deserialize;
+use std::borrow::Cow;
 
 /// An event as the journal keeps it: a few columns to filter by, and the JSON that is sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +32,29 @@ impl MinSeverity {
     }
 }
 
+/// The column of a place, in the JSON of an event that has no grid: a case may know its district.
+#[derive(Deserialize, Default)]
+struct Body<'a> {
+    #[serde(borrow, default)]
+    data: Option<Data<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+struct Data<'a> {
+    #[serde(borrow, default)]
+    district: Option<Cow<'a, str>>,
+}
+
 impl Event {
+    /// Where it happened: its unit grid or its district, if it has one; else it is the city's.
+    pub fn place(&self) -> Option<Cow<'_, str>> {
+        if let Some(grid) = &self.grid {
+            return Some(grid.into());
+        }
+        let body: Body<'_> = serde_json::from_str(&self.json).unwrap_or_default();
+        body.data?.district
+    }
+
     /// Writes the sequence as CloudEvents carries it: 20 digits, so that text order is number order.
     pub fn sequence_text(seq: u64) -> String {
         format!("{seq:020}")

@@ -12,6 +12,7 @@ mod health;
 mod ledger;
 mod metric;
 mod reading;
+mod region;
 mod time;
 mod words;
 
@@ -26,6 +27,7 @@ pub use health::{DeviceHealth, DeviceStatus, SilenceCause};
 pub use ledger::{Counts, Reason, Rejected};
 pub use metric::{Catalogue, CatalogueError, MetricDef, MetricKey, MetricShape, Pace};
 pub use reading::{Cause, Observation, Position, Quality, Reading, Series, Value};
+pub use region::{Region, RegionError};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use words::{
     Names, QuickPhrase, SeverityNames, quick_phrases, read_quick_phrases, severity_names,

@@ -117,7 +117,7 @@ impl Writer {
             .map(|key| format!("{}|{}|{:?}|{key}", actor.name, act.id, act.verb));
         let request = act.request();
         if let Some(kept) = self.answered(staged, key.as_deref())? {
-            return Ok(repeated(kept, &request));
+            return Ok(repeated(kept, &request, act.key.unwrap_or_default()));
         }
         let mut told = Vec::new();
         let action = act.action(actor);
@@ -179,11 +179,10 @@ impl Writer {
 }
 
 /// Gives the answer that the same request got; another request under the same key is a mistake.
-fn repeated(mut kept: Value, request: &Value) -> Answer {
+pub(super) fn repeated(mut kept: Value, request: &Value, key: &str) -> Answer {
     if kept.get("request") != Some(request) {
-        return Err(CommandError::Conflict(
-            "this `Idempotency-Key` was used for another request".to_owned(),
-        ));
+        let reason = format!("the key `{key}` was used for another request");
+        return Err(CommandError::Invalid(reason));
     }
     let body = kept.get_mut("answer").map(Value::take).unwrap_or_default();
     Ok(Done { seq: 0, body })

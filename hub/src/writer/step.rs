@@ -1,5 +1,6 @@
 //! Carries out the steps of cases that platforms report.
 
+use super::act::repeated;
 use super::carry_out::Answer;
 use super::{Staged, Writer};
 use model::{CaseRow, CaseStepRow, Timestamp};
@@ -77,10 +78,12 @@ impl Writer {
         };
         let actor = &command.actor;
         // A key belongs to whoever used it and to the case it was used for.
-        let key = key.as_ref().or(report.id.as_ref());
-        let key = key.map(|key| format!("{}|{id}|case|{key}", actor.name));
-        if let Some(body) = self.answered(staged, key.as_deref())? {
-            return Ok(Ok(Done { seq: 0, body }));
+        let given = key.as_ref().or(report.id.as_ref());
+        let key = given.map(|key| format!("{}|{id}|case|{key}", actor.name));
+        let request = json!(report);
+        if let Some(kept) = self.answered(staged, key.as_deref())? {
+            let given = given.map_or("", String::as_str);
+            return Ok(repeated(kept, &request, given));
         }
         let done_by = report.actor.as_deref().unwrap_or(&actor.name);
         let row = match self.cases.book.get(id) {
@@ -128,8 +131,9 @@ impl Writer {
         }
         self.tell_case(group, staged, event);
         if let Some(key) = key {
-            group.idempotency(&key, &body.to_string());
-            staged.idempotent.insert(key, body.clone());
+            let kept = json!({ "request": request, "answer": body });
+            group.idempotency(&key, &kept.to_string());
+            staged.idempotent.insert(key, kept);
         }
         Ok(Ok(Done { seq: 0, body }))
     }

@@ -49,7 +49,7 @@ fn conditions_of(query: &AlarmQuery) -> Result<Conditions> {
     }
     conditions.equal("kind", query.kind.as_deref());
     conditions.equal("device", query.device.as_ref().map(|id| id.as_str()));
-    conditions.equal("grid", query.grid.as_deref());
+    conditions.in_regions("grid", &query.regions, &query.city_code);
     conditions.equal("rule", query.rule.as_deref());
     if !query.withdrawn {
         // What is open cannot be withdrawn, so that its JSON need not be looked into.

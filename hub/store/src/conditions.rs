@@ -1,5 +1,6 @@
 //! The conditions of a query, with their parameters.
 
+use model::Region;
 use rusqlite::types::Value;
 
 #[derive(Debug, Default)]
@@ -31,6 +32,25 @@ impl Conditions {
                 [value.to_owned().into(), end.into()],
             );
         }
+    }
+
+    /// Lets pass what lies in one of the regions; a row without a place lies in the city as a whole.
+    pub(crate) fn in_regions(&mut self, column: &str, regions: &[Region], city_code: &str) {
+        if regions.is_empty() {
+            return;
+        }
+        let mut places = Vec::new();
+        let mut params = Vec::new();
+        for region in regions {
+            let prefix = region.prefix().to_owned();
+            let end = format!("{prefix}\u{10ffff}");
+            places.push(format!("({column} >= ? AND {column} < ?)"));
+            params.extend([Value::from(prefix), end.into()]);
+        }
+        if regions.iter().any(|region| region.holds(city_code)) {
+            places.push(format!("{column} IS NULL"));
+        }
+        self.add(&format!("({})", places.join(" OR ")), params);
     }
 
     pub(crate) fn any_of<'a>(&mut self, column: &str, values: impl Iterator<Item = &'a str>) {

@@ -161,11 +161,15 @@ impl Reader {
 }
 
 impl EventFilter {
-    fn lets_pass(&self, event: &Event) -> bool {
+    pub fn lets_pass(&self, event: &Event) -> bool {
         let kind_fits =
             || self.kinds.is_empty() || self.kinds.iter().any(|kind| event.kind.starts_with(kind));
-        let grid_fits = || self.grid.is_none() || self.grid == event.grid;
-        kind_fits() && grid_fits() && self.min_severity.lets_pass(event)
+        let place_fits = || {
+            let place = event.place();
+            let place = place.as_deref().unwrap_or(&self.city_code);
+            self.regions.is_empty() || self.regions.iter().any(|region| region.holds(place))
+        };
+        kind_fits() && self.min_severity.lets_pass(event) && place_fits()
     }
 }
 

@@ -5,8 +5,8 @@ use crate::error::{Result, StoreError};
 use crate::view::Shared;
 use crate::{ChangeRow, QuarantineRow, Seen};
 use model::{
-    AlarmRow, AlarmState, Counts, DeviceId, DeviceKey, MinSeverity, Quality, Series, Severity,
-    Timestamp, Value,
+    AlarmRow, AlarmState, Counts, DeviceId, DeviceKey, MinSeverity, Quality, Region, Series,
+    Severity, Timestamp, Value,
 };
 use rusqlite::OptionalExtension;
 use std::collections::BTreeMap;
@@ -61,7 +61,10 @@ pub struct EventFilter {
     /// Prefixes of the type; empty lets every type pass.
     pub kinds: Vec<String>,
     pub min_severity: MinSeverity,
-    pub grid: Option<String>,
+    /// Empty lets every place pass.
+    pub regions: Vec<Region>,
+    /// The place of an event that has no other.
+    pub city_code: String,
 }
 
 /// Which states of alarms to give.
@@ -82,7 +85,10 @@ pub struct AlarmQuery {
     pub severities: Vec<Severity>,
     pub kind: Option<String>,
     pub device: Option<DeviceId>,
-    pub grid: Option<String>,
+    /// Empty lets every place pass.
+    pub regions: Vec<Region>,
+    /// The place of an alarm that has no other.
+    pub city_code: String,
     pub rule: Option<String>,
     /// Gives also what was raised on incomplete data and taken back: a correction, not history.
     pub withdrawn: bool,

@@ -261,7 +261,7 @@ async fn choose(
         let detail = format!("`filter.{name}` is no filter; known: {known}");
         return Err(Problem::invalid(detail).with("field", name.as_str()));
     }
-    let mut query = read_query(&Params::of(filter))?;
+    let mut query = read_query(shared, &Params::of(filter))?;
     query.limit = BULK_MAX;
     let is_open = match &query.states {
         StateFilter::Open => true,

@@ -42,7 +42,7 @@ pub(crate) async fn list(State(shared): State<Shared>, raw: RawParams) -> Result
         "limit",
         "cursor",
     ])?;
-    let query = read_query(&params)?;
+    let query = read_query(&shared, &params)?;
     let sort = params.word("sort", &SORTS)?;
     work(&shared, "list the alarms", move |hub| {
         page(hub, &query, sort)
@@ -50,7 +50,7 @@ pub(crate) async fn list(State(shared): State<Shared>, raw: RawParams) -> Result
     .await
 }
 
-pub(crate) fn read_query(params: &Params) -> Result<AlarmQuery, Problem> {
+pub(crate) fn read_query(shared: &Inner, params: &Params) -> Result<AlarmQuery, Problem> {
     let text = |name: &str| params.text(name).map(str::to_owned);
     let device = params
         .text("device")
@@ -62,7 +62,8 @@ pub(crate) fn read_query(params: &Params) -> Result<AlarmQuery, Problem> {
         severities: params.words("severity", &Severity::ALL.map(|s| (s.name(), s)))?,
         kind: text("kind"),
         device,
-        grid: text("grid"),
+        regions: params.regions()?,
+        city_code: shared.city.code.clone(),
         rule: text("rule"),
         withdrawn: params.flag("withdrawn")?,
         q: text("q"),

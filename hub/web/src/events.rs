@@ -58,13 +58,7 @@ pub(crate) async fn list(
     let params = raw.only(&["after", "limit", "types", "min_severity", "grid"])?;
     let after = params.number("after")?.unwrap_or(0);
     let limit = params.limit(PAGE_DEFAULT, 1..=PAGE_MAX)?;
-    let filter = EventFilter {
-        kinds: read_types(&params)?,
-        min_severity: MinSeverity(
-            params.word("min_severity", &Severity::ALL.map(|s| (s.name(), s)))?,
-        ),
-        grid: params.text("grid").map(str::to_owned),
-    };
+    let filter = read_filter(&shared, &params)?;
     let (kept, mark, events) = ask(&shared, "read events", move |hub| {
         // The mark is read first: a page that is not full has seen everything up to it.
         let mark = hub.tail.mark.borrow().event;
@@ -107,8 +101,19 @@ pub(crate) async fn list(
     Ok(([(header::CONTENT_TYPE, json)], body).into_response())
 }
 
+/// Reads what is asked of the events of the list and of the stream alike.
+pub(crate) fn read_filter(shared: &Shared, params: &Params) -> Result<EventFilter, Problem> {
+    let severities = Severity::ALL.map(|severity| (severity.name(), severity));
+    Ok(EventFilter {
+        kinds: read_types(params)?,
+        min_severity: MinSeverity(params.word("min_severity", &severities)?),
+        regions: params.regions()?,
+        city_code: shared.city.code.clone(),
+    })
+}
+
 /// Reads a list of types; each stands for itself and all that begin with it.
-pub(crate) fn read_types(params: &Params) -> Result<Vec<String>, Problem> {
+fn read_types(params: &Params) -> Result<Vec<String>, Problem> {
     let types = params.list("types");
     if types.len() > TYPES_MAX {
         let detail = format!("query parameter `types` may hold {TYPES_MAX} types");

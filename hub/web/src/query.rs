@@ -4,9 +4,12 @@ use crate::problem::Problem;
 use axum::extract::FromRequestParts;
 use axum::extract::Query;
 use axum::http::request::Parts;
-use model::Timestamp;
+use model::{Region, Timestamp};
 use serde::de::DeserializeOwned;
 use std::ops::RangeInclusive;
+
+/// Regions of one request.
+const REGIONS_MAX: usize = 32;
 
 /// The parameters as they came, in order.
 #[derive(Clone, Debug)]
@@ -92,6 +95,23 @@ impl Params {
                     .collect()
             })
             .unwrap_or_default()
+    }
+
+    /// Reads the regions of `grid`, separated by commas.
+    pub(crate) fn regions(&self) -> Result<Vec<Region>, Problem> {
+        let codes = self.list("grid");
+        if codes.len() > REGIONS_MAX {
+            let detail = format!("query parameter `grid` may hold {REGIONS_MAX} regions");
+            return Err(Problem::bad_request(detail));
+        }
+        codes
+            .into_iter()
+            .map(|code| {
+                Region::parse(code).map_err(|error| {
+                    Problem::bad_request(format!("query parameter `grid`: {error}"))
+                })
+            })
+            .collect()
     }
 
     pub(crate) fn limit(

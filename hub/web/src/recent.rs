@@ -6,6 +6,7 @@ use crate::state::{Shared, ask};
 use crate::stream::write_message;
 use axum::body::Bytes;
 use model::Event;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{PoisonError, RwLock};
 use store::{EventFilter, StoreError};
@@ -19,8 +20,8 @@ pub(crate) const BATCH: usize = 256;
 /// One event as it goes out.
 #[derive(Debug)]
 struct Message {
-    seq: u64,
-    kind: String,
+    /// What filters look at, without the JSON.
+    event: Event,
     text: String,
 }
 
@@ -69,18 +70,18 @@ impl Recent {
 
     /// Gives what follows `cursor`, [`BATCH`] events at most, and how far that reaches. `None`
     /// when the ring does not go back so far.
-    pub(crate) fn after(&self, cursor: u64, kinds: &[String]) -> Option<(Bytes, u64)> {
+    pub(crate) fn after(&self, cursor: u64, filter: &EventFilter) -> Option<(Bytes, u64)> {
         let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
-        let first = ring.messages.front()?.seq;
+        let first = ring.messages.front()?.event.seq;
         let skipped = (cursor + 1).checked_sub(first)?;
         let following = ring.messages.iter().skip(usize::try_from(skipped).ok()?);
         let mut text = String::new();
         let mut reached = cursor;
         for message in following.take(BATCH) {
-            if kinds.is_empty() || kinds.iter().any(|kind| message.kind.starts_with(kind)) {
+            if filter.lets_pass(&message.event) {
                 text.push_str(&message.text);
             }
-            reached = message.seq;
+            reached = message.event.seq;
         }
         Some((text.into(), reached))
     }
@@ -92,18 +93,16 @@ impl Recent {
 
     fn push(&self, events: Vec<Event>) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
-        for event in events {
+        for mut event in events {
             if event.seq != ring.last + 1 {
                 ring.messages.clear();
             }
             let mut text = String::new();
             write_message(&mut text, event.seq, &event.kind, &event.json);
             ring.last = event.seq;
-            ring.messages.push_back(Message {
-                seq: event.seq,
-                kind: event.kind,
-                text,
-            });
+            event.grid = event.place().map(Cow::into_owned);
+            event.json = String::new();
+            ring.messages.push_back(Message { event, text });
             if ring.messages.len() > RECENT_MAX {
                 ring.messages.pop_front();
             }

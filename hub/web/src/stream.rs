@@ -1,7 +1,7 @@
 //! Events as they happen: one tail of the journal for each listener, read at the listener's pace.
 
 use crate::credential::Credential;
-use crate::events::{Kept, read_types};
+use crate::events::{Kept, read_filter};
 use crate::problem::Problem;
 use crate::query::RawParams;
 use crate::recent::BATCH;
@@ -61,15 +61,12 @@ pub(crate) async fn open(
     raw: RawParams,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = raw.only(&["from", "types"])?;
+    let params = raw.only(&["from", "types", "min_severity", "grid"])?;
     let from = match headers.get("last-event-id") {
         Some(value) => Some(read_last_id(value)?),
         None => params.number("from")?,
     };
-    let filter = EventFilter {
-        kinds: read_types(&params)?,
-        ..EventFilter::default()
-    };
+    let filter = read_filter(&shared, &params)?;
     let Ok(place) = Arc::clone(&shared.streams).try_acquire_owned() else {
         return Err(Problem::busy(format!(
             "{} streams are open; no more are served",
@@ -222,7 +219,7 @@ impl Listener {
     async fn read(&mut self, newest: u64) -> Option<Bytes> {
         let shared = Shared::clone(&self.shared);
         shared.recent.follow(&shared, newest).await.ok()?;
-        if let Some((bytes, reached)) = shared.recent.after(self.cursor, &self.filter.kinds)
+        if let Some((bytes, reached)) = shared.recent.after(self.cursor, &self.filter)
             && reached > self.cursor
         {
             self.cursor = reached;

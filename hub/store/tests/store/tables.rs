@@ -1,7 +1,7 @@
 //! Everything relational: events, alarms, audit, cursors, register and rules.
 
 use crate::kit::{DAY, Rig, START, at};
-use model::{AlarmRow, AlarmState, DeviceId, DeviceKey, MinSeverity, Reason, Severity};
+use model::{AlarmRow, AlarmState, DeviceId, DeviceKey, MinSeverity, Reason, Region, Severity};
 use serde_json::json;
 use store::{
     AlarmQuery, AuditFault, AuditVerdict, EventFilter, NewEvent, Options, StateFilter, StoreError,
@@ -103,11 +103,19 @@ fn a_filter_leaves_events_out_and_the_page_tells_how_far_it_looked() {
         ..EventFilter::default()
     };
     assert_eq!(ask(severe), (vec![2, 3, 4], 4));
-    let of_grid = EventFilter {
-        grid: Some("350203001".to_owned()),
+    let of_regions = |codes: &[&str]| EventFilter {
+        regions: codes
+            .iter()
+            .map(|code| Region::parse(code).unwrap())
+            .collect(),
+        city_code: "350200".to_owned(),
         ..EventFilter::default()
     };
-    assert_eq!(ask(of_grid), (vec![1, 3], 4));
+    assert_eq!(ask(of_regions(&["350203001"])), (vec![1, 3], 4));
+    assert_eq!(ask(of_regions(&["350205", "350203"])), (vec![1, 3], 4));
+    assert_eq!(ask(of_regions(&["350205"])), (vec![], 4));
+    // What has no place is the city's.
+    assert_eq!(ask(of_regions(&["350200"])), (vec![1, 2, 3, 4], 4));
 }
 
 #[test]

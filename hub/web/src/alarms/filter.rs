@@ -177,9 +177,15 @@ impl<'a> Filter<'a> {
         };
         is(&query.kind, Some(&row.kind))
             && query.device.as_ref().is_none_or(|id| *id == row.device)
-            && is(&query.grid, row.grid.as_deref())
+            && self.fits_place(row)
             && is(&query.rule, Some(&row.rule))
             && self.q.as_ref().is_none_or(|q| self.has_text(row, q))
+    }
+
+    fn fits_place(&self, row: &AlarmRow) -> bool {
+        let place = row.grid.as_deref().unwrap_or(&self.query.city_code);
+        let regions = &self.query.regions;
+        regions.is_empty() || regions.iter().any(|region| region.holds(place))
     }
 
     fn has_text(&self, row: &AlarmRow, q: &str) -> bool {

@@ -61,7 +61,10 @@ async fn filters_narrow_the_list_and_history_comes_from_the_store() {
         ("device=gas-1&state=active_acked", vec!["a3"]),
         ("q=north", vec!["a2"]),
         ("q=%E8%B6%85%E5%8E%8B&severity=minor", vec!["a3"]),
-        ("grid=1", vec![]),
+        ("grid=350205", vec![]),
+        ("grid=350203&kind=noise", vec!["a2"]),
+        ("grid=350205,350203010&state=normal", vec!["a4"]),
+        ("grid=350205&state=normal", vec![]),
         ("state=all", vec!["a4", "a3", "a2", "a1"]),
         ("state=normal", vec!["a4"]),
     ] {

@@ -73,7 +73,10 @@ async fn filters_leave_out_events_without_losing_the_place() {
         ("types=cityhub.device.*", vec![], 7),
         ("min_severity=major", vec![3, 6], 7),
         ("grid=350203010203&after=6", vec![7], 7),
-        ("grid=1", vec![], 7),
+        ("grid=350203&after=6", vec![7], 7),
+        ("grid=350205,350203010&after=6", vec![7], 7),
+        ("grid=350200&after=6", vec![7], 7),
+        ("grid=350205", vec![], 7),
     ] {
         let page = hub.get(&format!("/api/v1/events?{query}")).await.json();
         assert_eq!(
@@ -84,6 +87,12 @@ async fn filters_leave_out_events_without_losing_the_place() {
     }
     hub.get("/api/v1/events?types=alarm").await.problem(400);
     hub.get("/api/v1/events?after=-1").await.problem(400);
+    for grid in ["abc", "1", "350203%2A"] {
+        for path in ["events", "stream", "alarms"] {
+            let query = format!("/api/v1/{path}?grid={grid}");
+            hub.get(&query).await.problem(400);
+        }
+    }
 }
 
 #[tokio::test]

@@ -59,6 +59,12 @@ async fn a_step_that_comes_again_is_carried_out_once() {
     let second = rig.take_step("c1", named.clone()).await.unwrap();
     walk(&rig, "c1", &["handle"]).await;
     assert_eq!(rig.take_step("c1", named).await.unwrap(), second);
+    // The id of another report is a mistake, which is named and changes nothing.
+    let other = json!({"step": "feedback", "id": "m-7"});
+    let Err(CommandError::Invalid(reason)) = rig.take_step("c1", other).await else {
+        panic!("another report under the same id");
+    };
+    assert!(reason.contains("`m-7`"), "{reason}");
     // Without a time of its own or an id it is another one.
     let again = rig.take_step("c1", json!({"step": "handle"})).await;
     assert!(
