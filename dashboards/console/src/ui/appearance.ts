@@ -9,6 +9,7 @@ export const theme = stored<Theme>("cityhub.theme", "auto", ["auto", "light", "d
 export const density = stored<Density>("cityhub.density", "normal", ["normal", "compact"]);
 export const narrow = cell(false);
 
+const BEAT_MS = 500;
 const NIGHT_FROM = 19;
 const NIGHT_UNTIL = 7;
 const NARROW = "(max-width: 760px)";
@@ -30,6 +31,12 @@ export function startAppearance(hourNow: () => number): () => void {
   };
   const stops = [theme.subscribe(apply), density.subscribe(apply)];
   const timer = setInterval(apply, 60_000);
+  // One beat for all marks that blink, once a second, and none for readers who want no motion.
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const beat = setInterval(() => {
+    const root = document.documentElement;
+    root.dataset.beat = root.dataset.beat === "off" || still.matches ? "on" : "off";
+  }, BEAT_MS);
   const query = matchMedia(NARROW);
   const look = (): void => narrow.set(query.matches);
   look();
@@ -37,6 +44,7 @@ export function startAppearance(hourNow: () => number): () => void {
   return () => {
     stops.forEach((stop) => stop());
     clearInterval(timer);
+    clearInterval(beat);
     query.removeEventListener("change", look);
   };
 }
