@@ -2,7 +2,7 @@
 
 import { get, patch, post, put, remove, request } from "./api";
 import type {
-  Alarm, AlarmAction, AlarmHappening, AlarmPage, AlarmRequest, BulkAnswer, Case, CasePage, CaseReport, Device, DevicePage, HubEvent, Kpi, PublicConfig, Rule, Series,
+  Alarm, AlarmAction, AlarmHappening, AlarmPage, AlarmRequest, BulkAnswer, Case, CasePage, CaseReport, Device, DevicePage, HubEvent, Kpi, PublicConfig, Rule, RuleVersion, Series,
 } from "./rows";
 
 type Query = Record<string, string | number | boolean | null | undefined>;
@@ -40,8 +40,11 @@ export const cases = {
 export const rules = {
   list: <T = { items: Rule[] }>(signal?: AbortSignal) => get<T>("rules", undefined, { signal }),
   one: (id: string, signal?: AbortSignal) => get<Rule>(`rules/${part(id)}`, undefined, { signal }),
-  put: (id: string, body: unknown) => put<Rule>(`rules/${part(id)}`, body),
+  put: (id: string, body: unknown) => put<{ id: string; revision: number; warnings?: string[] }>(`rules/${part(id)}`, body),
   remove: (id: string) => remove<unknown>(`rules/${part(id)}`),
+  versions: (id: string, signal?: AbortSignal) => get<{ items: RuleVersion[] }>(`rules/${part(id)}/versions`, undefined, { signal }),
+  approve: (id: string, revision: number) => post<unknown>(`rules/${part(id)}/approve`, { revision }),
+  rollback: (id: string, revision: number) => post<unknown>(`rules/${part(id)}/rollback`, { revision }),
 };
 
 export const figures = {

@@ -298,6 +298,17 @@ export interface Rule {
   [key: string]: unknown;
 }
 
+/** A version of a rule; `pending` ones wait for a second person. */
+export interface RuleVersion {
+  revision: number;
+  at?: string;
+  actor?: string;
+  reason?: string | null;
+  state?: string;
+  rule?: Rule;
+  [key: string]: unknown;
+}
+
 /** The evaluation (综合评价) of a period. A rate over nothing is null. */
 export interface Kpi {
   from: string;
