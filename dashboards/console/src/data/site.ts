@@ -73,6 +73,21 @@ export async function loadSite(): Promise<void> {
   zone.set(site.get().city.time_zone);
 }
 
+const PATIENCE_MS = 3_000;
+
+/** Waits for what the hub says of its city, but not for ever: a map without it is better than none. */
+export function siteKnown(): Promise<PublicConfig> {
+  return new Promise((resolve) => {
+    let stop = (): void => undefined;
+    const timer = setTimeout(() => { stop(); resolve(site.get()); }, PATIENCE_MS);
+    stop = site.subscribe((found) => {
+      if (found === PLAIN) return;
+      clearTimeout(timer);
+      queueMicrotask(() => { stop(); resolve(found); });
+    });
+  });
+}
+
 export type Language = "zh" | "en";
 
 export function kindName(config: PublicConfig, kind: string, language: Language): string {

@@ -106,7 +106,7 @@ export class CityMap {
     this.#map = leaflet(element, {
       crs: flat ? CRS.EPSG4326 : CRS.EPSG3857, zoomControl: false, attributionControl: false, boxZoom: false, zoomAnimation: false, fadeAnimation: false,
       markerZoomAnimation: false, maxZoom: MAX_ZOOM, minZoom: 3, doubleClickZoom: false, dragging: !still, keyboard: !still, scrollWheelZoom: !still,
-      touchZoom: !still, inertia: true, wheelDebounceTime: 30,
+      touchZoom: !still, zoomSnap: still ? 0 : 1, inertia: true, wheelDebounceTime: 30,
     });
     this.#map.setView(this.latLng(setup.center?.[0] ?? 0, setup.center?.[1] ?? 0), setup.zoom ?? 13);
     if (!still) control.scale({ imperial: false, position: "bottomleft" }).addTo(this.#map);
