@@ -1,7 +1,99 @@
-// Words of the screen `handover`.
+// Words of the shift: the handover, its history, and the log.
 
 import type { Same } from "./language";
 
-export const zh = {};
+export const zh = {
+  shifts: { day: "白班", night: "夜班" } as Record<string, string>,
+  draft: "本班", history: "历史", print: "打印 A4", back: "回到本班",
+  paper: "交接班记录", number: (n: number) => `第 ${n} 号`,
+  phase: { preparing: "准备中", open: "可交接", half_signed: "待接班人签名", overdue: "交接超时", frozen: "已交接" },
+  from_to: (from: string, to: string) => `${from} 至 ${to}`,
+  responsible: "当班负责", nobody: "尚无 (首次交接)", opens: (at: string) => `${at} 起可接班`,
+  half: (name: string) => `交班人已签名, 接班人尚未签名。责任仍在 ${name}, 期间的报警归本班处置。`,
+  overdue: (at: string) => `本班已于 ${at} 结束, 交接尚未签名。`,
+  sections: {
+    open_alarms: "未办结报警", set_aside: "搁置 / 抑制 / 停用", cases: "未结事件与平台案件", devices: "设备异常", changes: "规则与配置变更",
+    system: "系统状态", figures: "本班统计", log: "值班日志", checklist: "物品与其他",
+  },
+  none: {
+    open_alarms: "无未办结报警。", set_aside: "无搁置、抑制或停用的报警。", cases: "无未结事件。", devices: "设备全部正常。", changes: "本班无变更。",
+    log: "本班尚无记事。", checklist: "未配置清单 ([handover.checklist])。",
+  },
+  explained: "已说明", must: "必须说明", told: (done: number, all: number) => `已说明 ${done} / ${all}`,
+  more: (n: number) => `另有 ${n} 条`, show_all: "全部显示", show_less: "收起",
+  until: (at: string) => `至 ${at}`, by: (name: string) => `由 ${name}`, owner_none: "无人负责", suppressed_by: (id: string) => `由 ${id} 抑制`, overdue_case: "超时",
+  gateway: (name: string, n: number) => `${name} 下 ${n} 台`,
+  canary: "自检", canary_ok: (age: string) => `通过 (${age} 秒前)`, canary_bad: "未通过", canary_none: "尚未完成",
+  outbox: "上报积压", parked: (n: number) => `, 被拒 ${n}`, disk: "磁盘余量", sound_test: "声音自检", sound_none: "本班未做", ready: "接收数据", yes: "正常", no: "异常",
+  alarms: "报警", false_alarms: "误报", patrols: "巡检",
+  kinds: { note: "记事", patrol: "巡检", sound_test: "声音自检", call: "来电", instruction: "领导指示" },
+  actions: {
+    put_rule: "修改规则", delete_rule: "删除规则", put_device: "修改设备", delete_device: "删除设备", put_subscription: "修改订阅", delete_subscription: "删除订阅",
+  } as Record<string, string>,
+  opinion: { outgoing: "交班意见", incoming: "接班意见" },
+  person: { outgoing: "交班人", incoming: "接班人" },
+  sign: { outgoing: "交班人签名", incoming: "接班人签名" },
+  signed_at: (at: string) => `签于 ${at}`, unsigned: "未签名",
+  obstacle: { must_tell: "先说明第 2 项 (搁置 / 抑制 / 停用)", too_early: (at: string) => `${at} 起可签` },
+  sign_why: {
+    outgoing: "签名表示: 以上内容属实并已向接班人说明。接班人签名前, 责任仍在交班人。",
+    incoming: "签名表示: 以上内容已清楚, 责任自此由接班人承担。签名后记录冻结, 不可更改。",
+  },
+  untold_left: (names: string) => `尚未说明: ${names}`,
+  user: "用户名", password: "口令", do_sign: "签名", wrong: "用户名或口令不对。", no_right: (roles: string) => `此人无权签名 (可签: ${roles})。`, moved_on: "交接内容刚被改动, 请核对后再签。",
+  reopen: "更改", reopened: "交班人已签名: 任何改动使签名作废。",
+  saved: "已保存", saving: "保存中…", unsaved: "未送达服务器, 文字已留在本机。", differs: "别人刚改过这段意见, 您的文字已留在本机。", theirs: (text: string) => `服务器上: ${text}`,
+  frozen: "已交接并冻结", hash: "SHA-256", intact: "与签名时一致", broken: "与签名时不一致, 请立即报告管理员",
+  handed: "交接完成, 新的一班开始。",
+  no_history: "尚无交接记录", on_date: "日期", older: "更早", shift: "班次", time: "时间",
+  note_title: "记入值班日志", note_text: "内容", note_hint: "Ctrl+Enter 记入", note_kind: "类别", note_missing: "请写内容。", noted: "已记入值班日志。", note_key: "记事", record: "记入",
+  patrol_text: "各系统巡检正常", sheet_key: "打印", live_at: (at: string) => `实时, ${at}`,
+};
 
-export const en: Same<typeof zh> = {};
+export const en: Same<typeof zh> = {
+  shifts: { day: "Day shift", night: "Night shift" },
+  draft: "This shift", history: "History", print: "Print A4", back: "Back to this shift",
+  paper: "Shift handover", number: (n) => `No. ${n}`,
+  phase: { preparing: "Preparing", open: "May be handed over", half_signed: "Waits for the incoming signature", overdue: "Overdue", frozen: "Handed over" },
+  from_to: (from, to) => `${from} to ${to}`,
+  responsible: "Responsible", nobody: "nobody yet (first handover)", opens: (at) => `may be taken over from ${at}`,
+  half: (name) => `The outgoing person has signed, the incoming has not. ${name} stays responsible and handles what rings meanwhile.`,
+  overdue: (at) => `This shift ended at ${at} and was not handed over.`,
+  sections: {
+    open_alarms: "Open alarms", set_aside: "Shelved, suppressed, out of service", cases: "Open cases", devices: "Devices in trouble", changes: "Changes of rules and setup",
+    system: "System", figures: "This shift in figures", log: "Shift log", checklist: "Things and others",
+  },
+  none: {
+    open_alarms: "No open alarms.", set_aside: "Nothing is shelved, suppressed or out of service.", cases: "No open cases.", devices: "All devices are well.", changes: "Nothing was changed.",
+    log: "Nothing written yet.", checklist: "No checklist is configured ([handover.checklist]).",
+  },
+  explained: "Explained", must: "must be explained", told: (done, all) => `${done} of ${all} explained`,
+  more: (n) => `${n} more`, show_all: "Show all", show_less: "Show fewer",
+  until: (at) => `until ${at}`, by: (name) => `by ${name}`, owner_none: "no owner", suppressed_by: (id) => `suppressed by ${id}`, overdue_case: "overdue",
+  gateway: (name, n) => `${n} behind ${name}`,
+  canary: "Self-test", canary_ok: (age) => `passed (${age} s ago)`, canary_bad: "failed", canary_none: "not finished yet",
+  outbox: "To be reported", parked: (n) => `, ${n} refused`, disk: "Disk left", sound_test: "Sound test", sound_none: "not done", ready: "Taking data", yes: "yes", no: "no",
+  alarms: "Alarms", false_alarms: "False", patrols: "Patrols",
+  kinds: { note: "Note", patrol: "Patrol", sound_test: "Sound test", call: "Call", instruction: "Instruction" },
+  actions: {
+    put_rule: "rule changed", delete_rule: "rule deleted", put_device: "device changed", delete_device: "device deleted", put_subscription: "subscription changed", delete_subscription: "subscription deleted",
+  },
+  opinion: { outgoing: "Outgoing remarks", incoming: "Incoming remarks" },
+  person: { outgoing: "Outgoing", incoming: "Incoming" },
+  sign: { outgoing: "Sign as outgoing", incoming: "Sign as incoming" },
+  signed_at: (at) => `signed ${at}`, unsigned: "not signed",
+  obstacle: { must_tell: "Explain section 2 first", too_early: (at) => `from ${at} on` },
+  sign_why: {
+    outgoing: "Signing says: this is so, and it was explained. The outgoing person stays responsible until the incoming one has signed.",
+    incoming: "Signing says: this is understood, and from now on I am responsible. The record is then frozen.",
+  },
+  untold_left: (names) => `Not explained yet: ${names}`,
+  user: "User", password: "Password", do_sign: "Sign", wrong: "The name or the password is wrong.", no_right: (roles) => `This person may not sign (who may: ${roles}).`, moved_on: "The handover has just been changed; look at it again before you sign.",
+  reopen: "Change", reopened: "The outgoing person has signed: any change voids the signature.",
+  saved: "Saved", saving: "Saving…", unsaved: "Not with the hub yet; your text is kept in this browser.", differs: "Somebody else has just changed this; your text is kept in this browser.", theirs: (text) => `At the hub: ${text}`,
+  frozen: "Handed over and frozen", hash: "SHA-256", intact: "is what was signed", broken: "is NOT what was signed; tell an administrator at once",
+  handed: "Handed over; a new shift begins.",
+  no_history: "No handovers yet", on_date: "Date", older: "Older", shift: "Shift", time: "Time",
+  note_title: "Write into the shift log", note_text: "Text", note_hint: "Ctrl+Enter writes it", note_kind: "Kind", note_missing: "Write something.", noted: "Written into the shift log.", note_key: "Note", record: "Write",
+  patrol_text: "Patrol of all systems: normal", sheet_key: "Print", live_at: (at) => `live, ${at}`,
+};
