@@ -3,7 +3,7 @@ import { AlarmStore, NORMAL_STAYS_MS } from "./alarm-store";
 import type { Alarm, AlarmPage, AlarmState } from "./rows";
 
 const row = (id: string, version: number, state: AlarmState = "active_unacked", more: Partial<Alarm> = {}): Alarm => ({
-  id, version, state, severity: "critical", raised_at: "2026-03-01T00:00:00.000Z", active: true, shadow: false, device: "d", rule: "r", count: 1, ...more,
+  id, version, state, severity: "critical", raised_at: "2026-03-01T00:00:00.000Z", announced_at: null, active: true, shadow: false, device: "d", rule: "r", count: 1, ...more,
 }) as Alarm;
 
 const page = (items: Alarm[], as_of_seq = 1): AlarmPage => ({
@@ -59,9 +59,9 @@ test("a flood begins above ten in ten minutes and ends below five", () => {
   let now = Date.parse("2026-03-01T00:00:00.000Z");
   const store = new AlarmStore(() => now);
   const at = (n: number) => new Date(now + n).toISOString();
-  for (let i = 0; i < 10; i += 1) store.take([row(`a${i}`, 1, "active_unacked", { raised_at: at(i * 1_000) })]);
+  for (let i = 0; i < 10; i += 1) store.take([row(`a${i}`, 1, "active_unacked", { announced_at: at(i * 1_000) })]);
   expect(store.view.get().flood).toBe(false);
-  store.take([row("a10", 1, "active_unacked", { raised_at: at(10_000) })]);
+  store.take([row("a10", 1, "active_unacked", { announced_at: at(10_000) })]);
   expect(store.view.get()).toMatchObject({ flood: true, rate10min: 11 });
   // Five of the eleven are still younger than ten minutes.
   now += 606_000;
@@ -70,6 +70,23 @@ test("a flood begins above ten in ten minutes and ends below five", () => {
   now += 1_000;
   store.sweep();
   expect(store.view.get()).toMatchObject({ flood: false, rate10min: 4 });
+});
+
+test("only what was announced is load: not what was suppressed, not the trial of a rule, nothing twice", () => {
+  const now = Date.parse("2026-03-01T00:00:00.000Z");
+  const store = new AlarmStore(() => now);
+  const told = "2026-02-28T23:59:00.000Z";
+  store.load(page([
+    row("told", 1, "active_unacked", { announced_at: told }), row("child", 1, "suppressed"),
+    row("trial", 1, "active_unacked", { announced_at: told, shadow: true }),
+    row("long ago", 1, "active_unacked", { announced_at: "2026-02-28T23:49:59.000Z" }),
+  ]));
+  expect(store.view.get().rate10min).toBe(1);
+  store.take([row("told", 2, "active_acked", { announced_at: told }), row("another child", 1, "suppressed")]);
+  expect(store.view.get().rate10min).toBe(1);
+  // Its parent is over: now people are told of the child as well.
+  store.take([row("child", 2, "active_unacked", { announced_at: "2026-03-01T00:00:00.000Z" })]);
+  expect(store.view.get().rate10min).toBe(2);
 });
 
 test("counts are those of what is held, unless the list was cut", () => {

@@ -3,6 +3,7 @@
 import { alarms } from "./hub";
 import { Problem } from "./api";
 import { compareAlarms, isUnacked } from "./alarm-order";
+import { wasTold } from "./alarms-since";
 import { cell, type Readable } from "./cell";
 import { SEVERITIES, type Alarm, type AlarmPage, type AlarmState, type LiveCounts, type Severity } from "./rows";
 
@@ -57,7 +58,8 @@ export interface AlarmNews {
 export class AlarmStore {
   readonly #rows = new Map<string, Alarm>();
   readonly #overAt = new Map<string, number>();
-  readonly #raised: number[] = [];
+  /** When people were told of what, by alarm and time: only that is load, not what was suppressed. */
+  readonly #announced = new Map<string, number>();
   readonly #listeners = new Set<(news: AlarmNews[]) => void>();
   readonly #view = cell<AlarmView>({
     revision: 0, loaded: false, readAt: null, problem: null, total: 0, complete: true,
@@ -119,7 +121,6 @@ export class AlarmStore {
       const before = this.#rows.get(row.id);
       if (!this.#put(row)) continue;
       news.push({ row, before });
-      if (before === undefined && row.active && !row.shadow) this.#raised.push(Date.parse(row.raised_at));
     }
     this.#asOf = Math.max(this.#asOf, seq);
     if (news.length === 0) return;
@@ -142,7 +143,7 @@ export class AlarmStore {
   clear(): void {
     this.#rows.clear();
     this.#overAt.clear();
-    this.#raised.length = 0;
+    this.#announced.clear();
     this.#counts = null;
     this.#asOf = 0;
     this.#publish({ loaded: false, readAt: null, problem: null, total: 0, complete: true, live: null });
@@ -156,13 +157,15 @@ export class AlarmStore {
       this.#overAt.set(row.id, this.#now());
     } else this.#overAt.delete(row.id);
     this.#rows.set(row.id, row);
+    const toldAt = wasTold(row) ? Date.parse(row.announced_at ?? "") : NaN;
+    if (toldAt >= this.#now() - FLOOD_WINDOW_MS) this.#announced.set(`${row.id} ${toldAt}`, toldAt);
     return true;
   }
 
   #rate(): number {
     const from = this.#now() - FLOOD_WINDOW_MS;
-    while (this.#raised.length > 0 && (this.#raised[0] ?? 0) < from) this.#raised.shift();
-    return this.#raised.length;
+    for (const [key, at] of this.#announced) if (at < from) this.#announced.delete(key);
+    return this.#announced.size;
   }
 
   /** The hub counts all that it announced, also before this page was opened. */
