@@ -11,7 +11,7 @@ export const zh = {
   other_tab: "由另一个标签页发声",
   tones: { critical: "Ⅰ 特急: 连续双音", major: "Ⅱ 紧急: 每 5 秒两声", minor: "Ⅲ 重要: 每分钟一声", link_lost: "连接中断: 下降三声", shelf_end: "搁置到期: 一声长音" },
   test_why: "逐个播放, 确认听得到。结果记入值班日志。",
-  play: "播放", heard: "听到", not_heard: "未听到", save: "记录结果", saved: "声音自检已记录。", not_saved: "自检结果未能记录。",
+  play: "播放", heard: "听到", not_heard: "未听到", save: "记录结果", saved: "声音自检已记录。", not_saved: (why: string) => `自检结果未能记入值班日志: ${why}`, mute_not_recorded: (why: string) => `已消音, 但未能记入值班日志: ${why}`,
   result: (heard: string, missed: string) => `声音自检: 听到 ${heard || "无"}; 未听到 ${missed || "无"}`,
   title_flash: "声音被阻止",
 };
@@ -25,7 +25,7 @@ export const en: Same<typeof zh> = {
   other_tab: "another tab sounds",
   tones: { critical: "Ⅰ Critical: two tones without end", major: "Ⅱ Major: two beeps each 5 s", minor: "Ⅲ Minor: one beep a minute", link_lost: "Link lost: three falling tones", shelf_end: "Shelf over: one long tone" },
   test_why: "Play each and say whether you hear it. The result goes into the shift log.",
-  play: "Play", heard: "Heard", not_heard: "Not heard", save: "Record", saved: "Sound test recorded.", not_saved: "The result could not be recorded.",
+  play: "Play", heard: "Heard", not_heard: "Not heard", save: "Record", saved: "Sound test recorded.", not_saved: (why) => `The result is not in the shift log: ${why}`, mute_not_recorded: (why) => `Silenced, but the shift log does not say so: ${why}`,
   result: (heard, missed) => `Sound test: heard ${heard || "none"}; not heard ${missed || "none"}`,
   title_flash: "Sound blocked",
 };

@@ -75,12 +75,13 @@ function silence(next: Mute | null): void {
   tick();
 }
 
-/** Silences for two minutes in all tabs: it acknowledges nothing, and a new Ⅰ breaks it. */
-export function muteForAWhile(note: string): void {
+/** Silences for two minutes in all tabs: it acknowledges nothing, and a new Ⅰ breaks it. The log says who did. */
+export function muteForAWhile(note: string, unrecorded: (problem: Error) => void): void {
   const next = { until: Date.now() + MUTE_MS, known: ringingCritical(alarmStore.rows()) };
   silence(next);
   say({ mute: next });
-  post("shift-log", { kind: "note", text: note }).catch(() => undefined);
+  // Who may not write into the log may silence their own desk all the same.
+  if (may(desk.get().session, "act")) post("shift-log", { kind: "note", text: note }).catch(unrecorded);
 }
 
 export function unmute(): void {
