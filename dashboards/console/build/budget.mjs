@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 
 const FIRST_LOAD_BYTES_MAX = 100 * 1024;
 // All screens in both languages, the map (53 KB) and the charts (24 KB); each loads when it is opened.
-const ALL_BYTES_MAX = 320 * 1024;
+const ALL_BYTES_MAX = 340 * 1024;
 
 const size = (path) => gzipSync(readFileSync(path), { level: 9 }).length;
 const assets = readdirSync("dist/assets").filter((name) => /\.(js|css)$/.test(name)).sort();
