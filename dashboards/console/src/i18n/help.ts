@@ -24,7 +24,7 @@ export const zh = {
   } as Record<string, string>,
   link_words: ["正常: 8 秒内收到心跳。", "迟到: 8 到 20 秒未收到。", "中断: 超过 20 秒。画面变灰, 每 5 秒重试; 空列表不表示没有报警。", "重新同步: 连接恢复后重新读取全部数据。"],
   never_empty: "只有实时连接被证明正常时, 空列表才显示为“没有”。",
-  version: "版本", build: "构建", licence: "许可", licence_text: "Apache-2.0。控制台另含 Svelte、Leaflet、supercluster、uPlot (MIT、BSD-2、ISC)。",
+  version: "版本", build: "构建", licence: "许可", licence_text: "Apache-2.0。控制台另含 Svelte、Leaflet、uPlot (MIT、BSD-2)。",
   interfaces: "接口文档", zone: "时区",
 };
 
@@ -50,6 +50,6 @@ export const en: Same<typeof zh> = {
   },
   link_words: ["Live: a heartbeat within 8 s.", "Late: none for 8 to 20 s.", "Broken: none for more than 20 s. The screen turns grey and tries every 5 s; an empty list then means nothing.", "Resync: all data is read again after the link is back."],
   never_empty: "An empty list is called empty only while the live link is proven.",
-  version: "Version", build: "Build", licence: "Licence", licence_text: "Apache-2.0. The console also contains Svelte, Leaflet, supercluster and uPlot (MIT, BSD-2, ISC).",
+  version: "Version", build: "Build", licence: "Licence", licence_text: "Apache-2.0. The console also contains Svelte, Leaflet and uPlot (MIT, BSD-2).",
   interfaces: "Interfaces", zone: "Time zone",
 };
