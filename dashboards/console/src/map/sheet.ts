@@ -9,6 +9,9 @@ export type Painter = (ctx: CanvasRenderingContext2D, view: View) => Generator<v
 const BUDGET_MS = 5;
 const DPR_MAX = 2;
 
+/** One slice a frame, so that what moves keeps moving. */
+const nextFrame = (run: () => void): void => { requestAnimationFrame(() => run()); };
+
 export class Sheet {
   /** Holds a finished bitmap: browsers copy such a one once, and a canvas that is drawn on with every frame. */
   readonly #front: HTMLCanvasElement;
@@ -57,7 +60,7 @@ export class Sheet {
         this.#again = null;
         again?.();
       });
-    }, BUDGET_MS);
+    }, BUDGET_MS, () => performance.now(), nextFrame);
     this.#task = task;
   }
 
