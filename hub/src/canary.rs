@@ -43,7 +43,7 @@ pub(crate) enum Stage {
     Rule,
     /// The event of it is on disk.
     Event,
-    /// A tail of the feed saw it, and everything before it; so did the first delivery.
+    /// A tail of the feed saw it, and everything before it; so did each delivery.
     Subscriber,
 }
 

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use model::Location;
 use model::geo::{Feature, Form, Shape, Shapes};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// A city of 50,000 grids of 200 corners; a file with more is none of unit grids.
@@ -34,8 +35,22 @@ impl Grids {
             .into_iter()
             .enumerate()
             .map(|(index, feature)| grid_of(feature).with_context(|| format!("feature {index}")));
+        let grids = grids.collect::<Result<Vec<Shape>>>()?;
+        if grids.is_empty() {
+            bail!("has no features; leave `grid` out where the city has no unit grids");
+        }
+        let mut known = HashMap::new();
+        for (index, grid) in grids.iter().enumerate() {
+            if let Some(first) = known.insert(&grid.name, index) {
+                let code = &grid.name;
+                bail!(
+                    "features {first} and {index} have the same `code` {code}; several parts of one \
+                     grid are a MultiPolygon"
+                );
+            }
+        }
         Ok(Self {
-            grids: Shapes::new(grids.collect::<Result<_>>()?),
+            grids: Shapes::new(grids),
         })
     }
 
@@ -118,6 +133,19 @@ mod tests {
         assert_eq!(find("GCJ02"), Some("350200001001002"));
         assert_eq!(find("WGS84"), None);
         assert_eq!(find("BD09"), None);
+    }
+
+    #[test]
+    fn a_code_that_is_there_twice_and_a_file_without_grids_are_refused() {
+        let twice = CITY.replace("350200001001002", "350200001001001");
+        let error = format!("{:#}", Grids::parse(&twice).unwrap_err());
+        assert!(
+            error.contains("features 0 and 1") && error.contains("350200001001001"),
+            "{error}"
+        );
+        let empty = r#"{"type":"FeatureCollection","features":[]}"#;
+        let error = format!("{:#}", Grids::parse(empty).unwrap_err());
+        assert!(error.contains("no features"), "{error}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod doubt;
 mod follow;
 mod handover;
 mod health;
+mod latest;
 mod moved;
 mod quality;
 mod rebuild;
@@ -131,6 +132,7 @@ pub struct Writer {
 struct Staged {
     devices: HashMap<DeviceKey, Option<DeviceEntry>>,
     health: HashMap<DeviceKey, Option<DeviceHealth>>,
+    latest: latest::Latest,
     rules: HashMap<String, Option<Rule>>,
     subscribers: BTreeMap<String, Option<Subscriber>>,
     handover: Option<HandoverDraft>,

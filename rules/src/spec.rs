@@ -97,6 +97,15 @@ impl fmt::Display for RuleError {
 
 impl std::error::Error for RuleError {}
 
+/// Longest code of a category.
+const CODE_BYTES_MAX: usize = 32;
+
+/// Tells whether a text can be the code of a category; which codes there are, the city's tables say.
+fn is_code(text: &str) -> bool {
+    let fits = (1..=CODE_BYTES_MAX).contains(&text.len());
+    fits && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 impl RuleSpec {
     /// Writes the rule in the form that [`parse_json`] reads.
     pub fn to_json(&self) -> Value {
@@ -140,6 +149,10 @@ impl RuleSpec {
                 ..RuleError::default()
             })
         };
+        if let Some(code) = self.category.as_ref().filter(|code| !is_code(code)) {
+            let reason = format!("`{code}` is no code: 1 to {CODE_BYTES_MAX} letters or digits");
+            return wrong("category", reason);
+        }
         if let Targets::Select(Select {
             kind: Some(kind), ..
         }) = &self.targets

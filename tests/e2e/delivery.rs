@@ -195,6 +195,33 @@ fn what_a_receiver_refuses_is_parked_and_can_be_sent_again_or_given_up() {
 }
 
 #[test]
+fn a_subscription_that_could_never_deliver_or_would_jump_is_refused() {
+    let place = Place::default();
+    let hub = place.start();
+    let api = hub.api_as("engineer");
+    const PATH: &str = "/api/v1/subscriptions/platform";
+    let spec = json!({"kind": "webhook", "url": "http://127.0.0.1:9/", "secret": SECRET});
+    let with = |name: &str, value: Value| {
+        let mut spec = spec.clone();
+        spec[name] = value;
+        spec
+    };
+    for (condition, word) in [("types", "zz"), ("regions", "abc"), ("kinds", "nokind")] {
+        let put = api.put(PATH, &with("filter", json!({ condition: [word] })));
+        let problem = put.problem(422);
+        assert!(
+            problem["detail"].as_str().unwrap().contains(word),
+            "{problem}"
+        );
+    }
+    api.put(PATH, &with("from", json!("beginning"))).expect(200);
+    let problem = api.put(PATH, &with("from", json!("now"))).problem(409);
+    assert!(problem["detail"].as_str().unwrap().contains("replay"));
+    let same = api.put(PATH, &spec).expect(200);
+    assert_eq!(same["from"], "beginning");
+}
+
+#[test]
 fn a_delivery_that_was_paused_goes_on_where_it_was_and_can_be_replayed() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(&folder.path().join("events.db"), 0, &[]);

@@ -45,10 +45,8 @@ pub(crate) struct Resumed {
     pub(crate) cursor_name: Option<String>,
     /// Where that cursor is.
     pub(crate) cursor: Option<u64>,
-    /// The journal keeps a session of this client …
+    /// The journal keeps a session of this client.
     pub(crate) is_stored: bool,
-    /// … whose expiry began when it was left.
-    pub(crate) is_left: bool,
 }
 
 /// Why the connection ends before it began.
@@ -245,11 +243,20 @@ async fn resume(gate: &Gate, principal: &Principal, connect: &Connect, seat: &Se
         };
     }
     let is_stored = session.is_some();
-    let is_left = session
-        .as_ref()
-        .is_some_and(|kept| kept.expires_at.is_some());
     let now = gate.cx.clock.now();
     let session = session.filter(|kept| kept.expires_at.is_none_or(|at| at > now));
+    if let Some(left) = session.as_ref().filter(|kept| kept.expires_at.is_some()) {
+        // It is open again.
+        let open = KeptSession {
+            expiry_s: connect.session_expiry_s,
+            expires_at: None,
+            ..left.clone()
+        };
+        let kept = connect.session_expiry_s > 0;
+        if kept && let Err(error) = gate.cx.ingest.keep_session(name.clone(), Some(open)).await {
+            tracing::warn!(%error, "it was not noted that a session is open again");
+        }
+    }
     Resumed {
         remembered: seat
             .remembered(Instant::now())
@@ -257,7 +264,6 @@ async fn resume(gate: &Gate, principal: &Principal, connect: &Connect, seat: &Se
         cursor_name: Some(name),
         cursor,
         is_stored,
-        is_left,
     }
 }
 

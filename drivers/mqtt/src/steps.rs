@@ -2,7 +2,7 @@
 
 use crate::packet::Qos;
 use bytes::Bytes;
-use sdk::{Action, Actor, Command, CommandError, Done, StepReport};
+use sdk::{Action, Actor, Command, CommandError, Done, StepReport, UNNAMED};
 use serde_json::{Value, json};
 
 /// Version 5 reason codes of a PUBACK.
@@ -33,10 +33,12 @@ impl StepAsk {
             Bytes::from(outcome.to_string())
         })?;
         let id = report.id.clone();
+        // After an outage a client sends again what was not acknowledged, whether it was taken or not.
+        let is_unnamed = id.is_none() && report.at.is_none();
         let action = Action::CaseStep {
             id: case.to_owned(),
             report,
-            key: None,
+            key: is_unnamed.then(|| UNNAMED.to_owned()),
         };
         let actor = actor.clone();
         Ok(Self {

@@ -81,13 +81,6 @@ impl Subscriptions {
             }
         }
         subscriptions.remember(seat);
-        if resumed.is_left && subscriptions.kept {
-            // It is open again. Should the word be lost, it is kept until its last end's expiry.
-            let (ingest, word) = (gate.cx.ingest.clone(), subscriptions.word(None));
-            if let Some((name, session)) = word {
-                tokio::spawn(async move { ingest.keep_session(name, Some(session)).await });
-            }
-        }
         subscriptions
     }
 

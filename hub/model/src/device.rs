@@ -1,7 +1,7 @@
 //! A thing in the field with an identity and a place.
 
 use crate::geo::{Point, wgs84_from_gcj02};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ pub struct Location {
     pub lon: f64,
     pub lat: f64,
     /// `WGS84`, `CGCS2000` or `GCJ02`; never mixed silently.
-    #[serde(default = "wgs84")]
+    #[serde(default = "wgs84", deserialize_with = "datum")]
     pub datum: String,
 }
 
@@ -107,6 +107,25 @@ impl Location {
         };
         Point::from_degrees(lon, lat)
     }
+}
+
+/// Reads a datum in the spellings that are about, such as `GCJ-02` and `wgs 84`; another text stays
+/// as it is.
+fn datum<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(datum_of(&text).map_or(text, str::to_owned))
+}
+
+/// Gives the name of a datum by one of its spellings.
+fn datum_of(text: &str) -> Option<&'static str> {
+    let plain: String = text
+        .chars()
+        .filter(|letter| !matches!(letter, '-' | '_' | ' '))
+        .map(|letter| letter.to_ascii_uppercase())
+        .collect();
+    ["WGS84", "CGCS2000", "GCJ02"]
+        .into_iter()
+        .find(|datum| *datum == plain)
 }
 
 fn wgs84() -> String {
@@ -150,6 +169,22 @@ pub struct Device {
 #[cfg(test)]
 mod tests {
     use super::{DeviceId, Location};
+
+    #[test]
+    fn a_datum_is_read_in_its_common_spellings() {
+        for (given, read) in [
+            ("GCJ-02", "GCJ02"),
+            ("gcj02", "GCJ02"),
+            ("wgs84", "WGS84"),
+            ("WGS 84", "WGS84"),
+            ("cgcs-2000", "CGCS2000"),
+            ("BD09", "BD09"),
+        ] {
+            let json = format!(r#"{{"lon":118.1,"lat":24.5,"datum":"{given}"}}"#);
+            let location: Location = serde_json::from_str(&json).unwrap();
+            assert_eq!(location.datum, read);
+        }
+    }
 
     #[test]
     fn a_place_is_converted_from_its_datum_and_never_guessed() {

@@ -30,4 +30,4 @@ pub use operator::{
     Action, AlarmArgs, AlarmVerb, Command, CommandError, Delivered, Done, HandoverPart, Operator,
     PendingCommand, SecretChange, SubscriptionVerb,
 };
-pub use step::StepReport;
+pub use step::{StepReport, UNNAMED};

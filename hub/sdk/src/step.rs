@@ -12,6 +12,10 @@ const ACTOR_BYTES_MAX: usize = 200;
 /// Longest id by which a repeated report is known.
 const ID_BYTES_MAX: usize = 200;
 
+/// The key of a report that gave none and no time either, by a way that may repeat it by itself: it
+/// is held against the last one.
+pub const UNNAMED: &str = "~unnamed";
+
 /// What was reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +42,10 @@ pub struct StepReport {
 impl StepReport {
     /// Reads the JSON body of a report.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
+        // A list of values would be read as well, field by field.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err("a JSON object is expected".to_owned());
+        }
         let mut report: Self = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         let actor = report.actor.as_deref();
         if actor.is_some_and(|actor| actor.trim().is_empty()) {
@@ -88,6 +96,8 @@ mod tests {
             (r#"{"step":"accept","when":1}"#.to_owned(), "when"),
             (r#"{"actor":"li"}"#.to_owned(), "step"),
             (r#"{"step":"accept","actor":" "}"#.to_owned(), "actor"),
+            (r#"["accept",null,null]"#.to_owned(), "object"),
+            (r#""accept""#.to_owned(), "object"),
             (
                 format!(r#"{{"step":"void","note":"{}"}}"#, "x".repeat(4_001)),
                 "note",

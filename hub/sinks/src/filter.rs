@@ -1,9 +1,13 @@
 //! Which events a subscriber wants.
 
-use model::{Event, MinSeverity, Severity};
+use crate::SinkError;
+use model::{Event, MinSeverity, Region, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
+
+/// Longest code of a category.
+const CATEGORY_BYTES_MAX: usize = 32;
 
 /// Which events a subscriber wants: those that pass every condition. An empty list lets all pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -82,7 +86,47 @@ impl Category<'_> {
     }
 }
 
+/// What a city knows, which a filter must not go beyond: one that lets nothing pass would not be
+/// noticed.
+pub trait Known {
+    /// Tells whether there are events of a type that begins so.
+    fn knows_type(&self, prefix: &str) -> bool;
+
+    /// Tells whether there are devices of this kind.
+    fn knows_kind(&self, kind: &str) -> bool;
+}
+
 impl Filter {
+    /// Looks for conditions that nothing could ever fulfil.
+    pub fn check(&self, known: &impl Known) -> Result<(), SinkError> {
+        let wrong = |condition: &str, word: &str, reason: &str| {
+            let condition = format!("filter.{condition}");
+            Err(SinkError::key(&condition, format!("`{word}` {reason}")))
+        };
+        let is_type = |text: &str| known.knows_type(text.trim_end_matches('*'));
+        if let Some(text) = self.types.iter().find(|text| !is_type(text)) {
+            return wrong(
+                "types",
+                text,
+                "is no type of events, nor the beginning of one",
+            );
+        }
+        if let Some(kind) = self.kinds.iter().find(|kind| !known.knows_kind(kind)) {
+            return wrong("kinds", kind, "is no kind of devices");
+        }
+        let is_code = |text: &str| {
+            (1..=CATEGORY_BYTES_MAX).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        if let Some(code) = self.categories.iter().find(|code| !is_code(code)) {
+            return wrong("categories", code, "is no code of a category");
+        }
+        for region in &self.regions {
+            Region::parse(region).map_err(|error| SinkError::key("filter.regions", error))?;
+        }
+        Ok(())
+    }
+
     /// Tells whether the subscriber wants this event; `city_code` is the place of an event that
     /// has no other.
     pub fn lets_pass(&self, event: &Event, city_code: &str) -> bool {
@@ -107,8 +151,17 @@ impl Filter {
         let category = data.category.as_ref().map_or("", Category::code);
         (self.kinds.is_empty() || self.kinds.iter().any(|wanted| wanted == kind))
             && begins(&self.categories, category)
-            && begins(&self.regions, place.unwrap_or(city_code))
+            && (self.regions.is_empty() || lies_in(&self.regions, place.unwrap_or(city_code)))
     }
+}
+
+/// What is no code, of a subscription that was put before codes were checked, is taken as it is.
+fn lies_in(regions: &[String], place: &str) -> bool {
+    let holds = |text: &String| match Region::parse(text) {
+        Ok(region) => region.holds(place),
+        Err(_) => place.starts_with(text.as_str()),
+    };
+    regions.iter().any(holds)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod tls;
 mod webhook;
 
 pub use caller::Caller;
-pub use filter::Filter;
+pub use filter::{Filter, Known};
 pub use mqtt::{Mqtt, MqttConfig};
 pub use secret::{MASK, Secret, keep_masked, mask};
 pub use subscription::{Start, Subscription};

@@ -118,11 +118,14 @@ impl Way {
         at == Some(chirp.at)
     }
 
-    /// Gives the first delivery that is not paused, and the event up to which it has come.
-    fn first_sink(&self) -> Option<(String, u64)> {
+    /// Gives the delivery that is furthest behind of those that are not paused, and the event up
+    /// to which it has come.
+    fn last_sink(&self) -> Option<(String, u64)> {
         let sinks = self.health.sinks().into_iter();
-        let mut running = sinks.filter(|(_, sink)| sink.state != SinkState::Paused);
-        running.next().map(|(name, sink)| (name, sink.cursor))
+        let running = sinks.filter(|(_, sink)| sink.state != SinkState::Paused);
+        running
+            .map(|(name, sink)| (name, sink.cursor))
+            .min_by_key(|(_, cursor)| *cursor)
     }
 
     async fn is_told(&self) -> Result<Option<store::CanaryEvent>, String> {
@@ -196,8 +199,8 @@ impl Course for Way {
             Stage::Subscriber => {
                 let heard = *self.heard.borrow();
                 let told = self.is_told().await?;
-                // The first delivery stands for all; one that people stopped waits for them.
-                let sink = self.first_sink().map(|(_, event)| event);
+                // Each delivery counts, but one that people stopped: it waits for them.
+                let sink = self.last_sink().map(|(_, event)| event);
                 Ok(told.is_some_and(|told| {
                     let at = sink.unwrap_or(told.after).min(heard.event);
                     heard.canary >= told.number && at >= told.after
@@ -208,7 +211,7 @@ impl Course for Way {
 
     fn waits_for(&self, stage: Stage) -> Option<String> {
         let event = self.heard.borrow().event;
-        let (name, at) = self.first_sink().filter(|(_, at)| *at < event)?;
+        let (name, at) = self.last_sink().filter(|(_, at)| *at < event)?;
         let is_it = stage == Stage::Subscriber;
         is_it.then(|| format!("delivery `{name}` has come to event {at}, the feed is at {event}"))
     }

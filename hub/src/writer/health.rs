@@ -420,7 +420,7 @@ impl Writer {
         } else {
             seen.max(Some(since))
         };
-        let latest = self.reader.latest(device);
+        let latest = staged.latest.after(self.reader.latest(device), device);
         let mut data = web::device_row(&self.catalogue, &entry, health, seen, &latest);
         if let Some(fields) = data.as_object_mut() {
             fields.insert("previous".to_owned(), json!(before));

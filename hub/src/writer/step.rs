@@ -5,9 +5,13 @@ use super::carry_out::Answer;
 use super::{Staged, Writer};
 use model::{CaseRow, CaseStepRow, Timestamp};
 use rules::{CaseEvent, Report, StepError, StepFacts};
-use sdk::{Action, Actor, Command, CommandError, Done, StepReport};
+use sdk::{Action, Actor, Command, CommandError, Done, StepReport, UNNAMED};
 use serde_json::{Value, json};
 use store::{Group, StoreError};
+
+/// How long a report over MQTT that has neither an id nor a time is taken for the same when it comes
+/// again: clients connect and send again within seconds, and people do not do the same twice so soon.
+const SENT_AGAIN_MS: i64 = 60_000;
 
 /// Refused steps that the audit trail lists in a minute: a platform that repeats itself must not
 /// fill the disk.
@@ -81,9 +85,11 @@ impl Writer {
         let given = key.as_ref().or(report.id.as_ref());
         let key = given.map(|key| format!("{}|{id}|case|{key}", actor.name));
         let request = json!(report);
-        if let Some(kept) = self.answered(staged, key.as_deref())? {
+        let known = self.answered(staged, key.as_deref())?;
+        let is_unnamed = given.is_some_and(|key| key == UNNAMED);
+        if let Some(kept) = known.as_ref().filter(|_| !is_unnamed) {
             let given = given.map_or("", String::as_str);
-            return Ok(repeated(kept, &request, given));
+            return Ok(repeated(kept.clone(), &request, given));
         }
         let done_by = report.actor.as_deref().unwrap_or(&actor.name);
         let row = match self.cases.book.get(id) {
@@ -94,6 +100,12 @@ impl Writer {
             let reason = format!("there is no case `{id}`");
             return Ok(Err(CommandError::NotFound(reason)));
         };
+        if known.is_some_and(|kept| is_sent_again(&kept, &request, (row.version, now))) {
+            return Ok(Ok(Done {
+                seq: 0,
+                body: json!(row),
+            }));
+        }
         let last = row.steps.last();
         if last.is_some_and(|last| is_repeated(last, report, done_by)) {
             return Ok(Ok(Done {
@@ -131,7 +143,7 @@ impl Writer {
         }
         self.tell_case(group, staged, event);
         if let Some(key) = key {
-            let kept = json!({ "request": request, "answer": body });
+            let kept = json!({ "request": request, "answer": body, "at": now.millis() });
             group.idempotency(&key, &kept.to_string());
             staged.idempotent.insert(key, kept);
         }
@@ -207,6 +219,16 @@ fn reported<'a>(report: &'a StepReport, actor: &'a str, now: Timestamp) -> Repor
         until: report.until,
         version: report.version,
     }
+}
+
+/// Tells whether a report without a name or time is the one of just before, sent again: nothing
+/// happened to the case since.
+fn is_sent_again(kept: &Value, request: &Value, (version, now): (u64, Timestamp)) -> bool {
+    let number = |pointer| kept.pointer(pointer).and_then(Value::as_i64);
+    let taken_at = number("/at").map(Timestamp::from_millis);
+    let is_recent = taken_at.is_some_and(|at| now.since_ms(at) < SENT_AGAIN_MS);
+    let is_last = kept.pointer("/answer/version").and_then(Value::as_u64) == Some(version);
+    is_recent && is_last && kept.get("request") == Some(request)
 }
 
 /// Tells whether a report is the last step once more: one that gives its own time, and the same.

@@ -2,10 +2,10 @@
 
 use super::carry_out::Answer;
 use super::{Staged, Writer};
-use model::Timestamp;
+use model::{Catalogue, Timestamp};
 use sdk::{Action, Actor, CommandError, Delivered, Done, PendingSession, SubscriptionVerb};
-use serde_json::{Value, json};
-use sinks::{Start, Subscription};
+use serde_json::{Map, Value, json};
+use sinks::{Known, SinkError, Start, Subscription};
 use store::{Group, ParkedEvent, StoreError, StoredSession, StoredSubscription};
 use web::Subscriber;
 
@@ -102,7 +102,7 @@ impl Writer {
         spec: &Value,
     ) -> Result<Result<(), CommandError>, StoreError> {
         let wrong = |reason: String| format!("`sinks.{name}`: {reason}");
-        let subscription = match Subscription::parse(spec) {
+        let subscription = match self.read_subscription(spec) {
             Ok(subscription) => subscription,
             Err(error) => return Ok(Err(CommandError::Invalid(wrong(error.to_string())))),
         };
@@ -118,6 +118,12 @@ impl Writer {
         Ok(starts.map_err(|error| CommandError::Conflict(wrong(error.to_string()))))
     }
 
+    fn read_subscription(&self, spec: &Value) -> Result<Subscription, SinkError> {
+        let subscription = Subscription::parse(spec)?;
+        subscription.filter.check(&City(&self.catalogue))?;
+        Ok(subscription)
+    }
+
     fn put_subscription(
         &self,
         group: &mut Group,
@@ -131,7 +137,14 @@ impl Writer {
         }
         let mut fields = spec.as_object().cloned().unwrap_or_default();
         sinks::keep_masked(&mut fields, known.as_ref().map(|known| &known.spec));
-        let subscription = match Subscription::parse(&Value::Object(fields)) {
+        // It has begun; the configuration may go on to say where.
+        let began = known.as_ref().and_then(|known| known.spec.get("from"));
+        if let Some(began) = began.filter(|_| !configured)
+            && let Err(error) = keep_start(name, &mut fields, began)
+        {
+            return Ok(Err(error));
+        }
+        let subscription = match self.read_subscription(&Value::Object(fields)) {
             Ok(subscription) => subscription,
             Err(error) => return Ok(Err(CommandError::Invalid(error.to_string()))),
         };
@@ -284,6 +297,36 @@ impl Writer {
         if let Some(seq) = word.cursor {
             group.cursor(&Subscriber::cursor_name(&word.name), seq);
         }
+    }
+}
+
+/// Lets a subscription that has begun stay where it is: `from` may be left out, or be what it was.
+fn keep_start(
+    name: &str,
+    fields: &mut Map<String, Value>,
+    began: &Value,
+) -> Result<(), CommandError> {
+    let from = fields.entry("from").or_insert_with(|| began.clone());
+    match (Start::parse(from), Start::parse(began)) {
+        (Ok(from), Ok(began)) if from != began => {}
+        _ => return Ok(()),
+    }
+    Err(CommandError::Conflict(format!(
+        "`from`: subscription `{name}` began at {began} and stays where it is; POST \
+         /api/v1/subscriptions/{name}/replay sends from elsewhere"
+    )))
+}
+
+/// What filters may ask for.
+struct City<'a>(&'a Catalogue);
+
+impl Known for City<'_> {
+    fn knows_type(&self, prefix: &str) -> bool {
+        web::knows_event_type(prefix)
+    }
+
+    fn knows_kind(&self, kind: &str) -> bool {
+        self.0.kinds().any(|known| known == kind)
     }
 }
 

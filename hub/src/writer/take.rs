@@ -38,12 +38,18 @@ impl Writer {
                 group.reject(reason, count);
             }
             quarantine(group, staged, driver, part);
+            let mut heard = Vec::new();
             for observation in &part.observations {
                 let told = (&mut receipt, &mut staged.samples);
-                let heard = self.observe(group, (now, &entry), observation, told)?;
-                if let Some(at) = heard {
-                    self.hear(group, staged, &entry, at);
+                let reading = self.observe(group, (now, &entry), observation, told)?;
+                if let Some((reading, at)) = reading {
+                    staged.latest.put(reading);
+                    heard.push(at);
                 }
+            }
+            // After all of it, so that an event of the device shows what it said.
+            for at in heard {
+                self.hear(group, staged, &entry, at);
             }
         }
         for frame in &pending.submission.quarantined {
@@ -58,14 +64,14 @@ impl Writer {
         Ok(receipt)
     }
 
-    /// Takes one value; gives the sign of life that it is, if it is new.
+    /// Takes one value; gives the reading and the sign of life that it is, if it is new.
     fn observe(
         &mut self,
         group: &mut Group,
         (now, entry): (Timestamp, &DeviceEntry),
         observation: &Observation,
         (receipt, samples): (&mut Receipt, &mut Vec<Sample>),
-    ) -> Result<Option<Timestamp>, StoreError> {
+    ) -> Result<Option<(Reading, Timestamp)>, StoreError> {
         let series = Series {
             device: entry.key,
             metric: observation.metric,
@@ -122,11 +128,12 @@ impl Writer {
         }
         // Its own time counts if it can be believed, as it does for the rules.
         let is_believed = !(is_late || is_ahead);
-        Ok(Some(if is_believed {
+        let heard_at = if is_believed {
             observed_at.min(now)
         } else {
             now
-        }))
+        };
+        Ok(Some((reading, heard_at)))
     }
 
     fn is_plausible(&self, at: Timestamp, now: Timestamp) -> bool {

@@ -72,6 +72,10 @@ fn conditions_of(query: &CaseQuery) -> Conditions {
         CaseFilter::Open => conditions.add("open = 1", []),
         CaseFilter::All => conditions.add("1", []),
         CaseFilter::Only(states) => {
+            // What is open has an index of its own.
+            if states.iter().all(|state| state.is_open()) {
+                conditions.add("open = 1", []);
+            }
             conditions.any_of("state", states.iter().map(|state| state.name()));
         }
     }

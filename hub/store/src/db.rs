@@ -80,6 +80,8 @@ CREATE TABLE IF NOT EXISTS case_row (
   device TEXT NOT NULL, unroutable INTEGER NOT NULL, overdue INTEGER NOT NULL,
   opened_at INTEGER NOT NULL, due_at INTEGER, closed_at INTEGER, words TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS case_words ON case_row (number, words) WHERE open = 1;
+CREATE INDEX IF NOT EXISTS case_facts ON case_row (
+  number, state, severity, category, grid, district, street, unit, kind, opened_at) WHERE open = 1;
 CREATE INDEX IF NOT EXISTS case_overdue ON case_row (number) WHERE overdue = 1 AND open = 1;
 CREATE INDEX IF NOT EXISTS case_unroutable ON case_row (number) WHERE unroutable = 1 AND open = 1;
 CREATE INDEX IF NOT EXISTS case_grid ON case_row (grid, number);

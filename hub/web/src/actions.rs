@@ -8,7 +8,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::{StreamExt, stream};
 use model::{AlarmRow, AlarmState, Severity};
 use rules::{ActError, Verb};
@@ -78,6 +78,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        demand_json(&parts.headers)?;
         let key = read_key(&parts.headers)?.map(str::to_owned);
         let Some(actor) = parts.extensions.remove::<Actor>() else {
             let detail = "sign in, or send the header `Authorization: Bearer <token>`";
@@ -365,6 +366,23 @@ fn command(verb: Verb) -> AlarmVerb {
         Verb::InService => AlarmVerb::InService,
         Verb::Reset => AlarmVerb::Reset,
     }
+}
+
+/// Refuses what says of itself that it is something else than JSON. A form is what `curl -d` says
+/// where nobody says anything.
+fn demand_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
+    let kind = text.split(';').next().unwrap_or_default().trim();
+    let is_json = kind.ends_with("/json") || kind.ends_with("+json");
+    if is_json || kind == "application/x-www-form-urlencoded" {
+        return Ok(());
+    }
+    let detail = format!("`{kind}` is not taken here; send application/json");
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Err(Problem::new(status, "unsupported-media-type", detail))
 }
 
 fn read_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {

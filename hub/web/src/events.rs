@@ -2,6 +2,7 @@
 
 use crate::problem::Problem;
 use crate::query::{Params, RawParams};
+use crate::schemas::knows_event_type;
 use crate::state::{Inner, Shared, ask};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -123,12 +124,12 @@ fn read_types(params: &Params) -> Result<Vec<String>, Problem> {
         .into_iter()
         .map(|text| {
             let prefix = text.trim_end_matches('*');
-            if prefix.starts_with("cityhub.") {
+            if knows_event_type(prefix) && !prefix.is_empty() {
                 return Ok(prefix.to_owned());
             }
             Err(Problem::bad_request(format!(
                 "query parameter `types`: `{text}` is no type such as `cityhub.alarm.raised`, nor \
-                 the beginning of one such as `cityhub.alarm.*`"
+                 the beginning of one such as `cityhub.alarm.*`; GET /api/v1/schemas lists them"
             )))
         })
         .collect()

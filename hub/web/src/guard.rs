@@ -5,13 +5,16 @@ use crate::credential::{Credential, demand_console, unauthorized};
 use crate::problem::Problem;
 use crate::right::Right;
 use crate::state::Shared;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
 use sdk::Actor;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 /// How long an ordinary request may take, its body included.
@@ -56,13 +59,36 @@ pub(crate) async fn stand(State(post): State<Post>, mut request: Request, next: 
         Ok(None) => {}
         Err(problem) => return problem.into_response(),
     }
+    let (request, is_waiting) = watch_body(request);
     match tokio::time::timeout(post.deadline, next.run(request)).await {
         Ok(response) => response,
+        Err(_) if is_waiting.load(Ordering::Acquire) => {
+            let detail = format!("the body did not come within {} s", post.deadline.as_secs());
+            let status = StatusCode::REQUEST_TIMEOUT;
+            Problem::new(status, "body-timeout", detail).into_response()
+        }
         Err(_) => {
             let detail = format!("the request took longer than {} s", post.deadline.as_secs());
             Problem::busy(detail).into_response()
         }
     }
+}
+
+/// Watches whether the caller still owes a part of the body.
+fn watch_body(request: Request) -> (Request, Arc<AtomicBool>) {
+    let is_waiting = Arc::new(AtomicBool::new(!request.body().is_end_stream()));
+    let watched = Arc::clone(&is_waiting);
+    let request = request.map(|body| {
+        let mut data = body.into_data_stream();
+        Body::from_stream(stream::poll_fn(move |cx| {
+            let next = data.poll_next_unpin(cx);
+            if matches!(next, Poll::Ready(None)) {
+                watched.store(false, Ordering::Release);
+            }
+            next
+        }))
+    });
+    (request, is_waiting)
 }
 
 /// Tells who asks, if the route wants to know.

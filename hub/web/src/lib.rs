@@ -71,6 +71,7 @@ pub use reload::{Changed, Reload, ReloadError, Reloaded, Reloads};
 pub use roster::{ROSTER_ROWS_MAX, Roster, RosterRow, RowNote};
 pub use routes::router;
 pub use rule_list::{RuleEntry, RuleList};
+pub use schemas::knows_event_type;
 pub use state::{City, MovedCases, STREAM_CLIENTS_MAX, State};
 pub use status::{Statuses, device_row};
 pub use subscriber::{Subscriber, Subscribers};

@@ -206,6 +206,10 @@ pub(crate) fn json_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> 
     if body.is_empty() {
         return Err(Problem::bad_request("the body is empty; JSON is expected"));
     }
+    // A list of values would be read as well, field by field.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::bad_request("body: a JSON object is expected"));
+    }
     serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("body: {error}")))
 }
 

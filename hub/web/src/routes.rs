@@ -255,6 +255,7 @@ fn of_people() -> Vec<Route> {
             KNOWN,
             post(session::password),
         ),
+        Route::get("/api/v1/people", Need::Right(Right::Act), users::people),
         Route::get("/api/v1/users", MANAGE, users::list),
         Route::of("post", "/api/v1/users", MANAGE, post(users::add)),
         Route::get(USER, MANAGE, users::one),

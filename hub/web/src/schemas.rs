@@ -35,6 +35,12 @@ fn part(document: &Value, pointer: &str) -> Value {
     document.pointer(pointer).cloned().unwrap_or_default()
 }
 
+/// Tells whether there are events of a type that begins so.
+pub fn knows_event_type(prefix: &str) -> bool {
+    let mut types = MESSAGES.as_object().into_iter().flatten();
+    types.any(|(kind, _)| kind.starts_with(prefix))
+}
+
 /// `GET /api/v1/asyncapi.json`
 pub(crate) async fn asyncapi(raw: RawParams) -> Result<Json<&'static Value>, Problem> {
     raw.only(&[])?;

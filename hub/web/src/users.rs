@@ -2,6 +2,7 @@
 
 use crate::problem::Problem;
 use crate::query::{RawParams, json_body};
+use crate::right::Right;
 use crate::state::{Inner, Shared, work};
 use access::{AccessError, AccessFile, NewUser, UserChange};
 use axum::Json;
@@ -73,6 +74,22 @@ pub(crate) async fn list(
     raw.only(&[])?;
     let rows = shared.accounts.rows(shared.clock.now());
     Ok(Json(json!({ "items": rows })))
+}
+
+/// `GET /api/v1/people`: whom an alarm can be given to.
+pub(crate) async fn people(
+    State(shared): State<Shared>,
+    raw: RawParams,
+) -> Result<Json<Value>, Problem> {
+    raw.only(&[])?;
+    let rows = shared.accounts.rows(shared.clock.now()).into_iter();
+    let items: Vec<Value> = rows
+        .filter(|user| user.enabled && Right::Act.is_held_by(user.role))
+        .map(
+            |user| json!({"name": user.name, "display_name": user.display_name, "role": user.role}),
+        )
+        .collect();
+    Ok(Json(json!({ "items": items })))
 }
 
 /// `GET /api/v1/users/{name}`

@@ -55,6 +55,18 @@ fn overpressure() -> RuleSpec {
 }
 
 #[test]
+fn a_category_is_a_code() {
+    for category in ["", "0403; drop", "04 03"] {
+        let spec = RuleSpec {
+            category: Some(category.to_owned()),
+            ..overpressure()
+        };
+        let error = spec.validate(&Catalogue::built_in()).unwrap_err();
+        assert_eq!(error.key.as_deref(), Some("category"));
+    }
+}
+
+#[test]
 fn the_rule_of_the_contract_is_read() {
     let rules = parse_toml("gas.toml", CONTRACT).expect("a good rule");
     assert_eq!(rules, [("gas_overpressure".to_owned(), overpressure())]);

@@ -272,10 +272,13 @@ async fn a_session_that_expired_while_the_hub_was_away_is_not_present() {
             expires_at: Some(now.plus_ms(left_ms)),
             begins_after: None,
         };
-        let sessions = &bench.kit.feed.sessions;
-        let mut sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.insert(CURSOR.to_owned(), kept);
-        drop(sessions);
+        bench
+            .kit
+            .feed
+            .sessions
+            .lock()
+            .unwrap()
+            .insert(CURSOR.to_owned(), kept);
         let (_client, found) = bench.platform(&Hello::person(5, "platform").kept()).await;
         assert_eq!(found, present, "{left_ms} ms are left");
     }

@@ -1,6 +1,6 @@
 //! What passes a filter.
 
-use super::Filter;
+use super::{Filter, Known};
 use model::{Event, Severity};
 use serde_json::{Value, json};
 
@@ -17,6 +17,49 @@ fn event(kind: &str, grid: Option<&str>, data: &Value) -> Event {
 
 fn filter(value: Value) -> Filter {
     serde_json::from_value(value).unwrap()
+}
+
+struct Town;
+
+impl Known for Town {
+    fn knows_type(&self, prefix: &str) -> bool {
+        "cityhub.case.opened".starts_with(prefix)
+    }
+
+    fn knows_kind(&self, kind: &str) -> bool {
+        kind == "smoke"
+    }
+}
+
+#[test]
+fn a_condition_that_nothing_can_fulfil_is_refused_by_name() {
+    let good = json!({"types": ["cityhub.case.*", "cityhub."], "kinds": ["smoke"],
+        "categories": ["0204"], "regions": ["350200", "350203001007001"]});
+    assert_eq!(filter(good).check(&Town), Ok(()));
+    for (condition, word) in [
+        ("types", "zz"),
+        ("types", "cityhub.cases"),
+        ("kinds", "nokind"),
+        ("categories", "0403; drop"),
+        ("categories", ""),
+        ("regions", "abc"),
+        ("regions", "35020"),
+    ] {
+        let error = filter(json!({ condition: [word] })).check(&Town);
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains(condition) && error.contains(&format!("`{word}`")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn the_code_of_the_city_stands_for_all_that_lies_in_it() {
+    let grid = Some("350203001007");
+    let gas = event("cityhub.alarm.raised", grid, &json!({}));
+    assert!(filter(json!({"regions": ["350200"]})).lets_pass(&gas, "350200"));
+    assert!(!filter(json!({"regions": ["350300"]})).lets_pass(&gas, "350200"));
 }
 
 #[test]

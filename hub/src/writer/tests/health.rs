@@ -114,6 +114,19 @@ fn meter(id: &str, cadence_s: u32) -> Json {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_of_a_device_shows_what_it_has_just_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = start(folder.path(), Clock::starting_at(at(0)));
+    rig.put(&[meter("gas-1", 10)]).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    rig.report("gas-1", 7.5, at(500)).await;
+    let latest = &rig.facts()[0]["data"]["latest"];
+    let latest = latest.as_object().unwrap().values().next().unwrap();
+    assert_eq!(latest["value"], 7.5);
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_device_is_offline_at_the_instant_of_its_third_missed_report() {
     let folder = tempfile::tempdir().unwrap();
     let rig = start(folder.path(), Clock::starting_at(at(0)));

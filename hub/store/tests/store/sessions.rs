@@ -27,12 +27,12 @@ fn a_session_and_its_place_outlive_the_journal_that_took_them() {
     let dir = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(dir.path());
     commit(&mut rig, 0, |group| {
-        group.keep_session(session(NAME, 60, None))
+        group.keep_session(session(NAME, 60, None));
     });
     commit(&mut rig, 1, |group| group.cursor(NAME, 9));
     // A change of the filters does not set it back to where it began.
     commit(&mut rig, 2, |group| {
-        group.keep_session(session(NAME, 60, None))
+        group.keep_session(session(NAME, 60, None));
     });
     drop(rig);
     let rig = Rig::open(dir.path());
@@ -48,7 +48,7 @@ fn an_ended_session_leaves_neither_filters_nor_cursor() {
     let dir = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(dir.path());
     commit(&mut rig, 0, |group| {
-        group.keep_session(session(NAME, 60, None))
+        group.keep_session(session(NAME, 60, None));
     });
     assert_eq!(rig.reader.cursor(NAME).unwrap(), Some(7));
     commit(&mut rig, 1, |group| group.end_session(NAME));
@@ -65,14 +65,14 @@ fn a_session_that_was_open_when_the_hub_was_lost_expires_from_then_on() {
         group.keep_session(session("for-ever", u32::MAX, None));
     });
     commit(&mut rig, 90, |group| {
-        group.leave_sessions(at(START + 5_000))
+        group.leave_sessions(at(START + 5_000));
     });
     let expires_at = |name| rig.reader.session(name).unwrap().unwrap().expires_at;
     assert_eq!(expires_at("finite"), Some(at(START + 65_000)));
     assert_eq!(expires_at("for-ever"), None);
     // The next one that is kept sweeps what has expired.
     commit(&mut rig, 91, |group| {
-        group.keep_session(session(NAME, 60, None))
+        group.keep_session(session(NAME, 60, None));
     });
     assert_eq!(rig.reader.session("finite").unwrap(), None);
 }

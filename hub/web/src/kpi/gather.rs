@@ -5,7 +5,7 @@ use super::online::{self, ByKind, Course};
 use super::{Counted, Evaluation, GroupBy, load};
 use crate::problem::Problem;
 use crate::state::{Inner, store_problem};
-use model::{AlarmRow, CaseRow, DeviceStatus, Timestamp};
+use model::{AlarmRow, CaseRow, DeviceHealth, DeviceStatus, Timestamp};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use store::{CaseFilter, CaseQuery, EventFilter, StoreError};
@@ -99,8 +99,13 @@ fn read_cases(hub: &Inner, period: Period, mut look: impl FnMut(CaseRow)) -> Res
     }
 }
 
-fn reports(status: DeviceStatus) -> bool {
-    !matches!(status, DeviceStatus::Offline | DeviceStatus::NeverSeen)
+/// What is known of a device without any event; one that was never seen is not in use yet, and
+/// its time counts for nothing.
+fn first_known(health: DeviceHealth) -> Vec<(Timestamp, bool)> {
+    match health.status {
+        DeviceStatus::NeverSeen => Vec::new(),
+        status => vec![(health.since, status != DeviceStatus::Offline)],
+    }
 }
 
 /// Follows the devices in use through their events; of one without any its present status counts.
@@ -137,7 +142,7 @@ fn read_online(hub: &Inner, period: Period) -> Result<ByKind, Problem> {
             let known = changes.remove(entry.device.id.as_str());
             Course {
                 kind: entry.device.kind.clone(),
-                changes: known.unwrap_or_else(|| vec![(health.since, reports(health.status))]),
+                changes: known.unwrap_or_else(|| first_known(health)),
             }
         })
         .collect();

@@ -142,10 +142,31 @@ async fn a_report_is_passed_on_as_it_came_with_its_key() {
 }
 
 #[tokio::test]
+async fn a_report_that_says_it_is_no_json_is_not_read() {
+    let hub = filled();
+    let path = ("post", "/api/v1/cases/c3/steps");
+    let body = r#"{"step":"accept"}"#;
+    for (kind, status) in [
+        ("application/xml", 415),
+        ("text/plain", 415),
+        ("application/json; charset=utf-8", 404),
+        ("application/x-www-form-urlencoded", 404),
+    ] {
+        let fields = [("content-type", kind)];
+        let answer = hub.ask_with("platform", path, &fields, body).await;
+        answer.problem(status);
+    }
+}
+
+#[tokio::test]
 async fn a_report_that_cannot_be_read_is_refused_before_the_writer() {
     let hub = filled();
     for (body, word) in [
-        ("", "EOF"),
+        ("", "object"),
+        (
+            r#"["accept",null,null,null,false,null,null,null,null]"#,
+            "object",
+        ),
         ("{}", "step"),
         (r#"{"step":"finish"}"#, "finish"),
         (r#"{"step":"accept","until":"soon"}"#, "soon"),

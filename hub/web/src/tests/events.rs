@@ -85,7 +85,10 @@ async fn filters_leave_out_events_without_losing_the_place() {
             "{query}"
         );
     }
-    hub.get("/api/v1/events?types=alarm").await.problem(400);
+    for kind in ["alarm", "cityhub.nope", "cityhub.alarm.raisedd", "*"] {
+        let query = format!("/api/v1/events?types={kind}");
+        assert!(hub.get(&query).await.problem(400).contains(kind));
+    }
     hub.get("/api/v1/events?after=-1").await.problem(400);
     for grid in ["abc", "1", "350203%2A"] {
         for path in ["events", "stream", "alarms"] {

@@ -87,6 +87,34 @@ async fn a_stream_ends_with_the_age_of_its_session() {
 }
 
 #[tokio::test]
+async fn an_alarm_can_be_given_to_whoever_may_sign_in_and_act() {
+    let hub = Hub::start();
+    for role in [
+        Role::Officer,
+        Role::Supervisor,
+        Role::Viewer,
+        Role::Engineer,
+    ] {
+        hub.add_user(role);
+    }
+    let people = hub.ask("officer", "get", "/api/v1/people", "").await.json();
+    let row =
+        |name: &str, role: &str| json!({"name": name, "display_name": "值班员甲", "role": role});
+    let both = json!([
+        row("the-officer", "officer"),
+        row("the-supervisor", "supervisor")
+    ]);
+    assert_eq!(people["items"], both);
+    let off = json!({"enabled": false});
+    send(&hub, "patch", "/api/v1/users/the-officer", off).await;
+    let people = hub.ask("officer", "get", "/api/v1/people", "").await.json();
+    assert_eq!(
+        people["items"],
+        json!([row("the-supervisor", "supervisor")])
+    );
+}
+
+#[tokio::test]
 async fn users_are_added_changed_and_removed_by_administrators_and_it_is_told_who_did_it() {
     let hub = Hub::start();
     hub.add_user(Role::Admin);

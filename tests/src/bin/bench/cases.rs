@@ -61,6 +61,15 @@ pub(crate) fn run(cases: usize) {
         ),
         ("by device", "device=gas-0-7&limit=100"),
         ("by grid, nothing found", "grid=350203&limit=100"),
+        ("by severity, nothing found", "severity=critical&limit=100"),
+        ("by unit, nothing found", "unit=nobody&limit=100"),
+        ("by category, nothing found", "category=99&limit=100"),
+        ("by district, nothing found", "district=350299&limit=100"),
+        ("by street, nothing found", "street=350299001&limit=100"),
+        (
+            "opened before, nothing found",
+            "to=2020-01-01T00:00:00Z&limit=100",
+        ),
         ("overdue, nothing found", "overdue=true&limit=100"),
         ("by words, nothing found", "q=nowhere&limit=100"),
     ] {

@@ -76,6 +76,33 @@ async fn a_step_that_comes_again_is_carried_out_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_step_over_mqtt_without_a_name_that_comes_again_at_once_is_carried_out_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = start(folder.path(), Clock::starting_at(at(0)));
+    station(&rig).await;
+    rig.press(450.0).await;
+    let report = json!({"step": "supervise", "note": "the mayor asks"});
+    let send = async || {
+        let report = serde_json::from_value(report.clone()).unwrap();
+        rig.command(Action::CaseStep {
+            id: "c1".to_owned(),
+            report,
+            key: Some(sdk::UNNAMED.to_owned()),
+        })
+        .await
+    };
+    let first = send().await.unwrap();
+    let steps = rig.case("c1").steps.len();
+    assert_eq!(send().await.unwrap(), first);
+    assert_eq!(rig.case("c1").steps.len(), steps);
+    // A minute later it is another one.
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    send().await.unwrap();
+    assert_eq!(rig.case("c1").steps.len(), steps + 1);
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn time_alone_makes_a_case_overdue_and_ends_its_deferment_even_across_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let rig = start(folder.path(), Clock::starting_at(at(0)));
