@@ -48,7 +48,7 @@ use store::{Group, Journal, Reader, StoreError};
 use subscribe::keep_session;
 use tokio::sync::watch;
 use web::{
-    HandoverDraft, Handovers, Knocks, MovedCases, RuleEntry, RuleList, Statuses, Subscriber,
+    HandoverDraft, Handovers, Knocks, MovedCases, Roll, RuleEntry, RuleList, Statuses, Subscriber,
     Subscribers,
 };
 
@@ -70,7 +70,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Published {
     pub devices: Devices,
     pub statuses: Statuses,
-    pub book: Arc<RwLock<AlarmBook>>,
+    pub book: Arc<RwLock<Roll>>,
     /// How many cases are open.
     pub cases: Arc<RwLock<CaseCounts>>,
     /// Cases whose figures moved since their row was written.

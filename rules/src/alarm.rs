@@ -413,22 +413,13 @@ impl AlarmBook {
         self.rows.values()
     }
 
-    /// Counts the rows by state and severity.
-    pub fn counts(&self) -> BTreeMap<(AlarmState, Severity), u64> {
-        let mut counts = BTreeMap::new();
-        for row in self.rows.values() {
-            *counts.entry((row.state, row.severity)).or_default() += 1;
-        }
-        counts
-    }
-
     /// Tells how much there is to attend to.
     pub fn load(&self, now: Timestamp) -> Load {
         Load {
             announced: self.flood.len_at(now),
             flood_since: self.flood.since,
             chattering: self.chatter.len_at(now),
-            stale: self.rows.values().filter(|row| row.stale).count(),
+            stale: self.index.stale(),
         }
     }
 

@@ -160,6 +160,16 @@ impl Devices {
         self.len() == 0
     }
 
+    /// Names the devices that pass a test, in no order, but the hub's own.
+    pub fn ids_where(&self, is_meant: impl Fn(&Device) -> bool) -> Vec<String> {
+        let register = self.read();
+        let devices = register.entries.values().map(|entry| &entry.device);
+        devices
+            .filter(|device| !device.id.is_own() && is_meant(device))
+            .map(|device| device.id.as_str().to_owned())
+            .collect()
+    }
+
     /// Lists every device in the order of its id, but for the hub's own.
     pub fn all(&self) -> Vec<Arc<DeviceEntry>> {
         let listed = |entry: &&Arc<DeviceEntry>| !entry.device.id.is_own();

@@ -332,7 +332,7 @@ fn publish(
         handovers: Handovers::default(),
         devices,
         statuses: Statuses::default(),
-        book: Arc::new(RwLock::new(book.clone())),
+        book: Arc::new(RwLock::new(book.clone().into())),
         cases: Arc::new(RwLock::new(cases.book.counts().clone())),
         moved_cases: MovedCases::default(),
         rules,

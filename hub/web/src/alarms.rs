@@ -11,13 +11,13 @@ pub use shown::alarm_row;
 
 use crate::problem::Problem;
 use crate::query::{Params, RawParams};
+use crate::roll::Roll;
 use crate::state::{Inner, Shared, ask, store_problem, work};
 use crate::written::Written;
 use axum::Json;
 use axum::extract::{Path, State};
 use filter::SORTS;
 use model::{AlarmRow, AlarmState, DeviceId, Severity};
-use rules::AlarmBook;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shown::rules_of;
@@ -143,7 +143,7 @@ fn from_store(hub: &Inner, query: &AlarmQuery) -> Result<(Vec<AlarmRow>, Option<
 }
 
 /// Counts everything that is not normal, whatever the request filters by.
-pub(crate) fn counts(book: &AlarmBook) -> Value {
+pub(crate) fn counts(roll: &Roll) -> Value {
     let mut severities: BTreeMap<&str, u64> = Severity::ALL.map(|s| (s.name(), 0)).into();
     let mut states: BTreeMap<&str, u64> = AlarmState::ALL
         .iter()
@@ -152,9 +152,9 @@ pub(crate) fn counts(book: &AlarmBook) -> Value {
         .collect();
     let mut matrix: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
     let mut total = 0;
-    for ((state, severity), count) in book.counts() {
+    for ((state, severity), count) in roll.counts() {
         let row = matrix.entry(state.name()).or_default();
-        row.insert(severity.name(), count);
+        row.insert(severity.name(), *count);
         *severities.entry(severity.name()).or_default() += count;
         *states.entry(state.name()).or_default() += count;
         total += count;

@@ -218,7 +218,7 @@ fn write_intake(page: &mut Page, hub: &Inner, ledger: &Ledger) {
 }
 
 fn write_alarms(page: &mut Page, hub: &Inner) {
-    let counts = hub.alarms().counts();
+    let counts = hub.alarms().counts().clone();
     page.family("cityhub_alarms", "gauge", "Alarms that are not normal.");
     for state in AlarmState::ALL {
         if state == AlarmState::Normal {

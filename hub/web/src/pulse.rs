@@ -5,7 +5,7 @@ use crate::alarms::counts;
 use crate::build::build;
 use crate::census::Census;
 use crate::state::Inner;
-use model::{AlarmState, Timestamp};
+use model::Timestamp;
 use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -52,10 +52,7 @@ fn count(hub: &Inner, now: Timestamp) -> Value {
     let book = hub.alarms();
     let mut counts = counts(&book);
     let load = book.load(now);
-    let unacked = book
-        .rows()
-        .filter(|row| row.state == AlarmState::ActiveUnacked);
-    let oldest = unacked.map(|row| row.raised_at).min();
+    let oldest = book.oldest_unacked();
     drop(book);
     if let Some(fields) = counts.as_object_mut() {
         fields.insert("oldest_unacked_at".to_owned(), json!(oldest));

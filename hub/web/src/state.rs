@@ -4,10 +4,11 @@ use crate::problem::Problem;
 use crate::pulse::Pulse;
 use crate::recent::Recent;
 use crate::reload::Reloads;
+use crate::roll::Roll;
 use crate::{DeskSetup, Handovers, Health, Knocks, RuleList, Statuses, Subscribers};
 use access::Accounts;
 use model::{CaseRow, Catalogue};
-use rules::{AlarmBook, CaseCounts};
+use rules::CaseCounts;
 use sdk::{Access, Clock, Devices, Operator, Tail};
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -44,7 +45,7 @@ pub struct State {
     pub accounts: Accounts,
     pub catalogue: Arc<Catalogue>,
     /// Every alarm that is not `normal`, as of the last commit.
-    pub book: Arc<RwLock<AlarmBook>>,
+    pub book: Arc<RwLock<Roll>>,
     /// How many cases are open, as of the last commit.
     pub cases: Arc<RwLock<CaseCounts>>,
     /// Cases whose figures moved since their row was written.
@@ -108,7 +109,7 @@ impl Inner {
             .saturating_sub(self.streams.available_permits())
     }
 
-    pub(crate) fn alarms(&self) -> RwLockReadGuard<'_, AlarmBook> {
+    pub(crate) fn alarms(&self) -> RwLockReadGuard<'_, Roll> {
         self.book.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

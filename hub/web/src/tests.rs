@@ -18,3 +18,5 @@ mod reports;
 mod rules;
 mod sessions;
 mod why;
+
+pub(crate) use kit::alarm;

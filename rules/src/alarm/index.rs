@@ -27,6 +27,7 @@ pub(super) struct Index {
     /// Silent devices of which it is not known yet whether their gateway is.
     held: BTreeSet<u64>,
     timers: BTreeSet<(Timestamp, u64)>,
+    stale: usize,
 }
 
 impl Index {
@@ -50,6 +51,7 @@ impl Index {
         if let Some(at) = due_at(row) {
             self.timers.insert((at, number));
         }
+        self.stale += usize::from(row.stale);
     }
 
     pub(super) fn remove(&mut self, number: u64, row: &AlarmRow) {
@@ -68,6 +70,7 @@ impl Index {
         if let Some(at) = due_at(row) {
             self.timers.remove(&(at, number));
         }
+        self.stale = self.stale.saturating_sub(usize::from(row.stale));
     }
 
     pub(super) fn of_source(&self, source: &Source) -> Vec<u64> {
@@ -102,6 +105,11 @@ impl Index {
 
     pub(super) fn held(&self) -> impl Iterator<Item = u64> + '_ {
         self.held.iter().copied()
+    }
+
+    /// Counts the stale ones.
+    pub(super) fn stale(&self) -> usize {
+        self.stale
     }
 
     pub(super) fn next(&self) -> Option<(Timestamp, u64)> {

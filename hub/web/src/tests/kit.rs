@@ -21,8 +21,7 @@ use model::{
 };
 pub(super) use people::PASSWORD;
 use place::{city, desk};
-pub(super) use rows::alarm;
-use rules::AlarmBook;
+pub(crate) use rows::alarm;
 use sdk::{
     Access, Action, Actor, Clock, CommandError, DeviceEntry, Devices, Done, Intake, Mark, Operator,
     PendingCommand, Role, SecretChange, SecretSalt, Tail, TokenHash, TokenTable,
@@ -119,7 +118,7 @@ impl Hub {
                 revoking.swap(false, Ordering::AcqRel).then(TokenTable::new)
             }),
             catalogue: Arc::new(catalogue),
-            book: Arc::new(RwLock::new(AlarmBook::default())),
+            book: Arc::default(),
             cases: Arc::default(),
             moved_cases: Arc::default(),
             rules: RuleList::default(),
@@ -370,7 +369,7 @@ fn refusal(error: &::rules::ActError) -> CommandError {
 struct Writer {
     devices: Devices,
     rules: RuleList,
-    book: Arc<RwLock<AlarmBook>>,
+    book: Arc<RwLock<crate::Roll>>,
     commands: Arc<Mutex<Vec<sdk::Command>>>,
     answers: HashMap<String, serde_json::Value>,
 }
@@ -458,7 +457,7 @@ impl Writer {
                 };
                 let now = Timestamp::from_millis(START_MS);
                 let mut book = self.book.write().unwrap();
-                let body = match book.act((now, &Alone), &id, action, &mut Vec::new()) {
+                let body = match book.act((now, &Alone), &id, action) {
                     Ok(row) => serde_json::to_value(row).unwrap(),
                     Err(error) => return Err(refusal(&error)),
                 };

@@ -4,7 +4,7 @@ use super::START_MS;
 use model::{AlarmRow, AlarmState, Severity, Timestamp};
 
 /// An alarm of gas-1, raised `raised_s` after the start.
-pub(in crate::tests) fn alarm(number: u64, severity: Severity, raised_s: i64) -> AlarmRow {
+pub(crate) fn alarm(number: u64, severity: Severity, raised_s: i64) -> AlarmRow {
     serde_json::from_value(serde_json::json!({
         "id": format!("a{number}"), "rule": "gas_overpressure", "rule_revision": 1,
         "title": "中压燃气管道超压", "device": "gas-1", "kind": "gas_pressure", "site": "花园路",
