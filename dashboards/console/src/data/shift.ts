@@ -80,3 +80,6 @@ export const shifts = {
 export const noteWanted = cell<LogKind | null>(null);
 /** Grows when an entry was written here. */
 export const written = cell(0);
+
+/** The shift that is on now: its name, its times, and whether it should have been handed over. */
+export const shiftNow = cell<Pick<HandoverHead, "shift" | "began_at" | "ends_at" | "is_overdue"> | null>(null);
