@@ -24,6 +24,19 @@ export function compareAlarms(a: Alarm, b: Alarm): number {
     || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
+/** Where `row` is in rows that are in order, or would be put. */
+export function placeOf(rows: readonly Alarm[], row: Alarm): number {
+  let from = 0;
+  let to = rows.length;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    const other = rows[middle];
+    if (other !== undefined && compareAlarms(other, row) < 0) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
 export const GROUPINGS = ["none", "site", "grid", "device", "rule"] as const;
 export type Grouping = (typeof GROUPINGS)[number];
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { AlarmStore, NORMAL_STAYS_MS } from "./alarm-store";
+import { compareAlarms } from "./alarm-order";
+import { AlarmStore, NORMAL_STAYS_MS, readAlarms } from "./alarm-store";
 import type { Alarm, AlarmPage, AlarmState } from "./rows";
 
 const row = (id: string, version: number, state: AlarmState = "active_unacked", more: Partial<Alarm> = {}): Alarm => ({
@@ -110,4 +111,41 @@ test("where the hub counts, its count is shown on every desk alike", () => {
   expect(store.view.get().tally.unacked).toEqual({ critical: 5, major: 4, minor: 0, warning: 0 });
   store.count({ ...live, flood_since: null });
   expect(store.view.get().flood).toBe(false);
+});
+
+test("rows stay in order through every change, as if all were sorted anew", () => {
+  let now = 0;
+  const store = new AlarmStore(() => now);
+  const states: AlarmState[] = ["active_unacked", "active_acked", "cleared_unacked", "shelved", "normal"];
+  const severities = ["critical", "major", "minor", "warning"] as const;
+  let seed = 7;
+  const random = (below: number): number => {
+    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((seed / 2 ** 32) * below);
+  };
+  for (let version = 1; version <= 400; version += 1) {
+    store.take([row(`a${random(60)}`, version, states[random(5)], { severity: severities[random(4)], raised_at: new Date(random(9) * 1_000).toISOString() })]);
+    if (version % 50 === 0) {
+      now += NORMAL_STAYS_MS;
+      store.sweep();
+    }
+    expect(store.rows()).toEqual([...store.rows()].sort(compareAlarms));
+  }
+  expect(new Set(store.rows().map(({ id }) => id)).size).toBe(store.rows().length);
+});
+
+test("a snapshot comes in parts: the first rows show at once, and what no part holds is gone at the end", async () => {
+  const store = new AlarmStore(() => 0);
+  store.load(page([row("old", 1)]));
+  const shown: string[][] = [];
+  const parts: AlarmPage[] = [{ ...page([row("a", 1)], 5), next: "b" }, page([row("b", 1)], 9)];
+  const from = await readAlarms(store, async (query) => {
+    shown.push(store.rows().map(({ id }) => id));
+    return (query?.cursor === "b" ? parts[1] : parts[0]) as AlarmPage;
+  });
+  // The stream goes on from the first part: what changed between the two is told again.
+  expect(from).toBe(5);
+  expect(shown).toEqual([["old"], ["a", "old"]]);
+  expect(store.rows().map(({ id }) => id)).toEqual(["a", "b"]);
+  expect(store.view.get()).toMatchObject({ complete: true, arriving: false });
 });

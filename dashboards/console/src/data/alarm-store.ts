@@ -2,7 +2,7 @@
 
 import { alarms } from "./hub";
 import { Problem } from "./api";
-import { compareAlarms, isUnacked } from "./alarm-order";
+import { compareAlarms, isUnacked, placeOf } from "./alarm-order";
 import { wasTold } from "./alarms-since";
 import { cell, type Readable } from "./cell";
 import { SEVERITIES, type Alarm, type AlarmPage, type AlarmState, type LiveCounts, type Severity } from "./rows";
@@ -32,6 +32,8 @@ export interface AlarmView {
   /** More alarms are open than the console holds: then counts come from the hub. */
   total: number;
   complete: boolean;
+  /** Further parts of the snapshot are on their way. */
+  arriving: boolean;
   tally: AlarmTally;
   rate10min: number;
   flood: boolean;
@@ -62,7 +64,7 @@ export class AlarmStore {
   readonly #announced = new Map<string, number>();
   readonly #listeners = new Set<(news: AlarmNews[]) => void>();
   readonly #view = cell<AlarmView>({
-    revision: 0, loaded: false, readAt: null, problem: null, total: 0, complete: true,
+    revision: 0, loaded: false, readAt: null, problem: null, total: 0, complete: true, arriving: false,
     tally: emptyTally(), rate10min: 0, flood: false, live: null,
   });
   readonly #now: () => number;
@@ -92,6 +94,18 @@ export class AlarmStore {
     return this.#sorted;
   }
 
+  /** Moves one row to its new place, so that nobody sorts five thousand because of one. */
+  #move(before: Alarm | undefined, row: Alarm | undefined): void {
+    const sorted = this.#sorted;
+    if (sorted === null) return;
+    if (before !== undefined) {
+      const at = placeOf(sorted, before);
+      if (sorted[at] === before) sorted.splice(at, 1);
+      else this.#sorted = null;
+    }
+    if (row !== undefined) this.#sorted?.splice(placeOf(sorted, row), 0, row);
+  }
+
   /** Calls `take` with rows that are new or changed through the link (not through a snapshot). */
   onNews(take: (news: AlarmNews[]) => void): () => void {
     this.#listeners.add(take);
@@ -100,14 +114,27 @@ export class AlarmStore {
 
   /** A snapshot is the truth of its moment; rows that the link has already told newer stay. */
   load(page: AlarmPage): void {
-    const present = new Set(page.items.map((row) => row.id));
-    for (const [id, row] of this.#rows) {
-      if (!present.has(id) && row.state !== "normal") this.#rows.delete(id);
-    }
+    this.begin(page);
+    this.end(page, new Set(page.items.map((row) => row.id)));
+  }
+
+  /** A part of a snapshot: its rows are shown, nothing is forgotten before the rest is here. */
+  begin(page: AlarmPage): void {
+    this.#sorted = null;
     for (const row of page.items) this.#put(row);
     this.#counts = page.counts;
     this.#asOf = Math.max(this.#asOf, page.as_of_seq);
-    this.#publish({ loaded: true, readAt: this.#now(), problem: null, total: page.counts.total, complete: page.next === null });
+    const arriving = page.next !== null;
+    this.#publish({ loaded: true, problem: null, total: page.counts.total, arriving, complete: this.#view.get().complete && !arriving });
+  }
+
+  /** The last part came: what the snapshot did not hold is over. */
+  end(last: AlarmPage, present: ReadonlySet<string>): void {
+    for (const [id, row] of this.#rows) {
+      if (!present.has(id) && row.state !== "normal") this.#rows.delete(id);
+    }
+    this.#sorted = null;
+    this.#publish({ readAt: this.#now(), arriving: false, complete: last.next === null });
   }
 
   fail(problem: Problem): void {
@@ -135,6 +162,8 @@ export class AlarmStore {
     for (const [id, at] of this.#overAt) {
       if (at > until) continue;
       this.#overAt.delete(id);
+      const row = this.#rows.get(id);
+      this.#move(row, undefined);
       changed = this.#rows.delete(id) || changed;
     }
     if (changed || (this.#view.get().live === null && this.#rate() !== this.#view.get().rate10min)) this.#publish({});
@@ -142,11 +171,12 @@ export class AlarmStore {
 
   clear(): void {
     this.#rows.clear();
+    this.#sorted = null;
     this.#overAt.clear();
     this.#announced.clear();
     this.#counts = null;
     this.#asOf = 0;
-    this.#publish({ loaded: false, readAt: null, problem: null, total: 0, complete: true, live: null });
+    this.#publish({ loaded: false, readAt: null, problem: null, total: 0, complete: true, arriving: false, live: null });
   }
 
   #put(row: Alarm): boolean {
@@ -157,6 +187,7 @@ export class AlarmStore {
       this.#overAt.set(row.id, this.#now());
     } else this.#overAt.delete(row.id);
     this.#rows.set(row.id, row);
+    this.#move(before, row);
     const toldAt = wasTold(row) ? Date.parse(row.announced_at ?? "") : NaN;
     if (toldAt >= this.#now() - FLOOD_WINDOW_MS) this.#announced.set(`${row.id} ${toldAt}`, toldAt);
     return true;
@@ -197,7 +228,6 @@ export class AlarmStore {
   }
 
   #publish(change: Partial<AlarmView>): void {
-    this.#sorted = null;
     const before = this.#view.get();
     const live = change.live ?? before.live;
     // The hub counts for all desks alike; a hub that does not leaves it to us.
@@ -211,12 +241,29 @@ export class AlarmStore {
 
 export const alarmStore = new AlarmStore(() => Date.now());
 
-/** Reads the snapshot; the answer is the number from which the stream goes on. */
-export async function readAlarms(store = alarmStore): Promise<number> {
+/** So many rows are parsed and drawn without a pause that a hand would feel. */
+const PART_ROWS = 500;
+
+/**
+ * Reads the snapshot in parts, the most urgent first; the answer is the number from which the stream goes on.
+ * That is the number of the first part: what changed while the others were read comes again through the stream.
+ */
+export async function readAlarms(store = alarmStore, read: typeof alarms.list = alarms.list): Promise<number> {
   try {
-    const page = await alarms.list({ limit: ROWS_MAX, sort: "priority" });
-    store.load(page);
-    return page.as_of_seq;
+    const present = new Set<string>();
+    let cursor: string | null = null;
+    let from: number | null = null;
+    for (;;) {
+      const page: AlarmPage = await read({ limit: PART_ROWS, sort: "priority", cursor });
+      for (const row of page.items) present.add(row.id);
+      from ??= page.as_of_seq;
+      const last = page.next === null || present.size >= ROWS_MAX;
+      store.begin(last ? { ...page, next: null } : page);
+      cursor = page.next;
+      if (!last) continue;
+      store.end(page, present);
+      return from;
+    }
   } catch (error) {
     if (error instanceof Problem) store.fail(error);
     throw error;

@@ -33,13 +33,13 @@ export function ringingCritical(rows: Facts["rows"]): string[] {
 /** The silence that still holds; a new Ⅰ and time end it. */
 export function muteNow({ rows, mute, nowMs }: Pick<Facts, "rows" | "mute" | "nowMs">): Mute | null {
   if (mute === null || nowMs >= mute.until) return null;
-  return ringingCritical(rows).every((id) => mute.known.includes(id)) ? mute : null;
+  const known = new Set(mute.known);
+  return ringingCritical(rows).every((id) => known.has(id)) ? mute : null;
 }
 
 export function toneDue(facts: Facts): Tone | null {
   if (muteNow(facts) !== null) return null;
-  const ringing = facts.rows.filter(rings);
-  const has = (severity: Alarm["severity"]): boolean => ringing.some((row) => row.severity === severity);
+  const has = (severity: Alarm["severity"]): boolean => facts.rows.some((row) => row.severity === severity && rings(row));
   if (has("critical")) return "critical";
   if (has("major")) return "major";
   if (facts.linkBroken) return "link_lost";

@@ -7,14 +7,18 @@ export interface Batch<T> {
 }
 
 export const BATCH_MS = 100;
+/** Urgent ones that come in a heap are drawn together all the same. */
+const URGENT_GAP_MS = 50;
 
 /** `waitMs` is asked each time: a hidden tab waits longer. What is urgent takes all before it along. */
-export function batch<T>(hand: (items: T[]) => void, waitMs: () => number): Batch<T> {
+export function batch<T>(hand: (items: T[]) => void, waitMs: () => number, now: () => number = () => performance.now()): Batch<T> {
   let items: T[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let handedAt = -Infinity;
   const flush = (): void => {
     clearTimeout(timer);
     timer = undefined;
+    handedAt = now();
     if (items.length === 0) return;
     const full = items;
     items = [];
@@ -23,8 +27,12 @@ export function batch<T>(hand: (items: T[]) => void, waitMs: () => number): Batc
   return {
     add(item, urgent = false) {
       items.push(item);
-      if (urgent) flush();
-      else timer ??= setTimeout(flush, waitMs());
+      const restMs = URGENT_GAP_MS - (now() - handedAt);
+      if (urgent && restMs <= 0) flush();
+      else if (urgent) {
+        clearTimeout(timer);
+        timer = setTimeout(flush, restMs);
+      } else timer ??= setTimeout(flush, waitMs());
     },
     flush,
     stop() {
