@@ -1,7 +1,7 @@
 // The map: Leaflet moves and zooms, two canvases of our own carry the picture. Loaded when a map is first shown.
 
-import { control, CRS, DomUtil, latLng, latLngBounds, map as leaflet, point, tileLayer, type Map as LeafletMap, type TileLayer } from "leaflet";
 import "leaflet/dist/leaflet.css";
+import { createMap, Earth, EPSG3857, EPSG4326, latLng, latLngBounds, point, scale as scaleBar, setTransform, tileLayer, type LeafletMap, type TileLayer } from "./leaflet";
 import type { Severity } from "../data/rows";
 import type { GridState, Mark } from "./abnormal";
 import { ALONE_FROM_ZOOM, clusterSteps, inSlices, type Clusters, type Task } from "./cluster";
@@ -103,13 +103,13 @@ export class CityMap {
     this.#shift = shiftTo(tiles?.datum);
     const flat = tiles?.crs === "EPSG4326";
     const still = setup.still === true;
-    this.#map = leaflet(element, {
-      crs: flat ? CRS.EPSG4326 : CRS.EPSG3857, zoomControl: false, attributionControl: false, boxZoom: false, zoomAnimation: false, fadeAnimation: false,
+    this.#map = createMap(element, {
+      crs: flat ? EPSG4326 : EPSG3857, zoomControl: false, attributionControl: false, boxZoom: false, zoomAnimation: false, fadeAnimation: false,
       markerZoomAnimation: false, maxZoom: MAX_ZOOM, minZoom: 3, doubleClickZoom: false, dragging: !still, keyboard: !still, scrollWheelZoom: !still,
       touchZoom: !still, zoomSnap: still ? 0 : 1, inertia: true, wheelDebounceTime: 30,
     });
     this.#map.setView(this.latLng(setup.center?.[0] ?? 0, setup.center?.[1] ?? 0), setup.zoom ?? 13);
-    if (!still) control.scale({ imperial: false, position: "bottomleft" }).addTo(this.#map);
+    if (!still) scaleBar({ imperial: false, position: "bottomleft" }).addTo(this.#map);
     const place = (canvas: HTMLCanvasElement, shown: View): void => this.#place(canvas, shown);
     this.#element = element;
     this.#ground = new Sheet(this.#map.getPane("overlayPane") ?? element, tiles === null, place);
@@ -132,7 +132,7 @@ export class CityMap {
   }
 
   readonly project = (lon: number, lat: number): { x: number; y: number } => {
-    const at = (this.#map.options.crs ?? CRS.EPSG3857).latLngToPoint(this.latLng(lon, lat), 0);
+    const at = (this.#map.options.crs ?? EPSG3857).latLngToPoint(this.latLng(lon, lat), 0);
     return { x: at.x, y: at.y };
   };
 
@@ -243,13 +243,13 @@ export class CityMap {
   }
 
   goToMark(mark: Mark): void {
-    const crs = this.#map.options.crs ?? CRS.EPSG3857;
+    const crs = this.#map.options.crs ?? EPSG3857;
     this.#map.setView(crs.pointToLatLng(point(mark.x, mark.y), 0), Math.max(this.#map.getZoom(), mark.group ? this.#map.getZoom() + 1 : 0), { animate: false });
   }
 
   /** So that all that is known is in view. */
   fit(): void {
-    const crs = this.#map.options.crs ?? CRS.EPSG3857;
+    const crs = this.#map.options.crs ?? EPSG3857;
     const places = this.#places;
     if (places === null || places.count === 0) return;
     let [west, east, north, south] = [Infinity, -Infinity, Infinity, -Infinity];
@@ -285,7 +285,7 @@ export class CityMap {
   #place(canvas: HTMLCanvasElement, shown: View): void {
     const scale = this.#view.scale / shown.scale;
     const origin = this.#map.getPixelOrigin();
-    DomUtil.setTransform(canvas, point(shown.left * scale - origin.x, shown.top * scale - origin.y), scale);
+    setTransform(canvas, point(shown.left * scale - origin.x, shown.top * scale - origin.y), scale);
   }
 
   #follow(): void {
@@ -429,12 +429,12 @@ export class CityMap {
 
   #addMeasured(lng: number, lat: number): void {
     if (this.#measure === null) return;
-    const at = (this.#map.options.crs ?? CRS.EPSG3857).latLngToPoint(latLng(lat, lng), 0);
+    const at = (this.#map.options.crs ?? EPSG3857).latLngToPoint(latLng(lat, lng), 0);
     this.#measure.push({ x: at.x, y: at.y, lon: lng, lat });
     let metres = 0;
     this.#measure.forEach((now, i) => {
       const before = this.#measure?.[i - 1];
-      if (before !== undefined) metres += CRS.Earth.distance(latLng(before.lat, before.lon), latLng(now.lat, now.lon));
+      if (before !== undefined) metres += Earth.distance(latLng(before.lat, before.lon), latLng(now.lat, now.lon));
     });
     this.#told.measured(metres);
     this.#soon(false, true);
