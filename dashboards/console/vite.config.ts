@@ -2,11 +2,12 @@
 
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { chunkOfWords, nameOfChunk, oneLanguage } from "./build/one-language";
 
 const hub = process.env.CITYHUB_ADDRESS ?? "127.0.0.1:8080";
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [oneLanguage(), svelte()],
   define: { __BUILD__: JSON.stringify(process.env.CITYHUB_BUILD ?? "") },
   build: {
     target: ["chrome100", "firefox102", "safari15.4"],
@@ -14,6 +15,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    rollupOptions: { output: { manualChunks: chunkOfWords, chunkFileNames: nameOfChunk } },
   },
   // Browsers before 2023 know no module workers.
   worker: { format: "iife" },
