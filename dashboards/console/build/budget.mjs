@@ -4,8 +4,9 @@ import { readFileSync, readdirSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
 const FIRST_LOAD_BYTES_MAX = 100 * 1024;
-// All screens in both languages, the map (53 KB) and the charts (24 KB); each loads when it is opened.
-const ALL_BYTES_MAX = 340 * 1024;
+// All that one desk can load, each part when it is first opened: 289 KB of twelve screens in one language, with the map (32 KB)
+// and the charts (25 KB). The aim of 180 KB is not reached; this holds what is, with 5 % to spare.
+const ALL_BYTES_MAX = 304 * 1024;
 
 const size = (path) => gzipSync(readFileSync(path), { level: 9 }).length;
 const assets = readdirSync("dist/assets").filter((name) => /\.(js|css)$/.test(name)).sort();
