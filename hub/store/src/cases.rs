@@ -108,9 +108,30 @@ fn conditions_of(query: &CaseQuery) -> Conditions {
     conditions
 }
 
-fn count(conn: &Connection, conditions: &Conditions) -> Result<u64> {
+/// Names the table, with the index that answers alone where there is one: the planner would take
+/// another and read every row.
+fn source(query: &CaseQuery) -> &'static str {
+    let is_open = match &query.states {
+        CaseFilter::Open => true,
+        CaseFilter::All => false,
+        CaseFilter::Only(states) => states.iter().all(|state| state.is_open()),
+    };
+    let has_other = query.grid.is_some()
+        || query.device.is_some()
+        || query.overdue
+        || query.unroutable
+        || query.q.is_some()
+        || query.opened_from.is_some();
+    if is_open && !has_other {
+        "case_row INDEXED BY case_open"
+    } else {
+        "case_row"
+    }
+}
+
+fn count(conn: &Connection, source: &str, conditions: &Conditions) -> Result<u64> {
     let sql = format!(
-        "SELECT count(*) FROM (SELECT 1 FROM case_row WHERE {} LIMIT {MATCHED_MAX})",
+        "SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {} LIMIT {MATCHED_MAX})",
         conditions.sql.join(" AND ")
     );
     conn.prepare_cached(&sql)
@@ -142,7 +163,11 @@ impl Reader {
     pub fn cases(&self, query: &CaseQuery) -> Result<CasePage> {
         let mut conditions = conditions_of(query);
         let conn = self.shared.pool.take()?;
-        let matched = count(&conn, &conditions)?;
+        let source = source(query);
+        let matched = count(&conn, source, &conditions)?;
+        if matched == 0 {
+            return Ok(CasePage::default());
+        }
         if let Some(after) = query.after {
             let after = i64::try_from(after).unwrap_or(i64::MAX);
             conditions.add("number < ?", [Value::from(after)]);
@@ -152,7 +177,7 @@ impl Reader {
         conditions.params.push(limit.saturating_add(1).into());
         let sql = format!(
             "SELECT number, json FROM case_json WHERE number IN
-               (SELECT number FROM case_row WHERE {} ORDER BY number DESC LIMIT ?)
+               (SELECT number FROM {source} WHERE {} ORDER BY number DESC LIMIT ?)
              ORDER BY number DESC",
             conditions.sql.join(" AND ")
         );
@@ -222,5 +247,84 @@ impl Reader {
             .map_err(sqlite_error("reading the last case"))?;
         let rows = rows.iter().map(|(_, json)| parse(json));
         Ok((rows.collect::<Result<_>>()?, last.unwrap_or(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CaseFilter, CaseQuery, conditions_of, source};
+    use crate::db::CASES;
+    use model::{CaseState, Severity};
+    use rusqlite::{Connection, params_from_iter};
+
+    #[test]
+    fn a_filter_on_open_cases_reads_an_index_alone() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(CASES).unwrap();
+        let text = || Some("x".to_owned());
+        let all = CaseQuery::default;
+        for (index, query) in [
+            ("case_text", CaseQuery { q: text(), ..all() }),
+            (
+                "case_open",
+                CaseQuery {
+                    severities: vec![Severity::Major],
+                    ..all()
+                },
+            ),
+            (
+                "case_open",
+                CaseQuery {
+                    category: text(),
+                    ..all()
+                },
+            ),
+            (
+                "case_open",
+                CaseQuery {
+                    district: text(),
+                    ..all()
+                },
+            ),
+            (
+                "case_open",
+                CaseQuery {
+                    street: text(),
+                    ..all()
+                },
+            ),
+            (
+                "case_open",
+                CaseQuery {
+                    unit: text(),
+                    ..all()
+                },
+            ),
+            (
+                "case_open",
+                CaseQuery {
+                    kind: text(),
+                    ..all()
+                },
+            ),
+            (
+                "case_open",
+                CaseQuery {
+                    states: CaseFilter::Only(vec![CaseState::Reported]),
+                    ..all()
+                },
+            ),
+        ] {
+            let conditions = conditions_of(&query);
+            let sql = format!(
+                "EXPLAIN QUERY PLAN SELECT number FROM {} WHERE {} ORDER BY number DESC",
+                source(&query),
+                conditions.sql.join(" AND ")
+            );
+            let params = params_from_iter(conditions.params.iter());
+            let plan: String = conn.query_row(&sql, params, |row| row.get(3)).unwrap();
+            let expected = format!("SCAN case_row USING COVERING INDEX {index}");
+            assert_eq!(plan, expected, "{}", conditions.sql.join(" AND "));
+        }
     }
 }

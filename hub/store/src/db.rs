@@ -73,15 +73,16 @@ CREATE INDEX idempotency_at ON idempotency (at);
 
 /// What is searched for lies apart from the rows, so that a search reads little. Made in a database
 /// of an earlier version, too.
-const CASES: &str = "
+pub(crate) const CASES: &str = "
 CREATE TABLE IF NOT EXISTS case_row (
   number INTEGER PRIMARY KEY, open INTEGER NOT NULL, state TEXT NOT NULL, severity TEXT NOT NULL,
   category TEXT NOT NULL, grid TEXT, district TEXT, street TEXT, unit TEXT, kind TEXT NOT NULL,
   device TEXT NOT NULL, unroutable INTEGER NOT NULL, overdue INTEGER NOT NULL,
   opened_at INTEGER NOT NULL, due_at INTEGER, closed_at INTEGER, words TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS case_words ON case_row (number, words) WHERE open = 1;
-CREATE INDEX IF NOT EXISTS case_facts ON case_row (
-  number, state, severity, category, grid, district, street, unit, kind, opened_at) WHERE open = 1;
+DROP INDEX IF EXISTS case_words;
+CREATE INDEX IF NOT EXISTS case_text ON case_row (number, open, words) WHERE open = 1;
+CREATE INDEX IF NOT EXISTS case_open ON case_row (
+  number, open, state, severity, category, grid, district, street, unit, kind, opened_at) WHERE open = 1;
 CREATE INDEX IF NOT EXISTS case_overdue ON case_row (number) WHERE overdue = 1 AND open = 1;
 CREATE INDEX IF NOT EXISTS case_unroutable ON case_row (number) WHERE unroutable = 1 AND open = 1;
 CREATE INDEX IF NOT EXISTS case_grid ON case_row (grid, number);

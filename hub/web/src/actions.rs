@@ -117,7 +117,6 @@ pub(crate) async fn act(
         comment,
         args,
     } = check(verb, act.comment, args)?;
-    let key = key.map(|key| scoped(&actor, verb, &id, &key));
     let action = Action::Alarm {
         id: id.clone(),
         verb,
@@ -193,7 +192,7 @@ pub(crate) async fn bulk(
                 version: None,
                 comment: said.comment.clone(),
                 args: said.args.clone(),
-                key: key.as_ref().map(|key| scoped(&actor, verb, &id, key)),
+                key: key.clone(),
             };
             let actor = actor.clone();
             (id, Command { actor, action })
@@ -398,9 +397,4 @@ fn read_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
             "header `idempotency-key` must have 1 to {KEY_BYTES_MAX} visible characters"
         ))
     })
-}
-
-/// A key means something only to its own person, action and alarm.
-fn scoped(actor: &Actor, verb: AlarmVerb, id: &str, key: &str) -> String {
-    format!("{}/{verb:?}/{id}/{key}", actor.name)
 }

@@ -443,6 +443,8 @@ impl Writer {
                 args,
                 key,
             } => {
+                // As the hub's writer does: a key belongs to who used it, and to what for.
+                let key = key.map(|key| format!("{}|{id}|{key}", command.actor.name));
                 if let Some(answer) = key.as_ref().and_then(|key| self.answers.get(key)) {
                     return Ok(answer.clone());
                 }
