@@ -121,7 +121,9 @@ fn every_step_in_every_state_leads_where_the_table_says_or_is_refused_unchanged(
             let seq = last_event(&api).as_u64().unwrap();
             let row = post(&api, &case, step).expect(200);
             assert_eq!(row["state"], to, "{step} in {}", line.0);
-            assert_eq!(last_event(&api), seq + 1, "{step} in {}", line.0);
+            // An end is told as such, too.
+            let told = 1 + u64::from(matches!(to, "closed" | "voided"));
+            assert_eq!(last_event(&api), seq + told, "{step} in {}", line.0);
             taken += 1;
         }
     }
@@ -136,9 +138,12 @@ fn over_mqtt_the_same_steps_are_taken_and_the_same_refused_unchanged() {
     let api = hub.api_as("platform");
     let identity = Identity::named("city", &token("platform"));
     let mut client = Client::connect(hub.mqtt(), Version::V5, &identity);
+    let mut numbers = 1..;
     let mut send = |step: &str| {
-        let report = full(step).to_string();
-        client.publish("cases/c1/steps", report.as_bytes())
+        let mut report = full(step);
+        // Without an id, the last step once more would count as sent again.
+        report["id"] = json!(format!("r-{}", numbers.next().unwrap()));
+        client.publish("cases/c1/steps", report.to_string().as_bytes())
     };
     for line in TABLE.iter().take(6) {
         let (row, seq) = (api.get("/api/v1/cases/c1"), last_event(&api));
