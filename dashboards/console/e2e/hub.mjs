@@ -53,6 +53,8 @@ function city() {
 
 const running = new Set();
 process.once("exit", () => { for (const hub of running) hub.kill(); });
+// A run that is ended from outside takes its hubs with it.
+for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => process.exit(1));
 
 export class Hub {
   #child = null;
