@@ -15,24 +15,31 @@ let launched = null;
 const browser = () => (launched ??= chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGS }));
 export const closeBrowser = async () => { if (launched !== null) await (await launched).close(); };
 
-/** Runs in the page. What it tells goes through bindings, because a question from outside would count as a gesture of a person. */
+/**
+ * Runs in the page. What it tells goes through the console: a question from outside, and the answer of a binding, too, would count as a
+ * gesture of a person, and a silent browser would sound.
+ */
 function listen() {
+  const tell = (what, value) => console.debug(`journey ${JSON.stringify([what, value])}`);
+  let bars = "";
   const set = AudioParam.prototype.setValueAtTime;
   AudioParam.prototype.setValueAtTime = function (value, at) {
-    if (value > 100) window.tellTone(value);
+    if (value > 100) tell("tones", value);
     return set.call(this, value, at);
   };
   const off = AudioNode.prototype.disconnect;
   AudioNode.prototype.disconnect = function (...given) {
-    window.tellTone(0);
+    tell("tones", 0);
     return off.apply(this, given);
   };
-  document.addEventListener("securitypolicyviolation", (event) => window.tellFault(`policy: ${event.violatedDirective} ${event.blockedURI}`));
-  window.addEventListener("error", (event) => window.tellFault(`error: ${event.message} ${event.error?.stack ?? ""}`));
-  window.addEventListener("unhandledrejection", (event) => window.tellFault(`rejection: ${event.reason}`));
+  document.addEventListener("securitypolicyviolation", (event) => tell("faults", `policy: ${event.violatedDirective} ${event.blockedURI}`));
+  window.addEventListener("error", (event) => tell("faults", `error: ${event.message} ${event.error?.stack ?? ""}`));
+  window.addEventListener("unhandledrejection", (event) => tell("faults", `rejection: ${event.reason}`));
   new MutationObserver(() => {
-    const bars = [...document.querySelectorAll('[role="alert"]')].map((one) => one.textContent.trim()).join("|");
-    if (bars !== window.lastBars) window.tellAlerts((window.lastBars = bars));
+    const now = [...document.querySelectorAll('[role="alert"]')].map((one) => one.textContent.trim()).join("|");
+    if (now === bars) return;
+    bars = now;
+    tell("alerts", now);
   }).observe(document, { subtree: true, childList: true, characterData: true });
 }
 
@@ -52,9 +59,6 @@ export class Desk {
     // The reader's zone is not the city's: whatever is shown must be the city's.
     desk.context = await (await browser()).newContext({ viewport: { width, height }, timezoneId: "America/New_York", reducedMotion, acceptDownloads: true });
     desk.context.setDefaultTimeout(PATIENCE_MS);
-    await desk.context.exposeBinding("tellTone", (_, hz) => { desk.tones.push(hz); });
-    await desk.context.exposeBinding("tellAlerts", (_, text) => { desk.alerts.push(text); });
-    await desk.context.exposeBinding("tellFault", (_, text) => { desk.faults.push(text); });
     await desk.context.addInitScript(listen);
     await desk.context.addInitScript((kept) => {
       try {
@@ -69,6 +73,12 @@ export class Desk {
 
   async tab(path = "/alarms") {
     const page = await this.context.newPage();
+    page.on("console", (message) => {
+      const [, told] = /^journey (.*)$/s.exec(message.text()) ?? [];
+      if (told === undefined) return;
+      const [what, value] = JSON.parse(told);
+      this[what].push(value);
+    });
     await page.goto(this.hub.origin + path);
     return page;
   }
