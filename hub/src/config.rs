@@ -396,6 +396,11 @@ pub fn load(file: Option<&Path>, data_dir: Option<&Path>) -> Result<Loaded, Conf
 }
 
 impl Loaded {
+    /// The text of the file; empty without one.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Reads the layers once more, as they are now.
     pub fn again(&self) -> Result<Self, ConfigError> {
         load(self.file.as_deref(), Some(&self.config.data_dir))

@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use web::{City, DeskSetup, Health, ReloadError, Reloads};
+use web::{City, DeskSetup, Health, ReloadError, Reloads, Setting};
 
 /// Random bytes in the secret of the test sensor.
 const CANARY_SECRET_BYTES: usize = 16;
@@ -111,6 +111,7 @@ struct Parts {
     tail: Tail,
     clock: Clock,
     health: Health,
+    setting: Setting,
     stop: CancellationToken,
 }
 
@@ -329,6 +330,8 @@ impl Parts {
             tail: self.tail,
             clock: self.clock,
             health: self.health,
+            pace: self.published.pace,
+            setting: self.setting,
             knocks: self.published.knocks,
             city: City {
                 name: config.city.name.clone(),
@@ -387,17 +390,22 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
     let (requests, intake) = Intake::open();
     let codes = CodesInForce::new(standing.codes);
     let oldest = Timestamp::parse(&config.intake.oldest).context("intake.oldest")?;
+    let options = store::Options {
+        seal_cells: config.store.seal_cells,
+        seal_after_s: config.store.seal_after_s,
+        retention_days: (config.store.retention_days > 0).then_some(config.store.retention_days),
+        source: format!("cityhub/{}", config.city.code),
+        ..store::Options::default()
+    };
+    let setting = Setting::new(
+        loaded.text(),
+        options.retention_days,
+        options.events_retention_days,
+    );
     let opened = writer::open(
         &config.data_dir,
         Setup {
-            options: store::Options {
-                seal_cells: config.store.seal_cells,
-                seal_after_s: config.store.seal_after_s,
-                retention_days: (config.store.retention_days > 0)
-                    .then_some(config.store.retention_days),
-                source: format!("cityhub/{}", config.city.code),
-                ..store::Options::default()
-            },
+            options,
             catalogue: standing.catalogue,
             grids: standing.grids,
             clock: clock.clone(),
@@ -440,6 +448,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
         access,
         accounts,
         health,
+        setting,
         clock,
         stop: CancellationToken::new(),
     };

@@ -48,8 +48,8 @@ use store::{Group, Journal, Reader, StoreError};
 use subscribe::keep_session;
 use tokio::sync::watch;
 use web::{
-    HandoverDraft, Handovers, Knocks, MovedCases, Roll, RuleEntry, RuleList, Statuses, Subscriber,
-    Subscribers,
+    HandoverDraft, Handovers, Knocks, MovedCases, Pace, Roll, RuleEntry, RuleList, Statuses,
+    Subscriber, Subscribers,
 };
 
 /// Requests that one commit takes at most, so that a flood does not delay its own first answers.
@@ -76,6 +76,7 @@ pub struct Published {
     /// Cases whose figures moved since their row was written.
     pub moved_cases: MovedCases,
     pub rules: RuleList,
+    pub pace: Pace,
     pub knocks: Knocks,
     /// What the rule of the hub's own test sensor said last.
     pub(crate) canary: watch::Receiver<Verdict>,
@@ -229,6 +230,8 @@ impl Writer {
         }
         self.engine.advance(now, &mut changes);
         self.changes = changes;
+        let next = self.engine.next_deadline();
+        self.published.pace.judged(now, next);
         let has_news = !self.changes.is_empty()
             || self.refused.has_news(now)
             || self.book.is_due(now, &self.engine)
@@ -343,6 +346,7 @@ impl Writer {
             .sessions
             .into_iter()
             .for_each(PendingSession::confirm);
+        self.note_pace(&staged.receipts);
         for (pending, mut receipt) in staged.receipts {
             receipt.seq = seq;
             pending.confirm(receipt);
@@ -350,6 +354,15 @@ impl Writer {
         for (pending, answer) in staged.answers {
             pending.answer(answer.map(|done| Done { seq, ..done }));
         }
+    }
+
+    fn note_pace(&self, receipts: &[(Pending, Receipt)]) {
+        let messages = receipts.iter().map(|(pending, _)| {
+            let parts = pending.submission.parts.iter();
+            let values = parts.map(|part| u64::from(part.received)).sum();
+            (values, pending.waited())
+        });
+        self.published.pace.note(self.last_stamp, messages);
     }
 
     /// Seals what is due, after the figures of open alarms were written: what a checkpoint covers

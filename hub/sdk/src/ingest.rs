@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// Requests that may wait for the writer; a full queue makes drivers stop reading their sockets.
 pub const INTAKE_BATCHES: usize = 256;
@@ -96,9 +97,15 @@ pub struct Pending {
     pub driver: DriverKey,
     pub submission: Submission,
     reply: oneshot::Sender<Committed>,
+    since: Instant,
 }
 
 impl Pending {
+    /// Tells how long the driver has waited for its answer.
+    pub fn waited(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     /// Answers the driver. To be called by the writer, after the fsync, and by nobody else.
     pub fn confirm(self, receipt: Receipt) {
         // A driver that gave up has hung up; its data is on disk all the same.
@@ -195,6 +202,7 @@ impl Ingest {
             driver: self.driver,
             submission,
             reply,
+            since: Instant::now(),
         };
         self.requests
             .send(Request::Submit(pending))

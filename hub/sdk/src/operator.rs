@@ -39,6 +39,12 @@ pub enum Action {
     DeleteRule {
         id: String,
     },
+    /// Puts a rule as it was in a former version.
+    RollBackRule {
+        id: String,
+        to: u64,
+        spec: serde_json::Value,
+    },
     /// Rules of the configuration, in the order in which they are to be carried out; the puts come
     /// first. All of them, or none.
     ChangeRules {

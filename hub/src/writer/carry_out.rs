@@ -11,6 +11,24 @@ use store::{Group, StoreError, StoredDevice};
 
 pub(super) type Answer = Result<Done, CommandError>;
 
+/// A version of a rule to put.
+pub(super) struct Put<'a> {
+    id: &'a str,
+    spec: &'a Value,
+    /// The version that it repeats.
+    rolled_back_to: Option<u64>,
+}
+
+impl<'a> Put<'a> {
+    pub(super) fn new(id: &'a str, spec: &'a Value) -> Self {
+        Self {
+            id,
+            spec,
+            rolled_back_to: None,
+        }
+    }
+}
+
 impl Writer {
     pub(super) fn carry_out(
         &mut self,
@@ -23,7 +41,16 @@ impl Writer {
         Ok(match &command.action {
             Action::PutDevices(devices) => self.put_devices(group, staged, now, (actor, devices)),
             Action::DeleteDevice(id) => self.delete_device(group, staged, now, (actor, id)),
-            Action::PutRule { id, spec } => self.put_rule(group, staged, now, (actor, id, spec)),
+            Action::PutRule { id, spec } => {
+                self.put_rule(group, staged, now, (actor, Put::new(id, spec)))
+            }
+            Action::RollBackRule { id, to, spec } => {
+                let put = Put {
+                    rolled_back_to: Some(*to),
+                    ..Put::new(id, spec)
+                };
+                self.put_rule(group, staged, now, (actor, put))
+            }
             Action::DeleteRule { id } => self.delete_rule(group, staged, now, (actor, id)),
             Action::ChangeRules { put, delete } => {
                 self.change_rules(group, staged, now, (actor, put, delete))
@@ -202,8 +229,13 @@ impl Writer {
         group: &mut Group,
         staged: &mut Staged,
         now: Timestamp,
-        (actor, id, spec): (&Actor, &str, &Value),
+        (actor, put): (&Actor, Put<'_>),
     ) -> Answer {
+        let Put {
+            id,
+            spec,
+            rolled_back_to,
+        } = put;
         refuse_own(id)?;
         let invalid = |error: rules::RuleError| CommandError::Invalid(error.to_string());
         let spec = rules::parse_json(id, spec).map_err(invalid)?;
@@ -230,8 +262,15 @@ impl Writer {
                 spec: json.clone(),
             },
         );
-        let detail = json!({ "revision": revision, "spec": json }).to_string();
-        group.audit(&actor.name, actor.role.name(), "put_rule", &id, &detail);
+        let (action, detail) = match rolled_back_to {
+            None => ("put_rule", json!({ "revision": revision, "spec": json })),
+            Some(of) => {
+                let detail = json!({ "revision": revision, "of": of, "spec": json });
+                ("rollback_rule", detail)
+            }
+        };
+        let detail = detail.to_string();
+        group.audit(&actor.name, actor.role.name(), action, &id, &detail);
         let body = self.put_rule_body(&id, revision, &spec);
         let rule = Rule {
             id: id.clone(),

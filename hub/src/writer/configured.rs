@@ -1,6 +1,6 @@
 //! Carries out the rules of the configuration, many at once.
 
-use super::carry_out::{Answer, refuse_own};
+use super::carry_out::{Answer, Put, refuse_own};
 use super::{Staged, Writer};
 use model::Timestamp;
 use rules::{RuleError, RuleSpec};
@@ -28,7 +28,7 @@ impl Writer {
         let (mut changed, mut removed) = (0, 0);
         for (id, spec) in put {
             let before = self.engine.rule(id).map(|rule| rule.revision);
-            self.put_rule(group, staged, now, (actor, id, spec))?;
+            self.put_rule(group, staged, now, (actor, Put::new(id, spec)))?;
             let after = self.engine.rule(id).map(|rule| rule.revision);
             changed += usize::from(before != after);
             group.cursor(&file_mark(id), 1);

@@ -336,6 +336,7 @@ fn publish(
         cases: Arc::new(RwLock::new(cases.book.counts().clone())),
         moved_cases: MovedCases::default(),
         rules,
+        pace: web::Pace::default(),
         knocks: Knocks::default(),
         canary,
     }

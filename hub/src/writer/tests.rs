@@ -6,6 +6,7 @@ mod cases;
 mod handover;
 mod health;
 mod resume;
+mod versions;
 
 use super::{CaseSetup, Published, Setup, Times, open};
 use crate::codes::{Codes, CodesInForce, OwnTables};

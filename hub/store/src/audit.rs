@@ -12,6 +12,9 @@ use std::path::Path;
 
 const COLUMNS: &str = "seq, at, actor, role, action, subject, detail, hash";
 
+/// Links that are read at once.
+const AT_ONCE: usize = 256;
+
 /// The end of the chain.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -238,6 +241,42 @@ impl Reader {
             links.push(link.map_err(|broken| StoreError::Damaged(broken.to_string()))?);
         }
         Ok(links)
+    }
+
+    /// Gives the links of one instant. Times never go back along the chain, so it is found by halving.
+    pub fn audit_at(&self, at: Timestamp) -> Result<Vec<AuditRow>> {
+        let failed = sqlite_error("finding a place in the audit trail");
+        let head = self.audit_head()?.0;
+        // The last number whose time is before the instant is in `low..high`; no number is 0.
+        let (mut low, mut high) = (0, head.saturating_add(1));
+        let conn = self.shared.pool.take()?;
+        let mut query = conn
+            .prepare_cached("SELECT seq, at FROM audit WHERE seq >= ?1 ORDER BY seq LIMIT 1")
+            .map_err(failed)?;
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            let number = i64::try_from(middle).unwrap_or(i64::MAX);
+            let found = query
+                .query_row([number], |row| row.get::<_, i64>(1))
+                .optional()
+                .map_err(failed)?;
+            match found {
+                Some(ms) if ms < at.millis() => low = middle,
+                _ => high = middle,
+            }
+        }
+        drop(query);
+        drop(conn);
+        let mut links = Vec::new();
+        loop {
+            let page = self.audit(low, AT_ONCE)?;
+            let count = page.len();
+            low = page.last().map_or(low, |link| link.seq);
+            links.extend(page.into_iter().take_while(|link| link.at == at));
+            if count < AT_ONCE || links.last().is_none_or(|link| link.seq < low) {
+                return Ok(links);
+            }
+        }
     }
 
     /// Gives the number and the hash of the last link; 0 and zeros where there is none.

@@ -150,3 +150,30 @@ fn a_head_that_was_noted_elsewhere_finds_a_tail_that_was_cut_off_with_its_count(
         AuditVerdict::Whole { noted: Some(2), .. }
     ));
 }
+
+#[test]
+fn the_links_of_an_instant_are_found_by_their_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, reader, _) = crate::open(dir.path(), Options::default()).unwrap();
+    let at = |s: i64| Timestamp::from_millis(1_772_323_200_000).plus_s(s);
+    assert!(reader.audit_at(at(0)).unwrap().is_empty());
+    for s in 1..=9 {
+        let mut group = journal.begin(at(2 * s));
+        // Three hundred in the fifth: more than are read at once.
+        for number in 0..if s == 5 { 300 } else { 2 } {
+            group.audit("li", "admin", "put_rule", &format!("{s}.{number}"), "{}");
+        }
+        journal.commit(group).unwrap();
+    }
+    for s in 0..=19 {
+        let links = reader.audit_at(at(s)).unwrap();
+        let expected = match (s % 2, s) {
+            (1, _) | (_, 0) => 0,
+            (_, 10) => 300,
+            _ => 2,
+        };
+        assert_eq!(links.len(), expected, "{s}");
+        assert!(links.iter().all(|link| link.at == at(s)));
+    }
+    assert_eq!(reader.audit_at(at(18)).unwrap()[0].subject, "9.0");
+}

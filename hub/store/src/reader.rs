@@ -297,10 +297,16 @@ impl Reader {
 
     /// Gives every change of the register and the rules, oldest first.
     pub fn changes(&self) -> Result<Vec<ChangeRow>> {
+        self.changes_where("")
+    }
+
+    fn changes_where(&self, condition: &str) -> Result<Vec<ChangeRow>> {
         let failed = sqlite_error("reading changes");
         let conn = self.shared.pool.take()?;
         let mut query = conn
-            .prepare_cached("SELECT seq, stamp, json FROM change ORDER BY id")
+            .prepare_cached(&format!(
+                "SELECT seq, stamp, json FROM change {condition} ORDER BY id"
+            ))
             .map_err(failed)?;
         let rows = query
             .query_map([], |row| {
@@ -312,6 +318,11 @@ impl Reader {
             })
             .map_err(failed)?;
         rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
+    /// Gives the changes of rules alone, oldest first.
+    pub fn rule_changes(&self) -> Result<Vec<ChangeRow>> {
+        self.changes_where(r#"WHERE json LIKE '{"%\_rule":%' ESCAPE '\'"#)
     }
 
     /// Gives the answer that a request with this key got within the last day.

@@ -16,10 +16,15 @@ pub(crate) struct Build {
 }
 
 static HASH: LazyLock<String> = LazyLock::new(|| {
+    let api = std::iter::once(crate::OPENAPI.as_bytes());
+    hash_of(api.chain(dashboards::hashes().map(str::as_bytes)))
+});
+
+/// Gives the digits that are shown of the SHA-256 over some texts.
+pub(crate) fn hash_of<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut sum = Sha256::new();
-    sum.update(crate::OPENAPI);
-    for hash in dashboards::hashes() {
-        sum.update(hash);
+    for text in texts {
+        sum.update(text);
     }
     let mut hex = String::new();
     for byte in sum.finalize() {
@@ -27,7 +32,7 @@ static HASH: LazyLock<String> = LazyLock::new(|| {
     }
     hex.truncate(DIGITS);
     hex
-});
+}
 
 pub(crate) fn build(version: &'static str) -> Build {
     Build {

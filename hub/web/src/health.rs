@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// Whether a driver or sink works.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
@@ -92,6 +93,8 @@ struct Board {
 pub struct Health {
     pub(crate) version: &'static str,
     pub(crate) started_at: Timestamp,
+    /// The same instant on the clock that nobody sets.
+    begun: Instant,
     ready: Arc<AtomicBool>,
     board: Arc<Mutex<Board>>,
 }
@@ -108,6 +111,7 @@ impl Health {
         Self {
             version,
             started_at,
+            begun: Instant::now(),
             ready: Arc::default(),
             board: Arc::default(),
         }
@@ -116,6 +120,13 @@ impl Health {
     /// Says whether telemetry is taken: true once every driver is bound, false when stopping.
     pub fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
+    }
+
+    /// Tells by how much the clock was set since the start, in milliseconds: what it shows more than
+    /// the time that went by.
+    pub(crate) fn clock_moved_ms(&self, now: Timestamp) -> i64 {
+        let passed = i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX);
+        now.since_ms(self.started_at).saturating_sub(passed)
     }
 
     pub(crate) fn is_ready(&self) -> bool {

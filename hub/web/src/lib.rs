@@ -25,6 +25,7 @@ mod kpi;
 mod ledger;
 mod map;
 mod metrics;
+mod pace;
 mod past;
 mod problem;
 mod proof;
@@ -51,6 +52,7 @@ mod stream;
 mod subscriber;
 mod subscriptions;
 mod users;
+mod versions;
 mod written;
 
 #[cfg(test)]
@@ -68,13 +70,14 @@ pub use handover::{
 pub use health::{DriverHealth, Health, PartState, SinkHealth, SinkState};
 pub use knocks::{Knock, Knocks};
 pub use map::{Layer, MapSetup, Tiles};
+pub use pace::Pace;
 pub use reload::{Changed, Reload, ReloadError, Reloaded, Reloads};
 pub use roll::Roll;
 pub use roster::{ROSTER_ROWS_MAX, Roster, RosterRow, RowNote};
 pub use routes::router;
 pub use rule_list::{RuleEntry, RuleList};
 pub use schemas::knows_event_type;
-pub use state::{City, MovedCases, STREAM_CLIENTS_MAX, State};
+pub use state::{City, MovedCases, STREAM_CLIENTS_MAX, Setting, State};
 pub use status::{Statuses, device_row};
 pub use subscriber::{Subscriber, Subscribers};
 

@@ -62,6 +62,23 @@ pub(crate) enum Step {
     Resumed(Timestamp),
 }
 
+/// One change of the rules.
+pub(crate) enum RuleStep {
+    Put(Box<PutRule>),
+    Delete(String),
+}
+
+/// Reads the changes of the rules alone.
+pub(crate) fn rule_steps(reader: &Reader) -> Result<Vec<(Timestamp, RuleStep)>, StoreError> {
+    let past = Past::read(&reader.rule_changes()?).map_err(StoreError::Damaged)?;
+    let steps = past.steps.into_iter().filter_map(|(at, step)| match step {
+        Step::PutRule(put) => Some((at, RuleStep::Put(put))),
+        Step::DeleteRule(id) => Some((at, RuleStep::Delete(id))),
+        Step::PutDevice(_) | Step::DeleteDevice(_) | Step::Resumed(_) => None,
+    });
+    Ok(steps.collect())
+}
+
 /// Every change, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Past {

@@ -1,5 +1,6 @@
 //! Whether the hub lives, takes telemetry, and how its parts do.
 
+use crate::build::build;
 use crate::census::Census;
 use crate::health::PartState;
 use crate::problem::Problem;
@@ -41,6 +42,8 @@ pub(crate) async fn health(
         let mark = *hub.tail.mark.borrow();
         let canary = hub.health.canary();
         let sinks = Lag::of_all(hub)?;
+        let census = Census::take(hub);
+        let clocks_wrong = census.by_status.get("clock_wrong").copied();
         let mut unwell: Vec<String> = drivers
             .iter()
             .filter(|(_, driver)| driver.state != PartState::Up)
@@ -56,6 +59,8 @@ pub(crate) async fn health(
             "degraded_by": unwell,
             "ready": ready,
             "version": hub.health.version,
+            "build": build(hub.health.version),
+            "config": {"hash": hub.setting.config_hash},
             "started_at": hub.health.started_at,
             "uptime_s": now.since_ms(hub.health.started_at) / 1000,
             "now": now,
@@ -72,9 +77,23 @@ pub(crate) async fn health(
                 "rejected": total.rejected_total(),
                 "queued": queue.queued,
                 "capacity": queue.capacity,
+                "last_minute": hub.pace.intake(hub.health.started_at, now),
+            },
+            "rules": rules(hub, now),
+            "retention": {
+                "readings_days": hub.setting.readings_days,
+                "events_days": hub.setting.events_days,
+            },
+            // How far it is off nobody can say who has no better clock.
+            "clock": {
+                "source": "system",
+                "now": now,
+                "offset_ms": null,
+                "moved_ms": hub.health.clock_moved_ms(now),
+                "devices_wrong": clocks_wrong,
             },
             "journal": {"commit": mark.commit, "event": mark.event},
-            "devices": Census::take(hub),
+            "devices": census,
             "alarms": alarms(hub, now),
             "streams": {"open": hub.streams_open(), "limit": hub.stream_clients_max},
             "canary": hub.health.canary_json(now),
@@ -82,6 +101,15 @@ pub(crate) async fn health(
     })
     .await?;
     Ok(Json(body))
+}
+
+/// How many rules there are, and how far they are behind.
+fn rules(hub: &Inner, now: Timestamp) -> Value {
+    let mut rules = hub.pace.rules(now);
+    if let Some(fields) = rules.as_object_mut() {
+        fields.insert("count".to_owned(), hub.rules.all().len().into());
+    }
+    rules
 }
 
 /// A delivery with how far it is behind.

@@ -8,7 +8,7 @@ use crate::state::{Inner, Shared, State};
 use crate::{
     actions, alarms, backtest, cap, cases, desk, devices, events, evidence, explain, handover, kpi,
     ledger, map, metrics, readings, records, reload, report, rulebook, schemas, session, stream,
-    subscriptions, users,
+    subscriptions, users, versions,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State as AxumState};
@@ -95,8 +95,8 @@ pub(crate) fn table() -> Vec<Route> {
     const EDIT: Need = Need::Right(Right::Edit);
     const AUDIT: Need = Need::Right(Right::ReadAudit);
     const KNOWN: Need = Need::Right(Right::BeKnown);
-    const TEST: Need = Need::Right(Right::Backtest);
     let mut routes = of_subscriptions();
+    routes.extend(of_rules());
     routes.extend(of_desk());
     routes.extend(of_people());
     routes.extend([
@@ -119,19 +119,6 @@ pub(crate) fn table() -> Vec<Route> {
         ),
         Route::get("/api/v1/devices/{id}/readings", READ, readings::history),
         Route::get("/api/v1/latest", READ, readings::latest),
-        Route::get("/api/v1/rules", READ, rulebook::list),
-        Route::of("post", "/api/v1/rules/backtest", TEST, post(backtest::run))
-            .body(RULES_BYTES_MAX)
-            .deadline(BACKTEST_DEADLINE),
-        Route::of("post", "/api/v1/rules/reload", EDIT, post(reload::run)),
-        Route::get("/api/v1/rules/{id}", READ, rulebook::one),
-        Route::of("put", "/api/v1/rules/{id}", EDIT, put(rulebook::put)),
-        Route::of(
-            "delete",
-            "/api/v1/rules/{id}",
-            EDIT,
-            delete(rulebook::delete),
-        ),
         Route::get("/api/v1/alarms", EVENTS, alarms::list),
         Route::of("post", "/api/v1/alarms/bulk", ACT, post(actions::bulk)).body(BULK_BYTES_MAX),
         Route::get("/api/v1/alarms/{id}", EVENTS, alarms::one),
@@ -154,6 +141,35 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/quarantine", EDIT, records::quarantine),
     ]);
     routes
+}
+
+/// The rules, their versions, and trying them on history.
+fn of_rules() -> Vec<Route> {
+    const READ: Need = Need::Right(Right::Read);
+    const EDIT: Need = Need::Right(Right::Edit);
+    const TEST: Need = Need::Right(Right::Backtest);
+    vec![
+        Route::get("/api/v1/rules", READ, rulebook::list),
+        Route::of("post", "/api/v1/rules/backtest", TEST, post(backtest::run))
+            .body(RULES_BYTES_MAX)
+            .deadline(BACKTEST_DEADLINE),
+        Route::of("post", "/api/v1/rules/reload", EDIT, post(reload::run)),
+        Route::get("/api/v1/rules/{id}", READ, rulebook::one),
+        Route::of("put", "/api/v1/rules/{id}", EDIT, put(rulebook::put)),
+        Route::of(
+            "delete",
+            "/api/v1/rules/{id}",
+            EDIT,
+            delete(rulebook::delete),
+        ),
+        Route::get("/api/v1/rules/{id}/versions", READ, versions::list),
+        Route::of(
+            "post",
+            "/api/v1/rules/{id}/rollback",
+            EDIT,
+            post(versions::roll_back),
+        ),
+    ]
 }
 
 /// What the duty console needs beside the lists.

@@ -3,27 +3,64 @@
 use crate::problem::Problem;
 use crate::query::{RawParams, json_body};
 use crate::rule_list::RuleEntry;
-use crate::state::Shared;
+use crate::state::{Shared, ask};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
+use model::{AlarmRow, Timestamp};
 use rules::{RuleError, RuleSpec};
 use sdk::{Action, Actor, Command};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Longest id of a rule; it stands in every alarm row.
 const RULE_ID_BYTES_MAX: usize = 128;
 
+const WEEK_S: i64 = 7 * 86_400;
+
 /// `GET /api/v1/rules`
 pub(crate) async fn list(
     State(shared): State<Shared>,
     raw: RawParams,
 ) -> Result<Json<Value>, Problem> {
-    raw.only(&[])?;
-    let items: Vec<Value> = shared.rules.all().iter().map(RuleEntry::to_json).collect();
+    let figures = raw.only(&["figures"])?.word("figures", &[("7d", ())])?;
+    let mut items: Vec<Value> = shared.rules.all().iter().map(RuleEntry::to_json).collect();
+    if figures.is_some() {
+        let week = ask(&shared, "count the alarms of the week", |hub| {
+            let from = hub.clock.now().plus_s(-WEEK_S);
+            Ok(count(&hub.reader.alarms_between(from, Timestamp::MAX)?))
+        })
+        .await?;
+        for item in &mut items {
+            let id = item.get("id").and_then(Value::as_str).unwrap_or_default();
+            let figures = week.get(id).copied().unwrap_or_default();
+            if let Some(fields) = item.as_object_mut() {
+                fields.insert("figures_7d".to_owned(), json!(figures));
+            }
+        }
+    }
     Ok(Json(json!({"items": items})))
+}
+
+/// How the alarms of one rule did that were raised in the last seven days.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Figures {
+    announced: u64,
+    false_alarms: u64,
+    chattering: u64,
+}
+
+fn count(alarms: &[AlarmRow]) -> BTreeMap<String, Figures> {
+    let mut week: BTreeMap<String, Figures> = BTreeMap::new();
+    for row in alarms {
+        let of = week.entry(row.rule.clone()).or_default();
+        of.announced += u64::from(row.announced_at.is_some());
+        of.false_alarms += u64::from(row.verdict.as_deref() == Some("false_alarm"));
+        of.chattering += u64::from(row.chattering);
+    }
+    week
 }
 
 /// `GET /api/v1/rules/{id}`

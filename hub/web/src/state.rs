@@ -1,5 +1,7 @@
 //! All that the web needs of the hub.
 
+use crate::build::hash_of;
+use crate::pace::Pace;
 use crate::problem::Problem;
 use crate::pulse::Pulse;
 use crate::recent::Recent;
@@ -27,6 +29,27 @@ pub struct City {
     /// 行政区划代码, six digits.
     pub code: String,
     pub time_zone: String,
+}
+
+/// What the page of the system says of how the hub is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Setting {
+    /// The first digits of the SHA-256 of the configuration's text.
+    pub config_hash: String,
+    /// For how many days readings are kept; for ever unless said.
+    pub readings_days: Option<u32>,
+    pub events_days: Option<u32>,
+}
+
+impl Setting {
+    /// `config` is the text of the configuration.
+    pub fn new(config: &str, readings_days: Option<u32>, events_days: Option<u32>) -> Self {
+        Self {
+            config_hash: hash_of([config.as_bytes()]),
+            readings_days,
+            events_days,
+        }
+    }
 }
 
 /// The rows of cases whose figures moved since they were written to the store, by id.
@@ -59,6 +82,10 @@ pub struct State {
     pub tail: Tail,
     pub clock: Clock,
     pub health: Health,
+    /// How fast values come in, and how far the rules are.
+    pub pace: Pace,
+    /// What was set for the whole hub.
+    pub setting: Setting,
     /// Identities that knocked but are not registered.
     pub knocks: Knocks,
     pub city: City,

@@ -17,6 +17,7 @@ mod people;
 mod reports;
 mod rules;
 mod sessions;
+mod versions;
 mod why;
 
 pub(crate) use kit::alarm;

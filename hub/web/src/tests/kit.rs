@@ -131,6 +131,8 @@ impl Hub {
             },
             clock: Clock::starting_at(start),
             health,
+            pace: crate::Pace::default(),
+            setting: crate::Setting::default(),
             knocks: Knocks::default(),
             city: city(),
             desk: Arc::new(desk()),
@@ -414,7 +416,7 @@ impl Writer {
                     .remove(self.devices.find(id.as_str()).unwrap().key);
                 Ok(serde_json::Value::Null)
             }
-            Action::PutRule { id, spec } => {
+            Action::PutRule { id, spec } | Action::RollBackRule { id, spec, .. } => {
                 let revision = self.rules.find(&id).map_or(1, |rule| rule.revision + 1);
                 let entry = RuleEntry { id, revision, spec };
                 self.rules.put(entry.clone());

@@ -64,6 +64,14 @@ async fn health_tells_how_every_part_does() {
     assert_eq!(health["intake"]["rejected"], 5);
     assert_eq!(health["intake"]["capacity"], 256);
     assert_eq!(health["journal"]["event"], 1);
+    let quiet = json!({"p50": null, "p99": null, "max": null});
+    assert_eq!(health["intake"]["last_minute"]["ack_ms"], quiet);
+    assert_eq!(health["rules"]["lag_ms"], 0);
+    let kept = json!({"readings_days": null, "events_days": null});
+    assert_eq!(health["retention"], kept);
+    assert_eq!(health["build"]["version"], "1.2.3");
+    assert_eq!(health["clock"]["offset_ms"], json!(null));
+    assert_eq!(health["clock"]["devices_wrong"], 0);
     let devices = &health["devices"];
     assert_eq!(
         (&devices["total"], &devices["online_rate"]),
