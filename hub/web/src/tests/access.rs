@@ -60,6 +60,8 @@ pub(super) const WHO: &[(&str, &str, &str)] = &[
     ("get", "/api/v1/rules/{id}", "voseau"),
     ("put", "/api/v1/rules/{id}", "ea"),
     ("delete", "/api/v1/rules/{id}", "ea"),
+    ("get", "/api/v1/rules/{id}/versions", "voseau"),
+    ("post", "/api/v1/rules/{id}/rollback", "ea"),
     ("get", "/api/v1/alarms", "voseaup"),
     ("post", "/api/v1/alarms/bulk", "osa"),
     ("get", "/api/v1/alarms/{id}", "voseaup"),
