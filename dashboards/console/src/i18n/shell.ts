@@ -76,7 +76,6 @@ export const zh = {
     title: "没有这个页面", text: (path: string) => `地址 ${path} 不存在。`, back: "回到报警",
     chunk: "此页面属于另一个版本, 请刷新。", crashed: "此页面出错。报警、声音和实时连接不受影响。",
   },
-  pending_screen: "此页面尚未提供。",
   status_bar: "状态栏",
   open_alarms: (n: number) => `${n} 条未确认`,
 };
@@ -155,7 +154,6 @@ export const en: Same<typeof zh> = {
     title: "No such page", text: (path) => `There is nothing at ${path}.`, back: "To the alarms",
     chunk: "This page belongs to another version; please reload.", crashed: "This screen has failed. Alarms, sound and the live link go on.",
   },
-  pending_screen: "This page is not available yet.",
   status_bar: "Status",
   open_alarms: (n) => `${n} not acknowledged`,
 };
