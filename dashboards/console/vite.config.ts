@@ -2,7 +2,8 @@
 
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
-import { chunkOfWords, nameOfChunk, oneLanguage } from "./build/one-language";
+import { chunkOf } from "./build/chunks";
+import { oneLanguage } from "./build/one-language";
 
 const hub = process.env.CITYHUB_ADDRESS ?? "127.0.0.1:8080";
 
@@ -15,7 +16,9 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    rollupOptions: { output: { manualChunks: chunkOfWords, chunkFileNames: nameOfChunk } },
+    minify: "terser",
+    terserOptions: { ecma: 2020, module: true, compress: { unsafe_arrows: true, unsafe_methods: true, keep_fargs: false, reduce_funcs: false }, format: { comments: false } },
+    rollupOptions: { output: { manualChunks: chunkOf } },
   },
   // Browsers before 2023 know no module workers.
   worker: { format: "iife" },

@@ -1,27 +1,15 @@
-// Puts each language of each file of words into a chunk of its own: a desk loads the one that it speaks.
+// Puts the words of each language into files of their own: a desk loads those that it speaks.
 // In source, in development and in tests `i18n/NAME.ts` has both beside each other; only the built console differs.
 
 import type { Plugin } from "vite";
 
 const WORDS = /\/src\/i18n\/([a-z-]+)\.ts(?:\?words=(zh|en|rest))?$/;
 const BOTH = /export const zh = [\s\S]*export const en: Same</;
-/** Words of the frame and the first screen come in one file. */
-const FIRST = new Set(["alarms", "handover", "kit", "shell", "sound", "states"]);
 
-/** Which language a module is of, and whether everybody needs it at once. */
-function wordsOf(id: string): { language: string; first: boolean } | null {
-  const [, name, part] = WORDS.exec(id) ?? [];
-  return name === undefined || part === undefined || part === "rest" ? null : { language: part, first: FIRST.has(name) };
-}
-
-export function chunkOfWords(id: string): string | undefined {
-  const words = wordsOf(id);
-  return words?.first ? `${words.language}-first` : undefined;
-}
-
-export function nameOfChunk(chunk: { facadeModuleId: string | null }): string {
-  const words = chunk.facadeModuleId === null ? null : wordsOf(chunk.facadeModuleId);
-  return words === null || words.first ? "assets/[name]-[hash].js" : `assets/${words.language}-[name]-[hash].js`;
+/** Which language a module is of, if it is of one. */
+export function languageOf(id: string): "zh" | "en" | null {
+  const part = WORDS.exec(id)?.[2];
+  return part === "zh" || part === "en" ? part : null;
 }
 
 export function oneLanguage(): Plugin {
