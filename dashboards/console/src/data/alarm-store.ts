@@ -243,6 +243,8 @@ export const alarmStore = new AlarmStore(() => Date.now());
 
 /** So many rows are parsed and drawn without a pause that a hand would feel. */
 const PART_ROWS = 500;
+/** What is seen first is read first. */
+const FIRST_PART_ROWS = 100;
 
 /**
  * Reads the snapshot in parts, the most urgent first; the answer is the number from which the stream goes on.
@@ -254,7 +256,7 @@ export async function readAlarms(store = alarmStore, read: typeof alarms.list = 
     let cursor: string | null = null;
     let from: number | null = null;
     for (;;) {
-      const page: AlarmPage = await read({ limit: PART_ROWS, sort: "priority", cursor });
+      const page: AlarmPage = await read({ limit: from === null ? FIRST_PART_ROWS : PART_ROWS, sort: "priority", cursor });
       for (const row of page.items) present.add(row.id);
       from ??= page.as_of_seq;
       const last = page.next === null || present.size >= ROWS_MAX;

@@ -86,6 +86,7 @@ export class CityMap {
   #shown: (at: number) => boolean = () => true;
   #clusters = new Map<number, Clusters>();
   #task: Task | null = null;
+  #placing: Task | null = null;
   #drawn: { view: View | null; items: Drawn[] } = { view: null, items: [] };
   #chosen: string | null = null;
   #picked: ReadonlySet<string> = new Set();
@@ -163,9 +164,16 @@ export class CityMap {
     this.#tiles = layer.addTo(this.#map);
   }
 
-  setPlaces(points: MapPoints): void {
-    this.#places = new Places(points, this.project);
-    this.#forget();
+  /** Resolves when they are in place; never if newer ones come before. */
+  setPlaces(points: MapPoints): Promise<void> {
+    this.#placing?.cancel();
+    return new Promise((done) => {
+      this.#placing = inSlices(Places.steps(points, this.project), (places) => {
+        this.#places = places;
+        this.#forget();
+        done();
+      });
+    });
   }
 
   setStatus(id: string, status: MapPoints["status"][number]): void {
@@ -494,6 +502,7 @@ export class CityMap {
 
   end(): void {
     this.#task?.cancel();
+    this.#placing?.cancel();
     clearTimeout(this.#hover);
     clearTimeout(this.#stale);
     cancelAnimationFrame(this.#frame);

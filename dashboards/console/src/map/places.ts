@@ -21,6 +21,8 @@ export interface MapPoints {
 
 export type Project = (lon: number, lat: number) => { x: number; y: number };
 
+const SLICE = 1_024;
+
 export class Places {
   readonly ids: readonly string[];
   /** Pixels of the world at zoom 0. */
@@ -31,7 +33,7 @@ export class Places {
   readonly points: MapPoints;
   readonly #at = new Map<string, number>();
 
-  constructor(points: MapPoints, project: Project) {
+  private constructor(points: MapPoints) {
     const n = points.id.length;
     this.points = points;
     this.ids = points.id;
@@ -39,13 +41,20 @@ export class Places {
     this.x = new Float64Array(n);
     this.y = new Float64Array(n);
     this.off = new Uint8Array(n);
-    for (let i = 0; i < n; i += 1) {
+  }
+
+  /** Yields between slices, so that fifty thousand places do not hold up the page. */
+  static *steps(points: MapPoints, project: Project): Generator<void, Places> {
+    const places = new Places(points);
+    for (let i = 0; i < places.count; i += 1) {
+      if (i % SLICE === SLICE - 1) yield;
       const at = project((points.x[i] ?? 0) / 1e6, (points.y[i] ?? 0) / 1e6);
-      this.x[i] = at.x;
-      this.y[i] = at.y;
-      this.off[i] = isOff(points.status[i]) ? 1 : 0;
-      this.#at.set(points.id[i] ?? "", i);
+      places.x[i] = at.x;
+      places.y[i] = at.y;
+      places.off[i] = isOff(points.status[i]) ? 1 : 0;
+      places.#at.set(points.id[i] ?? "", i);
     }
+    return places;
   }
 
   get count(): number {

@@ -21,6 +21,7 @@ export const sounding = cell<Tone | null>(null);
 
 const player = new Player();
 const TICK_MS = 200;
+const OPEN_AFTER_MS = 100;
 let nextAt = 0;
 let testing = false;
 
@@ -100,7 +101,8 @@ export async function testTone(tone: Tone): Promise<boolean> {
 
 /** Keeps the sound going while somebody is signed in; the answer ends it. */
 export function startSound(): () => void {
-  void allowSound();
+  // A browser takes its time to open the sound: the screen is drawn first.
+  const first = setTimeout(() => void allowSound(), OPEN_AFTER_MS);
   const gesture = (): void => { if (isOn() && !player.running) void allowSound(); };
   const timer = setInterval(tick, TICK_MS);
   const stops = [
@@ -117,6 +119,7 @@ export function startSound(): () => void {
   ];
   for (const kind of ["pointerdown", "keydown"]) window.addEventListener(kind, gesture, { passive: true });
   return () => {
+    clearTimeout(first);
     clearInterval(timer);
     for (const stop of stops) stop();
     for (const kind of ["pointerdown", "keydown"]) window.removeEventListener(kind, gesture);
