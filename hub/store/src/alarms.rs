@@ -51,6 +51,12 @@ fn conditions_of(query: &AlarmQuery) -> Result<Conditions> {
     conditions.equal("device", query.device.as_ref().map(|id| id.as_str()));
     conditions.in_regions("grid", &query.regions, &query.city_code);
     conditions.equal("rule", query.rule.as_deref());
+    if let Some(from) = query.from {
+        conditions.add("raised_at >= ?", [from.millis().into()]);
+    }
+    if let Some(to) = query.to {
+        conditions.add("raised_at < ?", [to.millis().into()]);
+    }
     if !query.withdrawn {
         // What is open cannot be withdrawn, so that its JSON need not be looked into.
         conditions.add(

@@ -90,6 +90,10 @@ pub struct AlarmQuery {
     /// The place of an alarm that has no other.
     pub city_code: String,
     pub rule: Option<String>,
+    /// Raised then or later.
+    pub from: Option<Timestamp>,
+    /// Raised before.
+    pub to: Option<Timestamp>,
     /// Gives also what was raised on incomplete data and taken back: a correction, not history.
     pub withdrawn: bool,
     /// A part of the title, device, site or rule.

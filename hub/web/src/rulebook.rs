@@ -50,13 +50,19 @@ struct Figures {
     announced: u64,
     false_alarms: u64,
     chattering: u64,
+    /// Raised by the rule in shadow, of which nobody was told.
+    shadow: u64,
 }
 
 fn count(alarms: &[AlarmRow]) -> BTreeMap<String, Figures> {
     let mut week: BTreeMap<String, Figures> = BTreeMap::new();
     for row in alarms {
         let of = week.entry(row.rule.clone()).or_default();
-        of.announced += u64::from(row.announced_at.is_some());
+        of.shadow += u64::from(row.shadow);
+        if row.shadow || row.announced_at.is_none() {
+            continue;
+        }
+        of.announced += 1;
         of.false_alarms += u64::from(row.verdict.as_deref() == Some("false_alarm"));
         of.chattering += u64::from(row.chattering);
     }

@@ -20,4 +20,4 @@ mod sessions;
 mod versions;
 mod why;
 
-pub(crate) use kit::alarm;
+pub(crate) use kit::{START_MS, alarm};

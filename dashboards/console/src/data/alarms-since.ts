@@ -1,4 +1,4 @@
-// Alarms of a stretch of the past, read back page by page: what figures by rule and by hour are made of.
+// Alarms of a stretch of the past, page by page: what strips by hour and verdicts are made of.
 
 import { alarms } from "./hub";
 import type { Alarm } from "./rows";
@@ -16,16 +16,15 @@ export interface Past {
 /** People were told of it. */
 export const wasTold = (row: Pick<Alarm, "announced_at" | "shadow">): boolean => row.announced_at !== null && !row.shadow;
 
-export async function alarmsSince(fromMs: number, signal?: AbortSignal, read: typeof alarms.list = alarms.list): Promise<Past> {
+/** Reads back to `fromMs`, of one rule or of all. */
+export async function alarmsSince(fromMs: number, rule: string | null, signal?: AbortSignal, read: typeof alarms.list = alarms.list): Promise<Past> {
   const rows: Alarm[] = [];
   let cursor: string | null = null;
-  for (;;) {
-    const page = await read({ state: "all", limit: PAGE, cursor }, signal);
+  do {
+    const page = await read({ state: "all", rule, from: fromMs, limit: PAGE, cursor }, signal);
     rows.push(...page.items);
     cursor = page.next;
-    const last = page.items[page.items.length - 1];
-    const reached = last === undefined || Date.parse(last.raised_at) < fromMs;
-    if (reached || cursor === null) return { rows: rows.filter((row) => Date.parse(row.raised_at) >= fromMs), complete_from: fromMs };
-    if (rows.length >= ROWS_MAX) return { rows, complete_from: Date.parse(last.raised_at) };
-  }
+  } while (cursor !== null && rows.length < ROWS_MAX);
+  const last = rows[rows.length - 1];
+  return { rows, complete_from: cursor === null || last === undefined ? fromMs : Date.parse(last.raised_at) };
 }

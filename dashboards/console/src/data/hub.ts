@@ -38,7 +38,7 @@ export const cases = {
 };
 
 export const rules = {
-  list: <T = { items: Rule[] }>(signal?: AbortSignal) => get<T>("rules", undefined, { signal }),
+  list: <T = { items: Rule[] }>(signal?: AbortSignal) => get<T>("rules", { figures: "7d" }, { signal }),
   one: (id: string, signal?: AbortSignal) => get<Rule>(`rules/${part(id)}`, undefined, { signal }),
   put: (id: string, body: unknown) => put<{ id: string; revision: number; warnings?: string[] }>(`rules/${part(id)}`, body),
   remove: (id: string) => remove<unknown>(`rules/${part(id)}`),

@@ -295,8 +295,12 @@ export interface Rule {
   category?: string;
   enabled?: boolean;
   shadow?: boolean;
+  figures_7d?: RuleWeek;
   [key: string]: unknown;
 }
+
+/** What a rule did in the last seven days; of what was announced, how much was false or chattered. */
+export interface RuleWeek { announced: number; false_alarms: number; chattering: number; shadow: number }
 
 /** A version of a rule; `pending` ones wait for a second person. */
 export interface RuleVersion {

@@ -7,7 +7,7 @@ export const zh = {
   kinds: {
     threshold: "限值", window: "时间窗", rate: "变化速率", silence: "静默 (离线)", frozen: "数值不变", clock: "时钟", occupancy: "占用", geofence: "电子围栏", any: "任一", all: "同时",
   },
-  state: { on: "启用", off: "停用", shadow: "影子", pending: "待审核" }, week_note: (at: string) => `近 7 天报警过多, 只统计 ${at} 之后`, week_shadow: (n: number) => `影子 ${n}`,
+  state: { on: "启用", off: "停用", shadow: "影子", pending: "待审核" }, week_shadow: (n: number) => `影子 ${n}`,
   any: "全部", device_kind: "设备类型", rule_kind: "规则类型", search: "名称 / 编号 / 指标 (按 /)", empty: "没有规则", empty_filter: "没有符合筛选条件的规则", every: "全部设备", devices_n: (n: number) => `${n} 台设备`,
   new_rule: "新建规则", from_template: "从模板新建", template_text: "限值与出处来自内置规则包, 请按本地要求核对。", blank: "空白规则", source: "出处",
   back: "← 规则列表", missing: "没有这条规则", missing_text: (id: string) => `编号 ${id} 不存在。`,
@@ -48,7 +48,7 @@ export const en: Same<typeof zh> = {
   kinds: {
     threshold: "Threshold", window: "Window", rate: "Rate", silence: "Silence", frozen: "Frozen", clock: "Clock", occupancy: "Occupancy", geofence: "Geofence", any: "Any of", all: "All of",
   },
-  state: { on: "On", off: "Off", shadow: "Shadow", pending: "Pending" }, week_note: (at) => `Too many alarms in 7 days: counted since ${at}`, week_shadow: (n) => `shadow ${n}`,
+  state: { on: "On", off: "Off", shadow: "Shadow", pending: "Pending" }, week_shadow: (n) => `shadow ${n}`,
   any: "All", device_kind: "Device kind", rule_kind: "Kind of rule", search: "Title, id, metric (key /)", empty: "No rules", empty_filter: "No rule fits the filters", every: "every device", devices_n: (n) => `${n} devices`,
   new_rule: "New rule", from_template: "From a template", template_text: "Limits and sources are those of the built-in packs; check them against local rules.", blank: "Blank rule", source: "Source",
   back: "← Rules", missing: "No such rule", missing_text: (id) => `There is no rule ${id}.`,

@@ -1,7 +1,9 @@
 //! Everything relational: events, alarms, audit, cursors, register and rules.
 
 use crate::kit::{DAY, Rig, START, at};
-use model::{AlarmRow, AlarmState, DeviceId, DeviceKey, MinSeverity, Reason, Region, Severity};
+use model::{
+    AlarmRow, AlarmState, DeviceId, DeviceKey, MinSeverity, Reason, Region, Severity, Timestamp,
+};
 use serde_json::json;
 use store::{
     AlarmQuery, AuditFault, AuditVerdict, EventFilter, NewEvent, Options, StateFilter, StoreError,
@@ -257,6 +259,14 @@ fn alarms_are_found_by_what_they_are() {
             ..all()
         }),
         ["a4"]
+    );
+    assert_eq!(
+        ask(AlarmQuery {
+            from: Some(Timestamp::from_millis(START + 1)),
+            to: Some(Timestamp::from_millis(START + 2)),
+            ..all()
+        }),
+        ["a3", "a2"]
     );
     assert_eq!(
         ask(AlarmQuery {

@@ -2,7 +2,7 @@
 
 use super::words::{Marks, Word, Words};
 use super::{Entry, Place};
-use model::{AlarmState, Severity};
+use model::{AlarmState, Severity, Timestamp};
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 use store::{AlarmQuery, StateFilter};
@@ -84,6 +84,8 @@ pub(super) fn is_plain(query: &AlarmQuery) -> bool {
         && query.device.is_none()
         && query.rule.is_none()
         && query.q.is_none()
+        && query.from.is_none()
+        && query.to.is_none()
         && query.regions.is_empty()
 }
 
@@ -125,7 +127,10 @@ impl<'a> Fit<'a> {
 
     /// All but severity and state.
     pub(super) fn fits(&mut self, place: &Place, entry: &Entry) -> bool {
-        self.kind.fits(entry.kind)
+        let raised_at = Timestamp::from_millis(place.2.0);
+        self.query.from.is_none_or(|from| raised_at >= from)
+            && self.query.to.is_none_or(|to| raised_at < to)
+            && self.kind.fits(entry.kind)
             && self.device.fits(entry.device)
             && self.rule.fits(entry.rule)
             && self.places.as_ref().is_none_or(|places| {

@@ -2,7 +2,7 @@
 
 use super::{Counts, Page, Place, Roll, age, facets, place};
 use crate::alarms::Sort;
-use model::{AlarmRow, AlarmState, DeviceId, Region, Severity};
+use model::{AlarmRow, AlarmState, DeviceId, Region, Severity, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use rules::AlarmBook;
@@ -14,6 +14,11 @@ const DEVICES: [&str; 4] = ["gas-1", "GAS-2", "noise-1", "a1"];
 const TITLES: [&str; 3] = ["中压燃气管道超压", "Überdruck", "gas-1"];
 const PLACES: [Option<&str>; 3] = [None, Some("350203010203"), Some("350205001")];
 const CITY: &str = "350200";
+
+/// So many seconds after the test began.
+fn after(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(crate::tests::START_MS).plus_s(seconds)
+}
 
 prop_compose! {
     fn a_row()(
@@ -48,6 +53,8 @@ prop_compose! {
         device in select(vec![None, None, None, Some("gas-1")]),
         regions in select(vec![vec![], vec![], vec!["350203"], vec!["350205", "350203010203"], vec!["35"]]),
         rule in select(vec![None, None, Some("rule_of_Noise")]),
+        from in select(vec![None, None, Some(1)]),
+        to in select(vec![None, None, Some(3)]),
         q in select(vec![None, None, Some("燃气"), Some("über"), Some("gas"), Some("a1"), Some("2"), Some("north"), Some("")]),
         limit in 1..12usize,
     ) -> AlarmQuery {
@@ -59,6 +66,8 @@ prop_compose! {
             regions: regions.into_iter().map(|code| Region::parse(code).unwrap()).collect(),
             city_code: CITY.to_owned(),
             rule: rule.map(str::to_owned),
+            from: from.map(after),
+            to: to.map(after),
             q: q.map(str::to_owned),
             limit,
             ..AlarmQuery::default()
@@ -75,6 +84,8 @@ fn fits(row: &AlarmRow, query: &AlarmQuery, named: &[String]) -> bool {
     query.kind.as_ref().is_none_or(|kind| *kind == row.kind)
         && query.device.as_ref().is_none_or(|id| *id == row.device)
         && query.rule.as_ref().is_none_or(|rule| *rule == row.rule)
+        && query.from.is_none_or(|from| row.raised_at >= from)
+        && query.to.is_none_or(|to| row.raised_at < to)
         && (query.regions.is_empty() || query.regions.iter().any(|region| region.holds(place)))
         && query
             .q
@@ -155,7 +166,7 @@ proptest! {
         }
         let waiting = rows.values().filter(|row| row.state == AlarmState::ActiveUnacked);
         prop_assert_eq!(roll.oldest_unacked(), waiting.map(|row| row.raised_at).min());
-        let at = model::Timestamp::from_millis(0);
+        let at = Timestamp::from_millis(0);
         let stale = rows.values().filter(|row| row.stale).count();
         prop_assert_eq!(roll.load(at).stale, stale);
         // A roll that is made of the rows answers alike.

@@ -1,6 +1,6 @@
 //! Listing alarms and acting on them.
 
-use super::kit::{Hub, alarm};
+use super::kit::{Hub, START_MS, alarm};
 use model::{AlarmState, Severity};
 use serde_json::{Value, json};
 
@@ -51,6 +51,18 @@ async fn the_list_holds_what_is_not_normal_the_newest_first() {
     assert_eq!(row["limit"], 400.0);
 }
 
+/// Puts times for `@20`: so many seconds after the test began.
+fn with_times(query: &str) -> String {
+    let part = |part: &str| match part.split_once("=@") {
+        Some((name, seconds)) => format!(
+            "{name}={}",
+            START_MS + seconds.parse::<i64>().unwrap() * 1_000
+        ),
+        None => part.to_owned(),
+    };
+    query.split('&').map(part).collect::<Vec<_>>().join("&")
+}
+
 #[tokio::test]
 async fn filters_narrow_the_list_and_history_comes_from_the_store() {
     let hub = Hub::start();
@@ -67,13 +79,20 @@ async fn filters_narrow_the_list_and_history_comes_from_the_store() {
         ("grid=350205&state=normal", vec![]),
         ("state=all", vec!["a4", "a3", "a2", "a1"]),
         ("state=normal", vec!["a4"]),
+        ("from=@20", vec!["a3", "a2"]),
+        ("to=@30&kind=gas_pressure", vec!["a1"]),
+        ("state=all&from=@30", vec!["a4", "a3"]),
+        ("state=all&from=@20&to=@40", vec!["a3", "a2"]),
+        ("state=all&from=@41", vec![]),
     ] {
+        let query = with_times(query);
         let list = hub.get(&format!("/api/v1/alarms?{query}")).await.json();
         assert_eq!(ids(&list), expected, "{query}");
     }
     assert_eq!(hub.get("/api/v1/alarms/a4").await.json()["state"], "normal");
     hub.get("/api/v1/alarms/a9").await.problem(404);
     hub.get("/api/v1/alarms?cursor=x").await.problem(400);
+    hub.get("/api/v1/alarms?from=noon").await.problem(400);
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 /// The instant at which the tests' clock starts: 2026-03-01T00:00:00Z.
-pub(super) const START_MS: i64 = 1_772_323_200_000;
+pub(crate) const START_MS: i64 = 1_772_323_200_000;
 
 /// A small hub.
 pub(super) struct Hub {

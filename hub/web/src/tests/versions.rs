@@ -106,14 +106,22 @@ async fn a_week_of_a_rule_is_counted_when_it_is_asked_for() {
     hub.raise(&told, "raised");
     let mut chattering = alarm(2, Severity::Minor, -30);
     chattering.chattering = true;
+    chattering.announced_at = Some(chattering.raised_at);
     hub.raise(&chattering, "raised");
+    // Nobody was told of these.
+    let mut held = alarm(4, Severity::Minor, -20);
+    held.verdict = Some("false_alarm".to_owned());
+    hub.raise(&held, "raised");
+    let mut tried = alarm(5, Severity::Minor, -10);
+    tried.shadow = true;
+    hub.raise(&tried, "raised");
     let mut old = alarm(3, Severity::Minor, -8 * 86_400);
     old.announced_at = Some(old.raised_at);
     hub.raise(&old, "raised");
     let list = hub.get("/api/v1/rules?figures=7d").await.json();
-    let figures = json!({"announced": 1, "false_alarms": 1, "chattering": 1});
+    let figures = json!({"announced": 2, "false_alarms": 1, "chattering": 1, "shadow": 1});
     assert_eq!(list["items"][0]["figures_7d"], figures);
-    let none = json!({"announced": 0, "false_alarms": 0, "chattering": 0});
+    let none = json!({"announced": 0, "false_alarms": 0, "chattering": 0, "shadow": 0});
     assert_eq!(list["items"][1]["figures_7d"], none);
     let plain = hub.get("/api/v1/rules").await.json();
     assert_eq!(plain["items"][0].get("figures_7d"), None);

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import type { Alarm, Rule } from "../../data/rows";
-import { weekOf } from "./figures";
 import { changes, draftOf, isAbout, ofKind, put, readTags, tagsText } from "./shape";
 import { TEMPLATES } from "./templates";
 import { lineOfKey, readJson, readToml, TextError, tomlOf } from "./toml";
@@ -79,10 +78,4 @@ describe("a backtest", () => {
     const recorded = [{ device: "a", raised_at: "2026-11-20T03:00:00.000Z", case: "c1", verdict: null }, { device: "b", raised_at: "2026-11-20T04:00:00Z", case: null, verdict: "false_alarm" }] as Alarm[];
     expect(verdictsOf(recorded, [row("a", "2026-11-20T03:00:00Z"), row("b", "2026-11-20T04:00:00Z")])).toEqual({ real: 1, real_lost: 1, wrong: 1, wrong_lost: 1 });
   });
-});
-
-it("the week of a rule counts what people were told of, and trials apart", () => {
-  const told = { rule: "r", announced_at: "x", shadow: false, verdict: null, chattering: false };
-  const week = weekOf([told, { ...told, verdict: "false_alarm", chattering: true }, { ...told, announced_at: null }, { ...told, shadow: true }] as Alarm[]);
-  expect(week.get("r")).toEqual({ alarms: 2, wrong: 1, chattering: 1, shadow: 1 });
 });
