@@ -1,7 +1,7 @@
 //! Replays the fuzzers' corpus (`tests/corpus`) with an ordinary test run.
 
-use crate::{canonical, thingsboard};
-use model::{Catalogue, DeviceKey};
+use crate::{canonical, pressure_frame, thingsboard};
+use model::{Catalogue, DeviceKey, Timestamp};
 use std::path::PathBuf;
 
 fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
@@ -40,6 +40,21 @@ fn every_gateway_payload_of_the_corpus_is_counted() {
         for part in parts.unwrap_or_default() {
             let counted = part.observations.len() + part.rejected.len();
             assert_eq!(part.received as usize, counted, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_pressure_frame_of_the_corpus_is_counted_or_refused() {
+    let catalogue = Catalogue::built_in();
+    for (path, payload) in corpus("pressure_frame") {
+        let bytes = pressure_frame::bytes_of(&payload);
+        if let Ok(frame) = pressure_frame::parse(&bytes) {
+            let now = Timestamp::from_millis(1_772_323_500_000);
+            let decoded = pressure_frame::decode(&catalogue, DeviceKey(1), &frame, now);
+            let counted = decoded.observations.len() + decoded.rejected.len();
+            assert_eq!(decoded.received as usize, counted, "{}", path.display());
+            assert!(counted > 0, "{}", path.display());
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod canonical;
 #[cfg(test)]
 mod corpus;
 mod json;
+pub mod pressure_frame;
 pub mod thingsboard;
 
 use model::{DeviceKey, Observation, Reason, Rejected};
