@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { labelsOf, marksOf, wallOf, whenWall } from "./axis";
+import { labelsOf, marksOf, valuesOf, wallOf, whenWall } from "./axis";
 
 const at = (text: string): number => Date.parse(text);
 const iso = (marks: number[]): string[] => marks.map((mark) => new Date(mark).toISOString().slice(0, 16));
@@ -46,4 +46,10 @@ test("a time that comes twice is the first of the two", () => {
 test("seconds are shown when marks are closer than a minute", () => {
   const marks = marksOf(at("2026-11-22T00:00:00Z"), at("2026-11-22T00:01:00Z"), 3, "Asia/Shanghai");
   expect(labelsOf(marks, "Asia/Shanghai")).toEqual(["08:00:00\n11-22", "08:00:30", "08:01:00"]);
+});
+
+test("values of an axis are round and inside of it, about as many as were asked for", () => {
+  expect(valuesOf(0.18, 0.47, 6)).toEqual([0.2, 0.25, 0.3, 0.35, 0.4, 0.45]);
+  expect(valuesOf(-3, 4, 4)).toEqual([-2, 0, 2, 4]);
+  expect(valuesOf(99_990, 100_010, 2)).toEqual([99_990, 100_000, 100_010]);
 });

@@ -1,4 +1,4 @@
-// Marks of a time axis in the zone of the city: whole hours and midnights of its wall clock, through changes of summer time.
+// Round values of an axis, and marks of a time axis in the zone of the city: whole hours and midnights of its wall clock, through changes of summer time.
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -78,4 +78,14 @@ export function labelsOf(marks: readonly number[], timeZone: string): string[] {
     dayBefore = date;
     return label;
   });
+}
+
+/** Round values between two, at most about `most` of them. */
+export function valuesOf(low: number, high: number, most: number): number[] {
+  const wanted = (high - low) / most;
+  const ten = 10 ** Math.floor(Math.log10(wanted));
+  const step = ([1, 2, 2.5, 5].find((part) => part * ten >= wanted) ?? 10) * ten;
+  const found: number[] = [];
+  for (let n = Math.ceil(low / step); n * step <= high; n += 1) found.push(Number((n * step).toPrecision(12)));
+  return found;
 }

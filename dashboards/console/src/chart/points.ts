@@ -4,7 +4,7 @@
 export type Point = [number, number, string];
 
 export interface Columns {
-  /** Seconds, as uPlot counts. */
+  /** Seconds. */
   x: number[];
   low: (number | null)[];
   /** Same as `low` where every reading is shown. */
