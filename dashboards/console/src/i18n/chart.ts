@@ -3,7 +3,7 @@
 import type { Same } from "./language";
 
 export const zh = {
-  table: "数据表", chart: "曲线", live: "实时跟随", back: "返回", earlier: "更早", later: "更晚", nearer: "放大", farther: "缩小",
+  table: "数据表", export: "导出 CSV", chart: "曲线", live: "实时跟随", back: "返回", earlier: "更早", later: "更晚", nearer: "放大", farther: "缩小",
   time: "时间", value: "值", low: "最小", high: "最大", quality: "质量", good: "良好",
   empty: "此时段没有数据",
   no_numbers: "此指标不是数值, 不画曲线。",
@@ -21,7 +21,7 @@ export const zh = {
 };
 
 export const en: Same<typeof zh> = {
-  table: "Table", chart: "Chart", live: "Follow live", back: "Back", earlier: "Earlier", later: "Later", nearer: "Closer", farther: "Wider",
+  table: "Table", export: "Export CSV", chart: "Chart", live: "Follow live", back: "Back", earlier: "Earlier", later: "Later", nearer: "Closer", farther: "Wider",
   time: "Time", value: "Value", low: "Least", high: "Greatest", quality: "Quality", good: "good",
   empty: "Nothing was measured in this period",
   no_numbers: "This metric is no number and has no chart.",

@@ -55,6 +55,8 @@ export interface Setup {
   numeral: (severity: Severity) => string;
   /** A wall has no controls and does not react. */
   still?: boolean;
+  /** How much larger the page shows the map than it was drawn: a wall is read from afar. */
+  enlarged?: () => number;
 }
 
 /** Painted beyond the edge, so that dragging needs no new picture. */
@@ -107,14 +109,14 @@ export class CityMap {
     this.#map = createMap(element, {
       crs: flat ? EPSG4326 : EPSG3857, zoomControl: false, attributionControl: false, boxZoom: false, zoomAnimation: false, fadeAnimation: false,
       markerZoomAnimation: false, maxZoom: MAX_ZOOM, minZoom: 3, doubleClickZoom: false, dragging: !still, keyboard: !still, scrollWheelZoom: !still,
-      touchZoom: !still, zoomSnap: still ? 0 : 1, inertia: true, wheelDebounceTime: 30,
+      touchZoom: !still, zoomSnap: still ? 0 : tiles === null ? 0.25 : 1, inertia: true, wheelDebounceTime: 30,
     });
     this.#map.setView(this.latLng(setup.center?.[0] ?? 0, setup.center?.[1] ?? 0), setup.zoom ?? 13);
     if (!still) scaleBar({ imperial: false, position: "bottomleft" }).addTo(this.#map);
     const place = (canvas: HTMLCanvasElement, shown: View): void => this.#place(canvas, shown);
     this.#element = element;
-    this.#ground = new Sheet(this.#map.getPane("overlayPane") ?? element, tiles === null, place);
-    this.#life = new Sheet(this.#map.getPane("markerPane") ?? element, false, place);
+    this.#ground = new Sheet(this.#map.getPane("overlayPane") ?? element, tiles === null, place, setup.enlarged);
+    this.#life = new Sheet(this.#map.getPane("markerPane") ?? element, false, place, setup.enlarged);
     if (tiles !== null) this.#base(tiles, flat);
     this.#map.on("moveend zoomend viewreset resize", () => this.#reset());
     this.#map.on("move", () => this.#follow());
@@ -220,6 +222,7 @@ export class CityMap {
     this.#drawings = [...this.#drawings.filter((drawing) => drawing.name !== name), drawingOf(name, style, json, this.project)]
       .sort((a, b) => order.indexOf(a.style) - order.indexOf(b.style));
     this.#soon(true, false);
+    if (this.#setup.still && style === "grid") this.fit();
   }
 
   setLayers(layers: Layers): void {
@@ -258,15 +261,19 @@ export class CityMap {
   /** So that all that is known is in view. */
   fit(): void {
     const crs = this.#map.options.crs ?? EPSG3857;
-    const places = this.#places;
-    if (places === null || places.count === 0) return;
     let [west, east, north, south] = [Infinity, -Infinity, Infinity, -Infinity];
-    for (let at = 0; at < places.count; at += 1) {
-      west = Math.min(west, places.x[at] ?? west);
-      east = Math.max(east, places.x[at] ?? east);
-      north = Math.min(north, places.y[at] ?? north);
-      south = Math.max(south, places.y[at] ?? south);
+    const take = (left: number, right: number, top: number, bottom: number): void => {
+      west = Math.min(west, left);
+      east = Math.max(east, right);
+      north = Math.min(north, top);
+      south = Math.max(south, bottom);
+    };
+    const places = this.#places;
+    places?.x.forEach((x, at) => { const y = places.y[at] ?? 0; take(x, x, y, y); });
+    for (const { style, features } of this.#drawings) {
+      if (style === "grid") for (const { rings } of features) for (const ring of rings) take(ring.west, ring.east, ring.north, ring.south);
     }
+    if (west > east) return;
     this.#map.fitBounds(latLngBounds(crs.pointToLatLng(point(west, north), 0), crs.pointToLatLng(point(east, south), 0)), { animate: false, padding: [24, 24] });
   }
 

@@ -23,8 +23,10 @@ export class Sheet {
   #painting: View | null = null;
   #again: (() => void) | null = null;
   readonly #place: (canvas: HTMLCanvasElement, shown: View) => void;
+  readonly #enlarged: () => number;
 
-  constructor(pane: HTMLElement, opaque: boolean, place: (canvas: HTMLCanvasElement, shown: View) => void) {
+  constructor(pane: HTMLElement, opaque: boolean, place: (canvas: HTMLCanvasElement, shown: View) => void, enlarged = (): number => 1) {
+    this.#enlarged = enlarged;
     this.#opaque = opaque;
     this.#place = place;
     this.#front = document.createElement("canvas");
@@ -76,7 +78,7 @@ export class Sheet {
 
   #begin(view: View): CanvasRenderingContext2D | null {
     const canvas = this.#back;
-    const dpr = Math.min(DPR_MAX, window.devicePixelRatio || 1);
+    const dpr = Math.min(DPR_MAX, window.devicePixelRatio || 1) * this.#enlarged();
     const width = Math.round(view.width * dpr);
     const height = Math.round(view.height * dpr);
     if (canvas.width !== width || canvas.height !== height) {

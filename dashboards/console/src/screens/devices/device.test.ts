@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { Device } from "../../data/rows";
-import { inputOf, mainMetric, rangeOf, readLocal, valueText } from "./device";
+import type { AlarmHappening, Device } from "../../data/rows";
+import { deedsOf, inputOf, mainMetric, rangeOf, readLocal, valueText } from "./device";
 
 test("what a device is there for is shown first, what is about itself last", () => {
   expect(mainMetric("gas_pressure", ["battery_pct", "pressure_kpa", "temperature_c"])).toBe("pressure_kpa");
@@ -27,4 +27,16 @@ test("values are written as they are", () => {
 test("what the hub adds to a row is not sent back", () => {
   const row = { id: "a", kind: "noise", enabled: true, status: "online", since: null, cause: null, last_seen: null, grid: "g", latest: {} } as Device;
   expect(Object.keys(inputOf(row)).filter((key) => inputOf(row)[key] !== undefined)).toEqual(["id", "kind", "enabled"]);
+});
+
+test("acknowledgements and remarks are marks, and a shelf is a band until the next thing happens", () => {
+  const happened = (at: string, kind: string, state: string) => ({ at: `2026-11-22T${at}:00Z`, kind, state, actor: "wang" }) as AlarmHappening;
+  const { marks, shades } = deedsOf([
+    [happened("08:00", "raised", "active_unacked"), happened("08:01", "acked", "active_acked"), happened("08:05", "shelved", "shelved"), happened("09:05", "unshelved", "active_unacked")],
+    [happened("10:00", "out_of_service", "out_of_service")],
+  ]);
+  expect(marks).toEqual([{ at: Date.parse("2026-11-22T08:01:00Z"), kind: "acked", label: "wang" }]);
+  expect(shades.map((shade) => [shade.from, shade.to])).toEqual([
+    [Date.parse("2026-11-22T08:05:00Z"), Date.parse("2026-11-22T09:05:00Z")], [Date.parse("2026-11-22T10:00:00Z"), Infinity],
+  ]);
 });

@@ -2,7 +2,8 @@
 
 import { whenWall } from "../../chart/axis";
 import { number } from "../../chart/points";
-import type { Device, Position } from "../../data/rows";
+import type { Mark, Shade } from "../../chart/draw";
+import type { AlarmHappening, Device, Position } from "../../data/rows";
 import { zone } from "../../data/time";
 
 export const RANGES = { h1: 3_600_000, h6: 21_600_000, d1: 86_400_000, d7: 604_800_000, d30: 2_592_000_000 } as const;
@@ -47,4 +48,20 @@ export function valueText(value: number | boolean | Position): string {
 export function inputOf(row: Device): Record<string, unknown> {
   const { id, kind, name, site, location, parent, cadence_s, component_code, tags, identities, enabled } = row;
   return { id, kind, name, site, location, parent, cadence_s, component_code, tags, identities, enabled };
+}
+
+/** What people did about alarms: acknowledgements and remarks as marks, shelves and work on the device as bands. */
+export function deedsOf(histories: readonly (readonly AlarmHappening[])[]): { marks: Mark[]; shades: Shade[] } {
+  const marks: Mark[] = [];
+  const shades: Shade[] = [];
+  for (const history of histories) {
+    history.forEach((one, index) => {
+      const at = Date.parse(one.at);
+      if (one.kind === "acked" || one.kind === "commented") marks.push({ at, kind: one.kind === "acked" ? "acked" : "note", label: one.actor ?? "" });
+      if (one.state !== "shelved" && one.state !== "out_of_service") return;
+      const next = history[index + 1];
+      shades.push({ from: at, to: next === undefined ? Infinity : Date.parse(next.at), label: one.state });
+    });
+  }
+  return { marks, shades };
 }
