@@ -55,10 +55,10 @@ run: console ## builds everything and runs the demo city with simulated sensors;
 	address() { grep -o "$$1=[^ ]*" <<< "$$ready" | cut -d = -f 2; }
 	http=$$(address http)
 	$(TARGET)/cityhub simulate --demo --mqtt $$(address mqtt.listen) --http $$(address ingest.listen) \
-	  --platform http://$$http --platform-token $$(token platform) > data/demo-sensors.log 2>&1 &
+	  --platform http://$$http --platform-token $$(token platform) --officer-token $$(token duty_script) > data/demo-sensors.log 2>&1 &
 	sensors=$$!
 	printf '\n  Console   http://%s/\n' "$$http"
-	printf '  Sign in   admin, engineer, supervisor, officer, officer2, viewer or auditor, password $(PASSWORD)\n'
+	printf '  Sign in   admin, engineer, supervisor, supervisor2, officer, officer2, viewer or auditor, password $(PASSWORD)\n'
 	printf '  Token     %s (for programs; platform: %s)\n' "$$(token automation)" "$$(token platform)"
 	printf '  Sensors   data/demo-sensors.log\n  Ctrl-C stops the hub and its sensors.\n\n'
 	# Whichever ends first ends the demo.

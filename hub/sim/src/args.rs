@@ -31,6 +31,10 @@ pub struct Args {
     #[arg(long, value_name = "TOKEN", requires = "platform")]
     pub platform_token: Option<String>,
 
+    /// Token of the role officer: acknowledge what nobody did for some minutes; needs --platform.
+    #[arg(long, value_name = "TOKEN", requires = "platform")]
+    pub officer_token: Option<String>,
+
     /// Number of devices, gateways included.
     #[arg(long, default_value_t = 55, value_name = "N")]
     pub devices: usize,

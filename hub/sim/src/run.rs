@@ -2,7 +2,7 @@
 
 use crate::api::Base;
 use crate::args::{Args, PrintFormat};
-use crate::demo::{self, Platform};
+use crate::demo::{self, Officer, Platform};
 use crate::error::SimError;
 use crate::fleet::{Fleet, FleetPlan};
 use crate::link::{HttpLink, MqttLink, MqttSetup, QUEUE_MESSAGES, Shared, Way};
@@ -23,6 +23,8 @@ use tokio_util::task::TaskTracker;
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// How long unanswered messages are waited for at the end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// In a demo, whose hub is stopped by the same Ctrl-C and answers nothing more.
+const DEMO_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// A link that is stuck in an exchange after the drain is cut off so much later.
 const CUT_OFF: Duration = Duration::from_secs(1);
 /// A plan that is behind lets the links run after so many messages.
@@ -124,6 +126,10 @@ async fn perform(
     if let (Some(url), Some(token)) = (&args.platform, &args.platform_token) {
         let platform = Platform::new(Base::parse(url)?, token.clone());
         tracker.spawn(platform.run(stop.clone()));
+    }
+    if let (Some(url), Some(token)) = (&args.platform, &args.officer_token) {
+        let officer = Officer::new(Base::parse(url)?, token.clone());
+        tracker.spawn(officer.run(stop.clone()));
     }
     let summary = simulate(args, fleet, (source, duration_s), &stop).await?;
     // Ends the task that waits for a signal.
@@ -259,13 +265,14 @@ pub(crate) async fn simulate(
     };
     dispatch(source, &router, &shared, span, stop).await;
     finished.cancel();
-    shared.drain(Instant::now() + DRAIN_TIMEOUT);
+    let patience = match args.demo {
+        true => DEMO_DRAIN_TIMEOUT,
+        false => DRAIN_TIMEOUT,
+    };
+    shared.drain(Instant::now() + patience);
     drop(router);
     tracker.close();
-    if timeout(DRAIN_TIMEOUT + CUT_OFF, tracker.wait())
-        .await
-        .is_err()
-    {
+    if timeout(patience + CUT_OFF, tracker.wait()).await.is_err() {
         shared.cut_off.cancel();
         tracker.wait().await;
         shared.tally.count(Counts::abandon_the_rest);

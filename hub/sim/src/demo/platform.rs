@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const CASES: &str = "/api/v1/cases?limit=200";
 /// One case in so many is left lying, for the visitor to take its steps.
@@ -97,7 +97,7 @@ impl Platform {
     }
 
     async fn look(&mut self) -> Result<(), String> {
-        let listed: Listed = self.ask(("GET", CASES), &[]).await?;
+        let listed: Listed = ask(&self.base, &self.token, ("GET", CASES), &[]).await?;
         let now = Instant::now();
         let mut seen = HashMap::new();
         for case in &listed.items {
@@ -128,7 +128,9 @@ impl Platform {
         });
         let path = format!("/api/v1/cases/{}/steps", case.id);
         let body = body.to_string();
-        let answer: Result<Case, String> = self.ask(("POST", &path), body.as_bytes()).await;
+        let target = ("POST", path.as_str());
+        let answer: Result<Case, String> =
+            ask(&self.base, &self.token, target, body.as_bytes()).await;
         match answer {
             Ok(after) => {
                 let (id, state) = (&after.id, &after.state);
@@ -140,22 +142,24 @@ impl Platform {
             Err(reason) => Err(reason),
         }
     }
+}
 
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        target: (&str, &str),
-        body: &[u8],
-    ) -> Result<T, String> {
-        let asked = self.base.exchange(&self.token, target, body);
-        let response = timeout(REQUEST_TIMEOUT, asked)
-            .await
-            .map_err(|_| "no answer in time".to_owned())??;
-        let text = String::from_utf8_lossy(&response.body);
-        if !(200..300).contains(&response.status) {
-            return Err(format!("{} {text}", response.status));
-        }
-        serde_json::from_str(&text).map_err(|error| error.to_string())
+/// Asks the hub once, and reads its answer.
+pub(super) async fn ask<T: DeserializeOwned>(
+    base: &Base,
+    token: &str,
+    target: (&str, &str),
+    body: &[u8],
+) -> Result<T, String> {
+    let asked = base.exchange(token, target, body);
+    let response = timeout(REQUEST_TIMEOUT, asked)
+        .await
+        .map_err(|_| "no answer in time".to_owned())??;
+    let text = String::from_utf8_lossy(&response.body);
+    if !(200..300).contains(&response.status) {
+        return Err(format!("{} {text}", response.status));
     }
+    serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
 /// Decides what the platform does next; none while the sensor still measures what shall be closed.
@@ -185,7 +189,7 @@ fn next_step(case: &Case) -> Option<Report> {
     Some(report(step, actor, note))
 }
 
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     // Talk that nobody can read is no reason to stop.
     drop(
         std::io::stderr()
