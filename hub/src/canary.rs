@@ -138,7 +138,8 @@ struct Memory {
 }
 
 impl<C: Course> Canary<C> {
-    /// Tests once each period until told to stop; the first time after one period.
+    /// Tests once each period, and when somebody wants it, until told to stop; the first time after
+    /// one period.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut memory = Memory {
             is_unsettled: true,
@@ -152,6 +153,7 @@ impl<C: Course> Canary<C> {
                 biased;
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep_until(next) => {}
+                () = self.health.canary_wanted() => {}
             }
             next = (next + self.every).max(Instant::now());
             tokio::select! {

@@ -203,6 +203,20 @@ async fn each_driver_is_tested_with_a_raise_and_a_clear_and_what_is_left_raised_
 }
 
 /// Takes one request and answers it; gives its whole text.
+#[tokio::test(start_paused = true)]
+async fn whoever_wants_a_test_now_gets_one_between_those_of_the_clock() {
+    let rig = Rig::start();
+    rig.until("passing").await;
+    let before = Instant::now();
+    rig.health.want_canary();
+    while rig.look()["passes"] != 2 {
+        tokio::time::advance(Duration::from_millis(100)).await;
+        tokio::task::yield_now().await;
+    }
+    assert!(before.elapsed() < Duration::from_secs(5));
+    rig.stop.cancel();
+}
+
 async fn answer(listener: &TcpListener, status: &str) -> String {
     let (mut stream, _) = listener.accept().await.unwrap();
     let mut text = Vec::new();

@@ -243,8 +243,8 @@ impl Reader {
         Ok(links)
     }
 
-    /// Gives the links of one instant. Times never go back along the chain, so it is found by halving.
-    pub fn audit_at(&self, at: Timestamp) -> Result<Vec<AuditRow>> {
+    /// Gives the number of the last link before an instant; 0 where there is none.
+    pub fn audit_before(&self, at: Timestamp) -> Result<u64> {
         let failed = sqlite_error("finding a place in the audit trail");
         let head = self.audit_head()?.0;
         // The last number whose time is before the instant is in `low..high`; no number is 0.
@@ -265,8 +265,12 @@ impl Reader {
                 _ => high = middle,
             }
         }
-        drop(query);
-        drop(conn);
+        Ok(low)
+    }
+
+    /// Gives the links of one instant. Times never go back along the chain, so it is found by halving.
+    pub fn audit_at(&self, at: Timestamp) -> Result<Vec<AuditRow>> {
+        let mut low = self.audit_before(at)?;
         let mut links = Vec::new();
         loop {
             let page = self.audit(low, AT_ONCE)?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 /// Whether a driver or sink works.
@@ -97,6 +97,8 @@ pub struct Health {
     begun: Instant,
     ready: Arc<AtomicBool>,
     board: Arc<Mutex<Board>>,
+    /// Somebody wants the canary to be sent now.
+    canary_wanted: Arc<Notify>,
 }
 
 /// How full the writer's queue is.
@@ -114,6 +116,7 @@ impl Health {
             begun: Instant::now(),
             ready: Arc::default(),
             board: Arc::default(),
+            canary_wanted: Arc::default(),
         }
     }
 
@@ -219,6 +222,16 @@ impl Health {
     /// Gives what `GET /api/v1/health` shows of the canary, if it is on the board.
     pub fn canary_json(&self, now: Timestamp) -> Option<serde_json::Value> {
         self.canary().map(|canary| canary.to_json(now))
+    }
+
+    /// Asks for a test now; however often, it is one.
+    pub fn want_canary(&self) {
+        self.canary_wanted.notify_one();
+    }
+
+    /// Waits until somebody wants a test now.
+    pub async fn canary_wanted(&self) {
+        self.canary_wanted.notified().await;
     }
 
     pub(crate) fn canary(&self) -> Option<CanaryHealth> {

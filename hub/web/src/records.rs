@@ -1,13 +1,17 @@
 //! What is kept for those who look after the hub: the audit trail, the quarantine, the catalogue.
 
 use crate::problem::Problem;
+use crate::proof::note;
 use crate::query::RawParams;
 use crate::state::{Shared, ask};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use sdk::Actor;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use store::AuditVerdict;
 
 const PAGE_MAX: usize = 1_000;
 const PAGE_DEFAULT: usize = 100;
@@ -48,6 +52,41 @@ pub(crate) async fn audit(
     let next = rows.last().map_or(after, |row| row.seq);
     let head = json!({"seq": head.0, "hash": hex(&head.1)});
     Ok(Json(json!({"items": items, "next": next, "head": head})))
+}
+
+/// `GET /api/v1/audit/check`: every link of the chain is computed again.
+pub(crate) async fn check(
+    State(shared): State<Shared>,
+    raw: RawParams,
+) -> Result<Json<Value>, Problem> {
+    raw.only(&[])?;
+    let verdict = ask(&shared, "walk the audit trail", |hub| {
+        hub.reader.verify_audit()
+    });
+    Ok(Json(match verdict.await? {
+        AuditVerdict::Whole { links, head, .. } => {
+            json!({"whole": true, "links": links, "head": hex(&head)})
+        }
+        AuditVerdict::Broken(broken) => {
+            json!({"whole": false, "number": broken.number, "reason": broken.to_string()})
+        }
+    }))
+}
+
+/// `POST /api/v1/canary`: sends the test sensor now.
+pub(crate) async fn canary(
+    State(shared): State<Shared>,
+    Extension(actor): Extension<Actor>,
+    raw: RawParams,
+) -> Result<StatusCode, Problem> {
+    raw.only(&[])?;
+    if shared.health.canary().is_none() {
+        let detail = "the canary is turned off in the configuration (`[canary]`)";
+        return Err(Problem::conflict(detail));
+    }
+    note(&shared, &actor, ("send_canary", "canary"), json!({})).await?;
+    shared.health.want_canary();
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// The detail is JSON text; should it not be, it is shown as it is.

@@ -138,6 +138,8 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/kpi", READ, kpi::show).deadline(BACKTEST_DEADLINE),
         Route::get("/api/v1/reports/monthly", READ, kpi::monthly).deadline(BACKTEST_DEADLINE),
         Route::get("/api/v1/audit", AUDIT, records::audit),
+        Route::get("/api/v1/audit/check", AUDIT, records::check).deadline(BACKTEST_DEADLINE),
+        Route::of("post", "/api/v1/canary", EDIT, post(records::canary)),
         Route::get("/api/v1/quarantine", EDIT, records::quarantine),
     ]);
     routes

@@ -2,7 +2,7 @@
 
 import { get, patch, post, put, remove, request } from "./api";
 import type {
-  Alarm, AlarmAction, AlarmHappening, AlarmPage, AlarmRequest, BulkAnswer, Case, CasePage, CaseReport, Device, DevicePage, HubEvent, Kpi, PublicConfig, Rule, RuleVersion, Series,
+  Alarm, AlarmAction, AlarmHappening, AlarmPage, AlarmRequest, BulkAnswer, Case, CasePage, CaseReport, Device, DevicePage, Kpi, PublicConfig, Rule, RuleVersion, Series,
 } from "./rows";
 
 type Query = Record<string, string | number | boolean | null | undefined>;
@@ -50,7 +50,6 @@ export const rules = {
 export const figures = {
   kpi: (query: Query, signal?: AbortSignal) => get<Kpi>("kpi", query, { signal, deadlineMs: 120_000 }),
   monthly: async (month: string, format: "html" | "csv", by: string) => (await request("reports/monthly", { query: { month, format, by }, deadlineMs: 120_000 })).text(),
-  acks: (after: number, signal?: AbortSignal) => get<{ items: HubEvent<Alarm>[]; next: number }>("events", { types: "cityhub.alarm.acked", after, limit: 1000 }, { signal }),
 };
 
 export const city = {

@@ -324,8 +324,12 @@ export interface Kpi {
   alarm_load: {
     figures: Figures;
     announced: number;
+    /** From when on: the beginning of the period, or of the hub where that was later. */
+    since: string;
     days: number;
     enough_data: boolean;
+    /** From being told to the first acknowledgement. */
+    ack: Partial<Record<Severity, { count: number; p50_ms: number; p90_ms: number }>>;
     top: { rule: string; device: string; alarms: number }[];
   };
   indicators: Indicator[];

@@ -7,6 +7,7 @@ use crate::records::detail;
 use crate::report::Lag;
 use crate::state::{Inner, store_problem};
 use model::{AlarmRow, AlarmState, DeviceStatus, Severity, Timestamp};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -17,8 +18,11 @@ const WHAT: &str = "put a handover together";
 /// Rows that one section lists; all are counted.
 const ROWS_MAX: usize = 200;
 
-/// The newest records of the audit trail that are looked through.
-const AUDIT_ROWS: u64 = 1_000;
+/// Links of the audit trail that are read at once.
+const AUDIT_ROWS: usize = 1_000;
+
+/// What somebody did to many things within this time is one change.
+const ONE_GO_MS: i64 = 1_000;
 
 /// What changes how the hub judges.
 const CHANGES: [&str; 6] = [
@@ -105,21 +109,55 @@ fn devices(hub: &Inner) -> Value {
     json!({"count": count, "status": status, "items": items})
 }
 
+/// What one person did to many things in one go.
+#[derive(Serialize)]
+struct Change {
+    at: Timestamp,
+    actor: String,
+    action: String,
+    /// The first of them.
+    subject: String,
+    times: u64,
+    #[serde(skip)]
+    last: Timestamp,
+}
+
+/// The newest first; all since the shift began are counted.
 fn changes(hub: &Inner, from: Timestamp) -> Result<Value, Problem> {
-    let (head, _) = hub.reader.audit_head().map_err(wrong)?;
-    let limit = usize::try_from(AUDIT_ROWS).unwrap_or(usize::MAX);
-    let rows = hub.reader.audit(head.saturating_sub(AUDIT_ROWS), limit);
-    let items: Vec<Value> = rows
-        .map_err(wrong)?
-        .iter()
-        .filter(|row| row.at >= from && CHANGES.contains(&row.action.as_str()))
-        .map(|row| {
-            json!({"at": row.at, "actor": row.actor, "action": row.action, "subject": row.subject})
-        })
-        .collect();
-    let count = items.len();
-    let newest: Vec<Value> = items.into_iter().rev().take(ROWS_MAX).collect();
-    Ok(json!({"count": count, "items": newest}))
+    let mut changes: Vec<Change> = Vec::new();
+    let mut after = hub.reader.audit_before(from).map_err(wrong)?;
+    loop {
+        let page = hub.reader.audit(after, AUDIT_ROWS).map_err(wrong)?;
+        let is_last = page.len() < AUDIT_ROWS;
+        after = page.last().map_or(after, |row| row.seq);
+        for row in page {
+            if !CHANGES.contains(&row.action.as_str()) {
+                continue;
+            }
+            match changes.last_mut() {
+                Some(change)
+                    if (&change.actor, &change.action) == (&row.actor, &row.action)
+                        && row.at.since_ms(change.last) < ONE_GO_MS =>
+                {
+                    change.times += 1;
+                    change.last = row.at;
+                }
+                _ => changes.push(Change {
+                    at: row.at,
+                    actor: row.actor,
+                    action: row.action,
+                    subject: row.subject,
+                    times: 1,
+                    last: row.at,
+                }),
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    let newest: Vec<&Change> = changes.iter().rev().take(ROWS_MAX).collect();
+    Ok(json!({"count": changes.len(), "items": newest}))
 }
 
 fn system(hub: &Inner) -> Result<Value, Problem> {

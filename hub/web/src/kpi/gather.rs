@@ -1,13 +1,14 @@
 //! Collects what a period is evaluated by: cases, announced alarms, and the course of devices.
 
 use super::cases::{Period, Sums, is_registered};
+use super::load::Delays;
 use super::online::{self, ByKind, Course};
 use super::{Counted, Evaluation, GroupBy, load};
 use crate::problem::Problem;
 use crate::state::{Inner, store_problem};
-use model::{AlarmRow, CaseRow, DeviceHealth, DeviceStatus, Timestamp};
+use model::{AlarmRow, CaseRow, DeviceHealth, DeviceStatus, Event, Severity, Timestamp};
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use store::{CaseFilter, CaseQuery, EventFilter, StoreError};
 
 const WHAT: &str = "evaluate a period";
@@ -22,6 +23,19 @@ const HELD_MS: i64 = 7 * 86_400_000;
 #[derive(Deserialize)]
 struct DeviceEvent {
     time: Timestamp,
+}
+
+/// What is needed of an event that says that an alarm was acknowledged.
+#[derive(Deserialize)]
+struct AckEvent {
+    time: Timestamp,
+    data: Acked,
+}
+
+#[derive(Deserialize)]
+struct Acked {
+    severity: Severity,
+    announced_at: Option<Timestamp>,
 }
 
 impl Evaluation {
@@ -49,6 +63,7 @@ impl Evaluation {
             cases.insert(case.id, counted);
         })?;
         let announced = alarms.iter().filter(|alarm| is_announced(alarm, period));
+        let since = known_since(hub, announced.clone())?;
         for alarm in announced.clone() {
             let case = alarm.case.as_ref().and_then(|id| cases.get(id));
             let key = by.of_alarm(alarm, case, &hub.city.code);
@@ -63,7 +78,7 @@ impl Evaluation {
             by,
             total,
             groups,
-            load: load::measure(announced, period),
+            load: load::measure(announced, (period, since), read_delays(hub, period)?),
             online: read_online(hub, period)?,
         })
     }
@@ -108,12 +123,15 @@ fn first_known(health: DeviceHealth) -> Vec<(Timestamp, bool)> {
     }
 }
 
-/// Follows the devices in use through their events; of one without any its present status counts.
-fn read_online(hub: &Inner, period: Period) -> Result<ByKind, Problem> {
+/// Looks at every event of some kinds that is still there.
+fn each_event(
+    hub: &Inner,
+    kinds: &str,
+    mut look: impl FnMut(&Event) -> serde_json::Result<()>,
+) -> Result<(), Problem> {
     let wrong = |error: StoreError| store_problem(WHAT, &error);
-    let mut changes: HashMap<String, Vec<(Timestamp, bool)>> = HashMap::new();
     let filter = EventFilter {
-        kinds: vec!["cityhub.device.".to_owned()],
+        kinds: vec![kinds.to_owned()],
         ..EventFilter::default()
     };
     let oldest = hub.reader.event_range().map_err(wrong)?;
@@ -122,18 +140,59 @@ fn read_online(hub: &Inner, period: Period) -> Result<ByKind, Problem> {
         let page = hub.reader.events_page(after, ROWS_AT_ONCE, &filter);
         let (events, next) = page.map_err(wrong)?;
         for event in &events {
-            let status = event.kind.rsplit('.').next().unwrap_or_default();
-            let read: DeviceEvent = serde_json::from_str(&event.json)
-                .map_err(|error| Problem::internal(WHAT, &error))?;
-            let is_online = status != DeviceStatus::Offline.name();
-            let course = changes.entry(event.subject.clone()).or_default();
-            course.push((read.time, is_online));
+            look(event).map_err(|error| Problem::internal(WHAT, &error))?;
         }
         if events.len() < ROWS_AT_ONCE {
-            break;
+            return Ok(());
         }
         after = next;
     }
+}
+
+/// How long alarms that people were told of waited for their first acknowledgement, by severity;
+/// the acknowledgements of the period count.
+fn read_delays(hub: &Inner, (from, to): Period) -> Result<Delays, Problem> {
+    let mut seen = HashSet::new();
+    let mut delays = Delays::new();
+    each_event(hub, "cityhub.alarm.acked", |event| {
+        let AckEvent { time, data } = serde_json::from_str(&event.json)?;
+        let is_first = seen.insert(event.subject.clone());
+        if let Some(told) = data
+            .announced_at
+            .filter(|_| is_first && from <= time && time < to)
+        {
+            let waited = time.since_ms(told).max(0);
+            delays.entry(data.severity).or_default().push(waited);
+        }
+        Ok(())
+    })?;
+    Ok(delays)
+}
+
+/// When the hub first did anything, or had the first of these alarms, if that was before: its first
+/// act, too, is in the audit trail.
+fn known_since<'a>(
+    hub: &Inner,
+    alarms: impl Iterator<Item = &'a AlarmRow>,
+) -> Result<Timestamp, Problem> {
+    let first = hub.reader.audit(0, 1);
+    let first = first.map_err(|error| store_problem(WHAT, &error))?;
+    let first = first.first().map_or(Timestamp::MIN, |link| link.at);
+    let told = alarms.filter_map(|alarm| alarm.announced_at).min();
+    Ok(told.map_or(first, |told| told.min(first)))
+}
+
+/// Follows the devices in use through their events; of one without any its present status counts.
+fn read_online(hub: &Inner, period: Period) -> Result<ByKind, Problem> {
+    let mut changes: HashMap<String, Vec<(Timestamp, bool)>> = HashMap::new();
+    each_event(hub, "cityhub.device.", |event| {
+        let status = event.kind.rsplit('.').next().unwrap_or_default();
+        let read: DeviceEvent = serde_json::from_str(&event.json)?;
+        let is_online = status != DeviceStatus::Offline.name();
+        let course = changes.entry(event.subject.clone()).or_default();
+        course.push((read.time, is_online));
+        Ok(())
+    })?;
     let devices = hub.devices.all().into_iter();
     let courses: Vec<Course> = devices
         .filter(|entry| entry.device.enabled)

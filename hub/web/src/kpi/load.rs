@@ -1,4 +1,4 @@
-//! How much the alarms of a period asked of people: EEMUA 191 and ISA-18.2.
+//! How much the alarms of a period asked of people: EEMUA 191 and ISA-18.2; how soon they acknowledged.
 
 use super::cases::{Period, rate};
 use model::{AlarmRow, Severity, Timestamp};
@@ -19,11 +19,17 @@ const TOP: usize = 10;
 /// Days of data that make the figures meaningful (EEMUA 191, sample).
 const SAMPLE_DAYS: f64 = 30.0;
 
-/// Computes the figures over alarms that were announced in the period.
+/// From being told to the first acknowledgement, in milliseconds.
+pub(super) type Delays = BTreeMap<Severity, Vec<i64>>;
+
+/// Computes the figures over alarms that were announced in the period, of which the hub was there
+/// from `since` on: what was before says nothing of how much a desk can bear.
 pub(super) fn measure<'a>(
     alarms: impl Iterator<Item = &'a AlarmRow> + Clone,
-    period: Period,
+    (whole, since): (Period, Timestamp),
+    delays: Delays,
 ) -> Value {
+    let period = (whole.0.max(since), whole.1);
     let total = alarms.clone().count() as u64;
     let (tens, hours) = (length(period, TEN_MINUTES_MS), length(period, HOUR_MS));
     let by_ten = counts(alarms.clone(), TEN_MINUTES_MS);
@@ -38,7 +44,7 @@ pub(super) fn measure<'a>(
         rate(alarms.clone().filter(fits).count() as u64, total)
     };
     let marked = |is_so: fn(&AlarmRow) -> bool| alarms.clone().filter(|a| is_so(a)).count();
-    let days = period.1.since_ms(period.0) as f64 / 86_400_000.0;
+    let days = period.1.since_ms(period.0).max(0) as f64 / 86_400_000.0;
     let mut figures = Map::new();
     for (name, value) in [
         ("per_10min", mean(total, tens)),
@@ -60,11 +66,23 @@ pub(super) fn measure<'a>(
     json!({
         "figures": figures,
         "announced": total,
+        "since": period.0,
         "days": days,
         // The figures are meant for a month or more.
         "enough_data": days >= SAMPLE_DAYS,
         "top": sources,
+        "ack": delays.into_iter().map(|(severity, of)| (severity.name().to_owned(), quantiles(of))).collect::<Map<_, _>>(),
     })
+}
+
+/// By nearest rank.
+fn quantiles(mut delays: Vec<i64>) -> Value {
+    delays.sort_unstable();
+    let at = |percent: usize| {
+        let rank = (delays.len() * percent).div_ceil(100);
+        delays.get(rank.saturating_sub(1))
+    };
+    json!({ "count": delays.len(), "p50_ms": at(50), "p90_ms": at(90) })
 }
 
 /// How many whole or begun blocks the period has.

@@ -103,7 +103,7 @@ fn tables(evaluation: &Evaluation) -> Vec<Table> {
         ])
     });
     let load = Table {
-        title: "告警负荷 (EEMUA 191, ISA-18.2)".to_owned(),
+        title: "报警负荷 (EEMUA 191, ISA-18.2)".to_owned(),
         head: ["指标", "本期", "目标"].map(str::to_owned).into(),
         rows: of_load.collect(),
         is_text: false,

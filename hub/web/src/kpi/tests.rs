@@ -153,7 +153,11 @@ fn a_flood_lasts_from_more_than_ten_in_ten_minutes_until_fewer_than_five() {
             alarm(minute, &format!("d{}", index % 15), severity)
         })
         .collect();
-    let told = load::measure(alarms.iter(), (hour(0), hour(2)));
+    let told = load::measure(
+        alarms.iter(),
+        ((hour(0), hour(2)), hour(-9)),
+        load::Delays::new(),
+    );
     let figures = &told["figures"];
     for (name, expected) in [
         ("per_10min", json!(2.5)),
@@ -173,6 +177,35 @@ fn a_flood_lasts_from_more_than_ten_in_ten_minutes_until_fewer_than_five() {
     assert_eq!(
         (&told["announced"], &told["enough_data"]),
         (&json!(30), &json!(false))
+    );
+}
+
+#[test]
+fn a_mean_is_over_the_time_that_the_hub_was_there() {
+    let alarms = [
+        alarm(90, "d1", Severity::Minor),
+        alarm(95, "d2", Severity::Major),
+    ];
+    let delays = load::Delays::from([(Severity::Major, vec![40_000, 10_000, 20_000])]);
+    // Thirty days are asked for; the hub began half an hour before their end.
+    let told = load::measure(
+        alarms.iter(),
+        ((hour(-718), hour(2)), hour(1).plus_s(1_800)),
+        delays,
+    );
+    assert_eq!(told["figures"]["per_10min"], json!(0.667));
+    assert_eq!(told["since"], json!(hour(1).plus_s(1_800)));
+    let third = json!({ "count": 3, "p50_ms": 20_000, "p90_ms": 40_000 });
+    assert_eq!(told["ack"], json!({ "major": third }));
+
+    let before = load::measure(
+        [].iter(),
+        ((hour(0), hour(1)), hour(2)),
+        load::Delays::new(),
+    );
+    assert_eq!(
+        (&before["figures"]["per_hour"], &before["days"]),
+        (&Value::Null, &json!(0.0))
     );
 }
 
@@ -224,7 +257,7 @@ fn evaluation() -> Evaluation {
         by: GroupBy::Unit,
         groups: [("城管, \"一\"队<b>".to_owned(), total.clone())].into(),
         total,
-        load: load::measure([].iter(), period),
+        load: load::measure([].iter(), (period, hour(-9)), load::Delays::new()),
         online: add_up([course].iter(), period),
     }
 }

@@ -95,6 +95,8 @@ pub(super) const WHO: &[(&str, &str, &str)] = &[
     ("get", "/api/v1/kpi", "voseau"),
     ("get", "/api/v1/reports/monthly", "voseau"),
     ("get", "/api/v1/audit", "au"),
+    ("get", "/api/v1/audit/check", "au"),
+    ("post", "/api/v1/canary", "ea"),
     ("get", "/api/v1/quarantine", "ea"),
 ];
 

@@ -71,6 +71,27 @@ async fn a_signature_is_that_of_the_password_and_needs_the_right() {
 }
 
 #[tokio::test]
+async fn what_somebody_changes_in_one_go_is_one_change() {
+    let hub = Hub::start();
+    hub.commit(|group| {
+        for rule in ["a", "b", "c"] {
+            group.audit("configuration", "admin", "put_rule", rule, "{}");
+        }
+        group.audit("wang", "engineer", "put_rule", "a", "{}");
+        group.audit("wang", "engineer", "ack", "a1", "{}");
+    });
+    let page = hub.ask("viewer", "get", "/api/v1/handover", "").await;
+    let changes = &page.json()["sections"]["changes"];
+    assert_eq!(changes["count"], 2);
+    let told = |at: usize| {
+        let item = &changes["items"][at];
+        [&item["actor"], &item["subject"], &item["times"]].map(Clone::clone)
+    };
+    assert_eq!(json!(told(0)), json!(["wang", "a", 1]));
+    assert_eq!(json!(told(1)), json!(["configuration", "a", 3]));
+}
+
+#[tokio::test]
 async fn an_entry_of_the_log_has_a_kind_and_a_note_has_a_text() {
     let hub = Hub::start();
     let path = "/api/v1/shift-log";

@@ -204,6 +204,11 @@ async fn the_audit_trail_is_read_link_by_link() {
     assert_eq!(page["head"], rest["head"]);
     let last = json!({"seq": 2, "hash": rest["items"][0]["hash"]});
     assert_eq!(rest["head"], last);
+
+    let path = "/api/v1/audit/check";
+    let whole = hub.ask("auditor", "get", path, "").await.json();
+    let expected = json!({"whole": true, "links": 2, "head": last["hash"]});
+    assert_eq!(whole, expected);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Alarm, HubEvent, Indicator } from "../../data/rows";
+import type { Indicator } from "../../data/rows";
 import { isBeyond, sampleOf, written } from "./figures";
-import { ackDelays, levelOf, quantile, stripOf } from "./load";
+import { levelOf, stripOf } from "./load";
 import { before, dateOf, periodOf } from "./period";
 
 const at = (text: string): number => Date.parse(text);
@@ -34,12 +34,6 @@ describe("the load of alarms", () => {
   });
   it("knows the lines at one and ten", () => {
     expect([0, 1, 2, 10, 11].map(levelOf)).toEqual([0, 1, 2, 3, 4]);
-  });
-  it("measures acknowledgement from being told, once an alarm", () => {
-    const event = (subject: string, time: string): HubEvent<Alarm> => ({ subject, time, data: { severity: "major", announced_at: "2026-11-22T00:00:00Z" } } as HubEvent<Alarm>);
-    const delays = ackDelays([event("a1", "2026-11-22T00:00:10Z"), event("a1", "2026-11-22T00:09:00Z"), event("a2", "2026-11-22T00:00:40Z")], 0, at("2026-11-23T00:00:00Z"));
-    expect(delays.major).toEqual({ n: 2, p50: 10_000, p90: 40_000 });
-    expect(quantile([], 0.5)).toBeNull();
   });
 });
 

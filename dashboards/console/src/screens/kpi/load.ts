@@ -1,7 +1,7 @@
-// The load of alarms by hour and day, and how long people took to acknowledge.
+// The load of alarms by hour and day.
 
 import { wallOf } from "../../chart/axis";
-import type { Alarm, HubEvent, Severity } from "../../data/rows";
+import type { Alarm } from "../../data/rows";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -48,29 +48,3 @@ export function stripOf(rows: readonly Pick<Alarm, "announced_at">[], fromMs: nu
 
 /** 0 quiet, 1 up to one in 10 minutes, 2 up to five, 3 up to ten, 4 a flood. */
 export const levelOf = (peak: number): 0 | 1 | 2 | 3 | 4 => (peak === 0 ? 0 : peak <= 1 ? 1 : peak <= 5 ? 2 : peak <= 10 ? 3 : 4);
-
-/** Nearest rank; null of nothing. */
-export function quantile(sorted: readonly number[], part: number): number | null {
-  return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? null;
-}
-
-export interface AckDelay { n: number; p50: number | null; p90: number | null }
-
-/** From being told to the first acknowledgement, in milliseconds, by severity. */
-export function ackDelays(events: readonly HubEvent<Alarm>[], fromMs: number, toMs: number): Partial<Record<Severity, AckDelay>> {
-  const delays = new Map<Severity, number[]>();
-  const seen = new Set<string>();
-  for (const event of events) {
-    const told = event.data.announced_at;
-    const at = Date.parse(event.time);
-    if (told === null || seen.has(event.subject) || !(at >= fromMs && at < toMs)) continue;
-    seen.add(event.subject);
-    const list = delays.get(event.data.severity) ?? [];
-    list.push(Math.max(0, at - Date.parse(told)));
-    delays.set(event.data.severity, list);
-  }
-  return Object.fromEntries([...delays].map(([severity, list]) => {
-    list.sort((a, b) => a - b);
-    return [severity, { n: list.length, p50: quantile(list, 0.5), p90: quantile(list, 0.9) }];
-  }));
-}
