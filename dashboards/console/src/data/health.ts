@@ -23,7 +23,13 @@ export interface Report {
   store: {
     database_bytes: number; segment_bytes: number; segments: number; sealed_readings: number; wal_bytes: number; disk_free_bytes: number | null; last_commit: number; last_event: number;
   };
-  intake: { received: number; stored: number; duplicate: number; late: number; rejected: number; queued: number; capacity: number };
+  intake: {
+    received: number; stored: number; duplicate: number; late: number; rejected: number; queued: number; capacity: number;
+    last_minute?: { ack_ms: { p50: number | null; p99: number | null } };
+  };
+  rules?: { count: number; lag_ms: number };
+  clock?: { offset_ms: number | null; moved_ms: number; devices_wrong: number };
+  config?: { hash: string };
   journal: { commit: number; event: number };
   alarms: { rate_10min: number; in_flood: boolean; chattering: number; stale: number; state: Record<string, number> };
   devices: { total: number; online_rate: number | null; by_status: Record<string, number> };
@@ -42,6 +48,13 @@ const at = (name: string): string => `subscriptions/${encodeURIComponent(name)}`
 
 export const plant = {
   report: (signal?: AbortSignal) => get<Report>("health", undefined, { signal }),
+  canary: () => post<void>("canary"),
+  /** What somebody far away needs to see what is wrong; none of it holds a secret. */
+  bundle: async () => {
+    const names = ["health", "ledger", "config/public", "rules", "subscriptions"];
+    const parts = await Promise.all(names.map((name) => get<unknown>(name).catch((error: Error) => error.message)));
+    return JSON.stringify(Object.fromEntries(names.map((name, at) => [name, parts[at]])), null, 1);
+  },
   subscriptions: () => get<{ items: Subscription[] }>("subscriptions"),
   pause: (name: string) => post<unknown>(`${at(name)}/pause`, {}),
   resume: (name: string) => post<unknown>(`${at(name)}/resume`, {}),

@@ -58,6 +58,9 @@ export function matches(row: AuditRow, words: string): boolean {
   return words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 
+/** Computes every link again; a long chain takes its time. */
+export const checkAudit = (): Promise<{ whole: boolean; links: number; reason: string }> => get("audit/check", undefined, { deadlineMs: 60_000 });
+
 /** `limit: 400 → 410` where both sides are known, the JSON else. */
 export function detailText(detail: unknown): string {
   if (detail === null || detail === undefined) return "";

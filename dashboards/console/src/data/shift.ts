@@ -22,7 +22,8 @@ export interface Sections {
   cases: Listed<Case> & { more?: boolean };
   devices: Listed<{ id: string; name?: string | null; kind: string; site?: string | null; parent?: string | null; status: DeviceStatus; since: string | null }>
     & { status: Partial<Record<DeviceStatus, number>> };
-  changes: Listed<{ at: string; actor: string; action: string; subject: string }>;
+  /** `times`: to so many things in one go, of which `subject` is the first. */
+  changes: Listed<{ at: string; actor: string; action: string; subject: string; times: number }>;
   system: {
     ready: boolean;
     canary: { state: string; age_s: number | null; last_passed_at?: string | null } | null;

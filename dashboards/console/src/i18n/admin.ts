@@ -11,13 +11,10 @@ export const zh = {
   remove_user: (name: string) => `删除用户 ${name}`, remove_user_why: "其登录立即失效。审计记录保留。",
   remove_token: (name: string) => `删除令牌 ${name}`, remove_token_why: "使用它的程序立即无法访问。",
   configured: "来自配置文件, 只能在那里更改", made: "令牌只显示这一次, 请立即保存:", no_users: "没有用户, 只有令牌。", no_tokens: "没有令牌。",
-  chain: (seq: number) => `哈希链末端 #${seq}`, chain_why: "另行保存此哈希; 之后用下列命令证明记录未被改动:",
+  chain: (seq: number) => `哈希链末端 #${seq}`, check: "校验哈希链", whole: (n: number) => `✔ ${n} 条记录全部与写入时一致`, chain_why: "另行保存此哈希; 之后用下列命令证明记录未被改动:",
   search: "搜索人员、动作、对象", at: "时间", who: "人员", action: "动作", subject: "对象", detail: "内容", older: "更早", newest: "最新",
   export: "导出 CSV", none_found: "没有匹配的审计记录", no_audit: "还没有审计记录",
-  right: "权利", rights: [
-    ["读取数据与报警", "read"], ["处置报警", "act"], ["搁置 Ⅰ 级", "shelve_critical"], ["交接班签名", "sign_handover"], ["批准规则", "approve"],
-    ["编辑设备与规则", "edit"], ["管理用户", "admin"], ["查看审计", "audit"], ["上报案件步骤", "steps"],
-  ] as readonly (readonly [string, string])[], yes: "有", no: "无",
+  right: "权限", yes: "有", no: "无",
 };
 
 export const en: Same<typeof zh> = {
@@ -29,11 +26,8 @@ export const en: Same<typeof zh> = {
   remove_user: (name) => `Remove user ${name}`, remove_user_why: "Signs the person out at once. The audit trail stays.",
   remove_token: (name) => `Remove token ${name}`, remove_token_why: "Programs that use it lose access at once.",
   configured: "Of the configuration; changes there only", made: "This token is shown once only. Keep it now:", no_users: "No users, only tokens.", no_tokens: "No tokens.",
-  chain: (seq) => `End of the hash chain #${seq}`, chain_why: "Keep this hash elsewhere; later this command proves that nothing was altered:",
+  chain: (seq) => `End of the hash chain #${seq}`, check: "Check the hash chain", whole: (n) => `✔ all ${n} records are as they were written`, chain_why: "Keep this hash elsewhere; later this command proves that nothing was altered:",
   search: "Search people, actions, subjects", at: "Time", who: "Who", action: "Action", subject: "Subject", detail: "Detail", older: "Older", newest: "Newest",
   export: "Export CSV", none_found: "No audit record matches", no_audit: "No audit records yet",
-  right: "Right", rights: [
-    ["Read data and alarms", "read"], ["Act on alarms", "act"], ["Shelve Ⅰ", "shelve_critical"], ["Sign handovers", "sign_handover"], ["Approve rules", "approve"],
-    ["Edit devices and rules", "edit"], ["Manage users", "admin"], ["Read the audit trail", "audit"], ["Report steps of cases", "steps"],
-  ], yes: "Yes", no: "No",
+  right: "Right", yes: "Yes", no: "No",
 };

@@ -115,7 +115,7 @@ export const en: Same<typeof zh> = {
     new_build: "A new version is available. After reloading, sound must be allowed again.",
     reload: "Reload",
     skew: (s) => `This computer's clock differs from the hub's by ${s} s; times shown are the hub's.`,
-    demo: "Demo data",
+    demo: "Demo",
     must_change_password: "Please change your password first.",
     shift_overdue: (at) => `The shift ended at ${at} and was not handed over.`, to_handover: "Hand over",
   },

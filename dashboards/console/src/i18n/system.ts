@@ -46,6 +46,9 @@ export const zh = {
   intake: "账目", received: "收到", stored: "入库", duplicate: "重复", rejected: "拒绝", late: "其中迟到",
   hub: "服务", version: "版本", build: "构建", up_for: "已运行", started: "启动于", devices: "设备", online: "在线率", listens: "监听",
   polled: (at: string) => `更新于 ${at}, 每 5 秒`, old: (age: string) => `下面是 ${age} 前的状态。`, all_well: "全部正常", refresh: "立即刷新",
+  canary_now: "立即自检", canary_sent: "自检已发出, 几秒后见结果。", bundle: "下载诊断包", bundled: "诊断包已下载 (不含密钥)。",
+  ack: "应答用时", config: "配置", lag_of: (n: number, ms: number) => `${n} 条, 落后 ${ms} 毫秒`, clock: "时钟",
+  clock_of: (ms: number | null, moved: number, wrong: number) => `${ms === null ? "偏差未测" : `偏差 ${ms} 毫秒`}${Math.abs(moved) < 1_000 ? "" : `, 启动后被调 ${moved} 毫秒`}, 设备时钟不准 ${wrong}`,
 };
 
 export const en: Same<typeof zh> = {
@@ -92,4 +95,7 @@ export const en: Same<typeof zh> = {
   intake: "Ledger", received: "Received", stored: "Stored", duplicate: "Duplicate", rejected: "Rejected", late: "of these late",
   hub: "Hub", version: "Version", build: "Build", up_for: "Up for", started: "Started", devices: "Devices", online: "Online", listens: "Listens",
   polled: (at) => `as of ${at}, each 5 s`, old: (age) => `What follows is ${age} old.`, all_well: "All is well", refresh: "Refresh",
+  canary_now: "Self-test now", canary_sent: "Sent; see its outcome in a few seconds.", bundle: "Diagnostic bundle", bundled: "Saved; it holds no secrets.",
+  ack: "Acknowledged in", config: "Configuration", lag_of: (n, ms) => `${n}, ${ms} ms behind`, clock: "Clock",
+  clock_of: (ms, moved, wrong) => `${ms === null ? "offset not measured" : `off by ${ms} ms`}${Math.abs(moved) < 1_000 ? "" : `, set by ${moved} ms since the start`}, ${wrong} devices wrong`,
 };

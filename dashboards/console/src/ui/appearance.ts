@@ -25,11 +25,15 @@ export function rowHeight(of: Density, isNarrow: boolean): number {
 }
 
 export function startAppearance(hourNow: () => number): () => void {
+  let printing = false;
   const apply = (): void => {
-    document.documentElement.dataset.theme = isDark(theme.get(), hourNow()) ? "dark" : "light";
+    document.documentElement.dataset.theme = !printing && isDark(theme.get(), hourNow()) ? "dark" : "light";
     document.documentElement.dataset.density = density.get();
   };
   const stops = [theme.subscribe(apply), density.subscribe(apply)];
+  // Paper is white, at night, too.
+  const print = (event: Event): void => { printing = event.type === "beforeprint"; apply(); };
+  for (const name of ["beforeprint", "afterprint"]) addEventListener(name, print);
   const timer = setInterval(apply, 60_000);
   // One beat for all marks that blink, once a second, and none for readers who want no motion.
   const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -43,6 +47,7 @@ export function startAppearance(hourNow: () => number): () => void {
   query.addEventListener("change", look);
   return () => {
     stops.forEach((stop) => stop());
+    for (const name of ["beforeprint", "afterprint"]) removeEventListener(name, print);
     clearInterval(timer);
     clearInterval(beat);
     query.removeEventListener("change", look);

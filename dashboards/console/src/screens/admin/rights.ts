@@ -4,7 +4,7 @@ import type { Role } from "../../data/rows";
 
 export const ROLES: readonly Role[] = ["viewer", "officer", "supervisor", "engineer", "admin", "auditor", "platform"];
 
-const HOLDERS: Record<string, readonly Role[]> = {
+export const HOLDERS: Record<string, readonly Role[]> = {
   read: ROLES.filter((role) => role !== "platform"),
   act: ["officer", "supervisor", "admin"],
   shelve_critical: ["supervisor", "admin"],
@@ -13,7 +13,8 @@ const HOLDERS: Record<string, readonly Role[]> = {
   edit: ["engineer", "admin"],
   admin: ["admin"],
   audit: ["auditor", "admin"],
-  steps: ["platform", "supervisor", "admin"],
+  backtest: ["supervisor", "engineer", "admin"],
+  report_steps: ["platform", "supervisor", "admin"],
 };
 
 export const holds = (role: Role, right: string): boolean => HOLDERS[right]?.includes(role) ?? false;

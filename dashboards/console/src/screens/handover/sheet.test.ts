@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Handover } from "../../data/shift";
-import { behind, folded, gigabytes, grouped, obstacle, phaseOf, untold } from "./sheet";
+import { behind, gigabytes, grouped, obstacle, phaseOf, untold } from "./sheet";
 
 const OPENS = Date.parse("2026-11-22T11:50:00Z");
 
@@ -62,10 +62,4 @@ it("writes hashes and disk space for people", () => {
 it("names gateways that have three or more devices in trouble", () => {
   const items = [...Array(4).fill({ parent: "gw-31" }), ...Array(2).fill({ parent: "gw-2" }), { parent: null }];
   expect(behind(items)).toEqual([{ parent: "gw-31", count: 4 }]);
-});
-
-it("tells of many changes at once in one line", () => {
-  const put = (subject: string, actor = "li", at = "2026-11-22T04:00:00.100Z") => ({ at, actor, action: "put_rule", subject });
-  const lines = folded([put("a"), put("b"), put("c", "wang"), put("d", "wang", "2026-11-22T04:00:09Z")]);
-  expect(lines.map(({ subject, times }) => [subject, times])).toEqual([["a", 2], ["c", 1], ["d", 1]]);
 });

@@ -73,16 +73,3 @@ export function behind(items: readonly { parent?: string | null }[], least = 3):
   for (const { parent } of items) if (parent) counts.set(parent, (counts.get(parent) ?? 0) + 1);
   return [...counts].filter(([, count]) => count >= least).map(([parent, count]) => ({ parent, count })).sort((a, b) => b.count - a.count).slice(0, 3);
 }
-
-export interface Change { at: string; actor: string; action: string; subject: string }
-
-/** What one person did to many things in one go is one line: the first of them, and how many. */
-export function folded(items: readonly Change[]): (Change & { times: number })[] {
-  const lines: (Change & { times: number })[] = [];
-  for (const item of items) {
-    const last = lines[lines.length - 1];
-    if (last?.actor === item.actor && last.action === item.action && Math.abs(Date.parse(last.at) - Date.parse(item.at)) < 1_000) last.times += 1;
-    else lines.push({ ...item, times: 1 });
-  }
-  return lines;
-}
