@@ -1,5 +1,5 @@
 // How smooth the map is with 50,000 devices, in headless Chromium without a GPU: `npm run build && node checks/map-speed.mjs`.
-// A stub answers for the hub; the page measures itself with the same mouse events that a hand would cause, and reports.
+// A stub answers for the hub; the page measures itself with the same pointer events that a hand would cause, and reports.
 // POINTS=20000 changes the fleet, CHROMIUM=/path the browser. Fails below 50 frames a second or with a task above 50 ms from the rebuild.
 
 import { spawn } from "node:child_process";
@@ -69,29 +69,29 @@ async function measure() {
   new PerformanceObserver((list) => { for (const entry of list.getEntries()) tasks.push({ at: entry.startTime, ms: entry.duration }); }).observe({ type: "longtask", buffered: true });
   const worst = (from, to = Infinity) => Math.round(Math.max(0, ...tasks.filter((task) => task.at >= from && task.at < to).map((task) => task.ms)));
   let pane = null;
-  for (let i = 0; i < 600 && !(pane = document.querySelector(".leaflet-container")); i += 1) await pause(50);
+  for (let i = 0; i < 600 && !(pane = document.querySelector(".city-stage")); i += 1) await pause(50);
   const shown = performance.now();
   // Painted: the picture of the city has been put into its place.
-  const painted = () => Boolean(document.querySelector(".leaflet-overlay-pane canvas")?.style.width);
+  const painted = () => Boolean(document.querySelector(".city-stage canvas")?.style.width);
   for (let i = 0; i < 600 && !painted(); i += 1) await pause(50);
   await pause(2_000);
   const heldFirst = worst(0);
   const rect = pane.getBoundingClientRect();
   const at = { x: rect.left + rect.width / 2, y: rect.top + rect.height / 2 };
-  const fire = (target, type, x, y) => target.dispatchEvent(new MouseEvent(type, { bubbles: true, cancelable: true, view: window, clientX: x, clientY: y, button: 0, buttons: 1 }));
+  const fire = (target, type, x, y) => target.dispatchEvent(new PointerEvent(type, { pointerId: 1, bubbles: true, cancelable: true, view: window, clientX: x, clientY: y, button: 0, buttons: 1 }));
   const drag = async (ms) => {
     const begun = performance.now();
     const gaps = [];
     let before = begun;
-    fire(pane, "mousedown", at.x, at.y);
+    fire(pane, "pointerdown", at.x, at.y);
     while (performance.now() - begun < ms) {
       const t = (performance.now() - begun) / 1_000;
-      fire(document, "mousemove", at.x + Math.sin(t * 2) * 320, at.y + Math.sin(t * 3) * 200);
+      fire(pane, "pointermove", at.x + Math.sin(t * 2) * 320, at.y + Math.sin(t * 3) * 200);
       const now = await frame();
       gaps.push(now - before);
       before = now;
     }
-    fire(document, "mouseup", at.x, at.y);
+    fire(pane, "pointerup", at.x, at.y);
     const from = begun;
     await pause(400);
     gaps.shift();

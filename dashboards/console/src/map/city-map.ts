@@ -1,7 +1,6 @@
-// The map: Leaflet moves and zooms, two canvases of our own carry the picture. Loaded when a map is first shown.
+// The map: a stage that moves and zooms, tiles if there are any, and two canvases that carry the picture. Loaded when a map is first shown.
 
-import "leaflet/dist/leaflet.css";
-import { createMap, Earth, EPSG3857, EPSG4326, latLng, latLngBounds, point, scale as scaleBar, setTransform, tileLayer, type LeafletMap, type TileLayer } from "./leaflet";
+import "./map.css";
 import type { Severity } from "../data/rows";
 import type { GridState, Mark } from "./abnormal";
 import { ALONE_FROM_ZOOM, clusterSteps, inSlices, type Clusters, type Task } from "./cluster";
@@ -10,8 +9,11 @@ import {
   coloursOf, paintDrawing, paintEach, paintFleet, paintGridLines, paintGridStates, paintMarks, type Drawn, type View,
 } from "./paint";
 import { Places, type MapPoints } from "./places";
+import { mercator, metres, plate, roundLength, type Projection } from "./projection";
 import { Sheet } from "./sheet";
 import { shiftTo } from "./shift";
+import { Stage, type Point } from "./stage";
+import { Tiles as TileLayer } from "./tiles";
 
 export interface Tiles {
   url: string;
@@ -66,10 +68,13 @@ const EARLY = 0.5;
 const HIT_PX = 6;
 const HOVER_MS = 300;
 const TILES_TRIED = 6;
-const MAX_ZOOM = 19;
+const FIT_EDGE_PX = 24;
+const SCALE_PX = 100;
 
 export class CityMap {
-  readonly #map: LeafletMap;
+  readonly #stage: Stage;
+  readonly #projection: Projection;
+  readonly #scaleBar = document.createElement("div");
   /** The city: changes with the view only. */
   readonly #ground: Sheet;
   /** What lives in it. */
@@ -96,7 +101,6 @@ export class CityMap {
   #due = { ground: false, life: false };
   #measure: { x: number; y: number; lon: number; lat: number }[] | null = null;
   #hover: ReturnType<typeof setTimeout> | undefined;
-  #dragging = false;
   readonly #stops: (() => void)[] = [];
 
   constructor(element: HTMLElement, setup: Setup, told: Told) {
@@ -104,66 +108,49 @@ export class CityMap {
     this.#setup = setup;
     const tiles = setup.tiles;
     this.#shift = shiftTo(tiles?.datum);
-    const flat = tiles?.crs === "EPSG4326";
+    this.#projection = tiles?.crs === "EPSG4326" ? plate : mercator;
     const still = setup.still === true;
-    this.#map = createMap(element, {
-      crs: flat ? EPSG4326 : EPSG3857, zoomControl: false, attributionControl: false, boxZoom: false, zoomAnimation: false, fadeAnimation: false,
-      markerZoomAnimation: false, maxZoom: MAX_ZOOM, minZoom: 3, doubleClickZoom: false, dragging: !still, keyboard: !still, scrollWheelZoom: !still,
-      touchZoom: !still, zoomSnap: still ? 0 : tiles === null ? 0.25 : 1, inertia: true, wheelDebounceTime: 30,
-    });
-    this.#map.setView(this.latLng(setup.center?.[0] ?? 0, setup.center?.[1] ?? 0), setup.zoom ?? 13);
-    if (!still) scaleBar({ imperial: false, position: "bottomleft" }).addTo(this.#map);
-    const place = (canvas: HTMLCanvasElement, shown: View): void => this.#place(canvas, shown);
     this.#element = element;
-    this.#ground = new Sheet(this.#map.getPane("overlayPane") ?? element, tiles === null, place, setup.enlarged);
-    this.#life = new Sheet(this.#map.getPane("markerPane") ?? element, false, place, setup.enlarged);
-    if (tiles !== null) this.#base(tiles, flat);
-    this.#map.on("moveend zoomend viewreset resize", () => this.#reset());
-    this.#map.on("move", () => this.#follow());
-    this.#map.on("dragstart", () => { this.#dragging = true; });
-    this.#map.on("dragend", () => { this.#dragging = false; });
-    if (!still) this.#listen(element);
-    const watch = new ResizeObserver(() => this.#map.invalidateSize({ animate: false, pan: false }));
-    watch.observe(element);
-    this.#stops.push(() => watch.disconnect());
-    this.#reset();
+    this.#stage = new Stage(element, { still, snap: still ? 0 : tiles === null ? 0.25 : 1 }, {
+      moving: () => this.#follow(),
+      moved: () => this.#reset(),
+      click: (at) => this.#click(at),
+      doubleClick: (at) => this.#stage.zoomBy(1, at),
+    });
+    if (tiles !== null) this.#base(tiles);
+    const place = (canvas: HTMLCanvasElement, shown: View): void => this.#place(canvas, shown);
+    this.#ground = new Sheet(this.#stage.pane, tiles === null, place, setup.enlarged);
+    this.#life = new Sheet(this.#stage.pane, false, place, setup.enlarged);
+    if (!still) {
+      this.#scaleBar.className = "city-scale";
+      element.appendChild(this.#scaleBar);
+      this.#listen(element);
+    }
+    this.goTo(setup.center?.[0] ?? 0, setup.center?.[1] ?? 0, setup.zoom ?? 13);
   }
 
-  latLng(lon: number, lat: number): ReturnType<typeof latLng> {
-    const [x, y] = this.#shift(lon, lat);
-    return latLng(y, x);
-  }
-
-  readonly project = (lon: number, lat: number): { x: number; y: number } => {
-    const at = (this.#map.options.crs ?? EPSG3857).latLngToPoint(this.latLng(lon, lat), 0);
-    return { x: at.x, y: at.y };
-  };
+  readonly project = (lon: number, lat: number): Point => this.#projection.to(...this.#shift(lon, lat));
 
   get dragging(): boolean {
-    return this.#dragging;
+    return this.#stage.dragging;
   }
 
   get places(): Places | null {
     return this.#places;
   }
 
-  get map(): LeafletMap {
-    return this.#map;
-  }
-
-  #base(tiles: Tiles, flat: boolean): void {
+  #base({ url, subdomains }: Tiles): void {
+    const pane = this.#stage.pane.appendChild(document.createElement("div"));
     let failed = 0;
     let loaded = 0;
-    const layer = tileLayer(tiles.url, { subdomains: tiles.subdomains || "abc", maxZoom: MAX_ZOOM, zoomOffset: flat ? 1 : 0 });
-    layer.on("tileload", () => { loaded += 1; });
-    layer.on("tileerror", () => {
-      failed += 1;
+    this.#tiles = new TileLayer(pane, { url, subdomains: subdomains || "abc", across: this.#projection.across }, (well) => {
+      if (well) loaded += 1;
+      else failed += 1;
       if (failed < TILES_TRIED || loaded > 0 || this.#tiles === null) return;
-      layer.remove();
+      this.#tiles.end();
       this.#tiles = null;
       this.#told.tilesFailed();
     });
-    this.#tiles = layer.addTo(this.#map);
   }
 
   /** Resolves when they are in place; never if newer ones come before. */
@@ -250,17 +237,16 @@ export class CityMap {
   }
 
   goTo(lon: number, lat: number, zoom?: number): void {
-    this.#map.setView(this.latLng(lon, lat), Math.max(this.#map.getZoom(), zoom ?? 0), { animate: false });
+    const { x, y } = this.project(lon, lat);
+    this.#stage.goTo(x, y, Math.max(this.#stage.view.zoom, zoom ?? 0));
   }
 
   goToMark(mark: Mark): void {
-    const crs = this.#map.options.crs ?? EPSG3857;
-    this.#map.setView(crs.pointToLatLng(point(mark.x, mark.y), 0), Math.max(this.#map.getZoom(), mark.group ? this.#map.getZoom() + 1 : 0), { animate: false });
+    this.#stage.goTo(mark.x, mark.y, this.#stage.view.zoom + (mark.group ? 1 : 0));
   }
 
   /** So that all that is known is in view. */
   fit(): void {
-    const crs = this.#map.options.crs ?? EPSG3857;
     let [west, east, north, south] = [Infinity, -Infinity, Infinity, -Infinity];
     const take = (left: number, right: number, top: number, bottom: number): void => {
       west = Math.min(west, left);
@@ -274,11 +260,11 @@ export class CityMap {
       if (style === "grid") for (const { rings } of features) for (const ring of rings) take(ring.west, ring.east, ring.north, ring.south);
     }
     if (west > east) return;
-    this.#map.fitBounds(latLngBounds(crs.pointToLatLng(point(west, north), 0), crs.pointToLatLng(point(east, south), 0)), { animate: false, padding: [24, 24] });
+    this.#stage.fit({ x: west, y: north }, { x: east, y: south }, FIT_EDGE_PX);
   }
 
   zoomBy(by: number): void {
-    this.#map.setZoom(this.#map.getZoom() + by, { animate: false });
+    this.#stage.zoomBy(by);
   }
 
   /** Whether a mark can be seen now. */
@@ -298,38 +284,47 @@ export class CityMap {
   }
 
   #place(canvas: HTMLCanvasElement, shown: View): void {
-    const scale = this.#view.scale / shown.scale;
-    const origin = this.#map.getPixelOrigin();
-    setTransform(canvas, point(shown.left * scale - origin.x, shown.top * scale - origin.y), scale);
+    const scale = 2 ** this.#stage.view.zoom / shown.scale;
+    const { originX, originY } = this.#stage.view;
+    canvas.style.transform = `translate3d(${shown.left * scale - originX}px, ${shown.top * scale - originY}px, 0) scale(${scale})`;
   }
 
   #follow(): void {
-    const size = this.#map.getSize();
-    const at = this.#map.getPixelBounds().min;
-    if (at === undefined) return;
+    const at = this.#stage.view;
+    this.#tiles?.show(at);
     const { left, top, width, height } = this.#view;
-    const mx = size.x * MARGIN * (1 - EARLY);
-    const my = size.y * MARGIN * (1 - EARLY);
-    if (at.x - left < mx || at.y - top < my || left + width - at.x - size.x < mx || top + height - at.y - size.y < my) this.#reset();
+    const mx = at.width * MARGIN * (1 - EARLY);
+    const my = at.height * MARGIN * (1 - EARLY);
+    if (at.zoom !== this.#view.zoom || at.left - left < mx || at.top - top < my || left + width - at.left - at.width < mx || top + height - at.top - at.height < my) this.#reset();
   }
 
   #reset(): void {
-    const size = this.#map.getSize();
-    const zoom = this.#map.getZoom();
-    const min = this.#map.getPixelBounds().min ?? point(0, 0);
-    const offset = point(Math.round(size.x * MARGIN), Math.round(size.y * MARGIN));
+    const at = this.#stage.view;
+    const [x, y] = [Math.round(at.width * MARGIN), Math.round(at.height * MARGIN)];
     const before = this.#view;
-    const next: View = {
-      scale: 2 ** zoom, zoom, left: min.x - offset.x, top: min.y - offset.y,
-      width: Math.max(1, size.x + 2 * offset.x), height: Math.max(1, size.y + 2 * offset.y),
-    };
-    if (zoom === before.zoom && next.left === before.left && next.top === before.top && next.width === before.width && next.height === before.height) return;
+    const next: View = { scale: 2 ** at.zoom, zoom: at.zoom, left: at.left - x, top: at.top - y, width: at.width + 2 * x, height: at.height + 2 * y };
+    if (next.zoom === before.zoom && next.left === before.left && next.top === before.top && next.width === before.width && next.height === before.height) return;
     this.#view = next;
+    this.#tiles?.show(at);
     this.#ground.settle();
     this.#life.settle();
-    if (zoom !== before.zoom) this.#gather();
+    this.#measureScale();
+    if (next.zoom !== before.zoom) this.#gather();
     this.#soon(true, true);
     this.#told.moved();
+  }
+
+  /** A round length, as long as it is in the middle of the window. */
+  #measureScale(): void {
+    const y = this.#stage.view.height / 2;
+    const of = (x: number): { lon: number; lat: number } => {
+      const at = this.#stage.world({ x, y });
+      return this.#projection.from(at.x, at.y);
+    };
+    const most = metres(of(0), of(SCALE_PX));
+    const round = roundLength(most);
+    this.#scaleBar.textContent = round >= 1_000 ? `${round / 1_000} km` : `${round} m`;
+    this.#scaleBar.style.width = `${(SCALE_PX * round) / most}px`;
   }
 
   #soon(ground: boolean, life: boolean): void {
@@ -390,9 +385,8 @@ export class CityMap {
 
   #hitAt(x: number, y: number): Hit {
     const { scale, left, top } = this.#view;
-    const min = this.#map.getPixelBounds().min ?? point(0, 0);
-    const px = x + min.x - left;
-    const py = y + min.y - top;
+    const px = x + this.#stage.view.left - left;
+    const py = y + this.#stage.view.top - top;
     if (this.#layers.abnormal) {
       for (const mark of this.#marks) {
         if (Math.hypot(mark.x * scale - left - px, mark.y * scale - top - py) <= (mark.group ? 17 : 12) + HIT_PX) return { kind: "mark", mark };
@@ -414,44 +408,41 @@ export class CityMap {
   }
 
   #clusterAt(x: number, y: number): boolean {
-    const min = this.#map.getPixelBounds().min ?? point(0, 0);
-    const px = x + min.x - this.#view.left;
-    const py = y + min.y - this.#view.top;
+    const px = x + this.#stage.view.left - this.#view.left;
+    const py = y + this.#stage.view.top - this.#view.top;
     return this.#drawnNow().some((drawn) => drawn.count > 1 && Math.hypot(drawn.x - px, drawn.y - py) <= drawn.r);
   }
 
+  #click(at: Point): void {
+    if (this.#measure !== null) {
+      this.#addMeasured(this.#stage.world(at));
+      return;
+    }
+    const hit = this.#hitAt(at.x, at.y);
+    if ((hit === null || hit.kind === "grid") && this.#clusterAt(at.x, at.y)) this.#stage.zoomBy(2, at);
+    else this.#told.hit(hit);
+  }
+
   #listen(element: HTMLElement): void {
-    this.#map.on("click", (event) => {
-      const { x, y } = event.containerPoint;
-      if (this.#measure !== null) {
-        this.#addMeasured(event.latlng.lng, event.latlng.lat);
-        return;
-      }
-      const hit = this.#hitAt(x, y);
-      if ((hit === null || hit.kind === "grid") && this.#clusterAt(x, y)) this.#map.setZoomAround(event.containerPoint, this.#map.getZoom() + 2, { animate: false });
-      else this.#told.hit(hit);
-    });
-    this.#map.on("dblclick", (event) => { this.#map.setZoomAround(event.containerPoint, this.#map.getZoom() + 1, { animate: false }); });
-    this.#map.on("mousemove", (event) => {
+    element.addEventListener("mousemove", (event) => {
       clearTimeout(this.#hover);
-      const { x, y } = event.containerPoint;
+      const { x, y } = this.#stage.at(event);
       this.#told.hover(null, x, y);
-      this.#hover = setTimeout(() => { if (!this.#dragging) this.#told.hover(this.#hitAt(x, y), x, y); }, HOVER_MS);
+      this.#hover = setTimeout(() => { if (!this.dragging) this.#told.hover(this.#hitAt(x, y), x, y); }, HOVER_MS);
     });
-    this.#map.on("mouseout", () => { clearTimeout(this.#hover); this.#told.hover(null, 0, 0); });
+    element.addEventListener("mouseleave", () => { clearTimeout(this.#hover); this.#told.hover(null, 0, 0); });
     this.#boxes(element);
   }
 
-  #addMeasured(lng: number, lat: number): void {
+  #addMeasured({ x, y }: Point): void {
     if (this.#measure === null) return;
-    const at = (this.#map.options.crs ?? EPSG3857).latLngToPoint(latLng(lat, lng), 0);
-    this.#measure.push({ x: at.x, y: at.y, lon: lng, lat });
-    let metres = 0;
+    this.#measure.push({ x, y, ...this.#projection.from(x, y) });
+    let length = 0;
     this.#measure.forEach((now, i) => {
       const before = this.#measure?.[i - 1];
-      if (before !== undefined) metres += Earth.distance(latLng(before.lat, before.lon), latLng(now.lat, now.lon));
+      if (before !== undefined) length += metres(before, now);
     });
-    this.#told.measured(metres);
+    this.#told.measured(length);
     this.#soon(false, true);
   }
 
@@ -462,11 +453,9 @@ export class CityMap {
     box.className = "city-box";
     const down = (event: PointerEvent): void => {
       if (!event.shiftKey || event.button !== 0) return;
-      event.stopPropagation();
       event.preventDefault();
       const rect = element.getBoundingClientRect();
       from = { x: event.clientX - rect.left, y: event.clientY - rect.top };
-      this.#map.dragging.disable();
       element.appendChild(box);
       box.style.width = "0";
       element.setPointerCapture(event.pointerId);
@@ -487,12 +476,11 @@ export class CityMap {
       const at = span(event);
       from = null;
       box.remove();
-      this.#map.dragging.enable();
-      const min = this.#map.getPixelBounds().min ?? point(0, 0);
+      const { left, top } = this.#stage.view;
       const { scale } = this.#view;
       const boxed = this.#marks.filter((mark) => {
-        const x = mark.x * scale - min.x;
-        const y = mark.y * scale - min.y;
+        const x = mark.x * scale - left;
+        const y = mark.y * scale - top;
         return x >= at.left && x <= at.right && y >= at.top && y <= at.bottom;
       });
       if (at.right - at.left > 5) this.#told.boxed(boxed);
@@ -516,6 +504,7 @@ export class CityMap {
     this.#ground.end();
     this.#life.end();
     for (const stop of this.#stops) stop();
-    this.#map.remove();
+    this.#tiles?.end();
+    this.#stage.end();
   }
 }
