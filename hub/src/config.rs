@@ -48,6 +48,10 @@ pub struct Config {
     /// Protocol listeners by name; `kind` says which driver.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub drivers: BTreeMap<String, Value>,
+    /// How the devices of one model write, by name; `codec` says what reads it. A device names its
+    /// own in its field `profile`.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub profiles: BTreeMap<String, Value>,
     /// Who is sent events, by name; `kind` says how.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub sinks: BTreeMap<String, Value>,
@@ -76,6 +80,7 @@ impl Default for Config {
             auth: Auth::default(),
             session: SessionConfig::default(),
             drivers: BTreeMap::new(),
+            profiles: BTreeMap::new(),
             sinks: BTreeMap::new(),
             intake: IntakeConfig::default(),
             health: HealthConfig::default(),

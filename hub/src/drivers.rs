@@ -1,13 +1,30 @@
 //! Every driver that this hub was built with, one line each.
 
 use config::Value;
-use sdk::Registration;
+use sdk::{ProfileKind, Registration};
 
 /// The drivers, by the `kind` of their configuration.
 pub const ALL: &[Registration] = &[
     Registration::of::<driver_http::Http>(),
     Registration::of::<driver_mqtt::Mqtt>(),
 ];
+
+/// What reads profiles, by the `codec` of their configuration.
+pub const PROFILES: &[ProfileKind] = &[];
+
+/// Checks one `[profiles.NAME]` table by what reads it.
+pub fn check_profile(table: &Value) -> Result<(), String> {
+    let codec = sdk::codec_of(table)?;
+    let known = PROFILES.iter().find(|known| known.codec == codec);
+    let Some(known) = known else {
+        let known: Vec<&str> = PROFILES.iter().map(|known| known.codec).collect();
+        return Err(format!(
+            "no codec `{codec}` has profiles in this hub; known: {}",
+            known.join(", ")
+        ));
+    };
+    (known.check)(table.clone())
+}
 
 /// Finds the driver of a `[drivers.NAME]` table by its `kind`.
 pub fn find(value: &Value) -> Result<&'static Registration, String> {

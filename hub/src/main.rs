@@ -12,7 +12,7 @@ use hub::stages::{self, End};
 use hub::trial::{self, Trial};
 use hub::{inventory, rulebook, schema};
 use model::Timestamp;
-use sdk::{Devices, SecretSalt};
+use sdk::{Devices, Profiles, SecretSalt};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -222,6 +222,7 @@ fn check(loaded: &Loaded) -> Result<ExitCode> {
     let mut count = 0;
     if let Some(path) = &loaded.config.devices {
         let register = Devices::new(SecretSalt([0; 16]));
+        register.know(&Profiles::new(loaded.config.profiles.clone()));
         let files = inventory::files(path)
             .map_err(|error| loaded.error("devices", format!("{error:#}")))?;
         for file in files {
@@ -331,6 +332,7 @@ fn rehearse(
         catalogue: Arc::new(standing.catalogue),
         grids: standing.grids,
         devices: devices.to_owned(),
+        profiles: Profiles::new(loaded.config.profiles.clone()),
         rules,
     };
     let started = tokio::time::Instant::now();

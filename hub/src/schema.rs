@@ -27,6 +27,14 @@ pub fn schema() -> Value {
     let drivers = crate::drivers::ALL.iter();
     let drivers = drivers.map(|driver| (driver.kind, (driver.schema)()));
     put_kinds(&mut root, ("drivers", "Driver"), drivers, &mut definitions);
+    let profiles = crate::drivers::PROFILES.iter();
+    let profiles = profiles.map(|profile| (profile.codec, (profile.schema)()));
+    put_kinds(
+        &mut root,
+        ("profiles", "Profile"),
+        profiles,
+        &mut definitions,
+    );
     let common = Value::from(schemars::schema_for!(SinkCommon));
     let sinks = sinks::ALL.iter();
     let sinks = sinks.map(|sink| (sink.kind, with_common((sink.schema)(), &common)));

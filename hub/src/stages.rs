@@ -1,5 +1,6 @@
 //! Start, supervise, stop, in order.
 
+mod handed_over;
 mod supervise;
 
 use crate::codes::{Codes, CodesInForce};
@@ -15,8 +16,8 @@ use access::{AccessFile, Accounts, Asks, Trail};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
 use sdk::{
-    Access, Clock, Context, DriverKey, Feed, Ingest, Intake, Operator, Refusals, Request, Running,
-    Tail,
+    Access, Clock, Context, Downlink, DriverKey, Feed, Ingest, Intake, Operator, Profiles,
+    Refusals, Request, Running, Tail,
 };
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -29,7 +30,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use web::{City, DeskSetup, Health, ReloadError, Reloads, Setting};
+use web::{DeskSetup, Health, ReloadError, Reloads, Setting};
 
 /// Random bytes in the secret of the test sensor.
 const CANARY_SECRET_BYTES: usize = 16;
@@ -109,6 +110,8 @@ struct Parts {
     access: Access,
     accounts: Accounts,
     tail: Tail,
+    /// Where connected devices take orders.
+    downlink: Downlink,
     clock: Clock,
     health: Health,
     setting: Setting,
@@ -182,6 +185,8 @@ impl Parts {
         (rules, trail): (Rulebook, &Trail),
         drivers_stop: &CancellationToken,
     ) -> Result<Vec<(supervise::Unit, Running)>> {
+        let profiles = Profiles::new(loaded.config.profiles.clone());
+        self.published.devices.know(&profiles);
         self.bring_into_force(loaded, rules).await?;
         trail.note_configured().await?;
         trail.take_over().await?;
@@ -200,6 +205,8 @@ impl Parts {
                 catalogue: Arc::clone(&self.catalogue),
                 access: self.access.clone(),
                 tail: self.tail.clone(),
+                downlink: self.downlink.clone(),
+                profiles: profiles.clone(),
                 clock: self.clock.clone(),
                 city_code: loaded.config.city.code.clone(),
                 stop: drivers_stop.clone(),
@@ -310,42 +317,6 @@ impl Parts {
             codes: self.codes.clone(),
         }
     }
-
-    /// Hands everything over to the web; the queue's last sender of ours goes with it.
-    fn into_web(self, config: &Config, reloads: Reloads) -> web::State {
-        web::State {
-            reader: self.reader,
-            operator: Operator::new(self.requests),
-            devices: self.published.devices,
-            statuses: self.published.statuses,
-            access: self.access,
-            accounts: self.accounts,
-            catalogue: self.catalogue,
-            book: self.published.book,
-            cases: self.published.cases,
-            moved_cases: self.published.moved_cases,
-            rules: self.published.rules,
-            subscribers: self.published.subscribers,
-            reloads,
-            tail: self.tail,
-            clock: self.clock,
-            health: self.health,
-            pace: self.published.pace,
-            setting: self.setting,
-            knocks: self.published.knocks,
-            city: City {
-                name: config.city.name.clone(),
-                code: config.city.code.clone(),
-                time_zone: config.city.time_zone.clone(),
-            },
-            desk: self.desk,
-            handovers: self.published.handovers,
-            driver_names: self.driver_names.into(),
-            rule_settings: config.rule_settings(),
-            stream_clients_max: config.http.streams_max,
-            stop: self.stop,
-        }
-    }
 }
 
 /// The writer's task. Its end before it was asked to stop is a failure of the journal.
@@ -431,6 +402,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
     let (access, accounts, asks) = open_access(config)?;
     let feed: Arc<dyn Feed> = Arc::new(JournalFeed(opened.reader.clone()));
     let parts = Parts {
+        downlink: Downlink::default(),
         tail: Tail {
             feed,
             mark: opened.mark,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use codecs::Decoded;
 use model::{Catalogue, Cause, Device, DeviceKey, MetricKey, Quality, Reading, Series, Timestamp};
 use rules::{DeviceView, Played, Rehearsal, Rule, RuleError, RuleSpec, Settings, Step};
-use sdk::{DeviceEntry, Devices, SecretSalt};
+use sdk::{DeviceEntry, Devices, Profiles, SecretSalt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -24,6 +24,7 @@ pub struct Trial {
     pub grids: Grids,
     /// A device file, as the configuration names one.
     pub devices: PathBuf,
+    pub profiles: Profiles,
     pub rules: BTreeMap<String, RuleSpec>,
 }
 
@@ -125,6 +126,7 @@ impl Trial {
 
     fn register(&self) -> Result<Vec<Registered>> {
         let register = Devices::new(SecretSalt([0; 16]));
+        register.know(&self.profiles);
         let mut devices = Vec::new();
         for file in inventory::files(&self.devices)? {
             for row in inventory::read(&file, &self.catalogue, &register)? {

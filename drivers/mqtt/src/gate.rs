@@ -4,11 +4,10 @@ use crate::bus::Bus;
 use crate::sessions::Sessions;
 use crate::{Config, live, session, tls};
 use model::Reason;
-use sdk::{Context, DriverError, Refusal};
-use std::collections::HashMap;
+use sdk::{Context, DriverError, Limits, Places, Refusal, bind};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -31,7 +30,7 @@ pub(crate) struct Gate {
     pub(crate) config: Config,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) bus: Bus,
-    places: Places,
+    places: Arc<Places>,
 }
 
 /// Who is at the other end, as far as the network knows.
@@ -44,11 +43,10 @@ pub(crate) struct Peer {
 
 impl Gate {
     pub(crate) fn new(config: Config, cx: Context, bus: Bus) -> Arc<Self> {
-        let places = Places {
-            most: config.connections_max,
-            most_per_address: config.connections_per_address_max,
-            taken: Mutex::default(),
-        };
+        let places = Places::new(Limits {
+            connections_max: config.connections_max,
+            connections_per_address_max: config.connections_per_address_max,
+        });
         Arc::new(Self {
             cx,
             config,
@@ -81,62 +79,6 @@ impl Gate {
         // The standard library's only source of randomness.
         let random = RandomState::new().build_hasher().finish();
         format!("auto-{random:016x}")
-    }
-}
-
-/// Connections that are open, as a whole and from each address.
-#[derive(Debug)]
-struct Places {
-    most: usize,
-    most_per_address: usize,
-    taken: Mutex<Taken>,
-}
-
-#[derive(Debug, Default)]
-struct Taken {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
-
-/// One connection's place; dropping it frees it.
-#[derive(Debug)]
-struct Place {
-    gate: Arc<Gate>,
-    address: IpAddr,
-}
-
-impl Place {
-    fn take(gate: &Arc<Gate>, address: IpAddr) -> Result<Self, &'static str> {
-        let places = &gate.places;
-        let mut taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.all >= places.most {
-            return Err("connections_max");
-        }
-        let here = taken.by_address.entry(address).or_default();
-        if *here >= places.most_per_address {
-            return Err("connections_per_address_max");
-        }
-        *here += 1;
-        taken.all += 1;
-        drop(taken);
-        Ok(Self {
-            gate: Arc::clone(gate),
-            address,
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let taken = &self.gate.places.taken;
-        let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.all = taken.all.saturating_sub(1);
-        if let Some(here) = taken.by_address.get_mut(&self.address) {
-            *here = here.saturating_sub(1);
-            if *here == 0 {
-                taken.by_address.remove(&self.address);
-            }
-        }
     }
 }
 
@@ -177,19 +119,6 @@ impl Listeners {
         let tls = self.tls.iter().map(|(_, at, _)| ("tls_listen", *at));
         plain.chain(tls).collect()
     }
-}
-
-async fn bind(
-    what: &'static str,
-    address: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), DriverError> {
-    let failed = |source| DriverError::Io {
-        what: format!("{what} {address}"),
-        source,
-    };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
 }
 
 /// Serves until the stop, then waits until every session was answered and ended.
@@ -267,7 +196,7 @@ fn admit(
         address: address.to_string(),
         certificate_name: None,
     };
-    let place = match Place::take(gate, address.ip()) {
+    let place = match gate.places.take(address.ip()) {
         Ok(place) => place,
         // Dropping the stream closes it: there is no protocol yet to tell why in.
         Err(reason) => return gate.refuse(reason, None, &peer, false),

@@ -162,6 +162,9 @@ pub struct Device {
     /// Names of this device in field protocols, such as `hj212_mn`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub identities: BTreeMap<String, String>,
+    /// How devices of its model write: a `[profiles.NAME]` table of the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     #[serde(default = "yes")]
     pub enabled: bool,
 }

@@ -1,12 +1,13 @@
 //! The register of devices, as drivers and the console look things up in it.
 
+use crate::Profiles;
 use model::{Device, DeviceKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 /// The kind of the devices that write for others.
 const GATEWAY: &str = "gateway";
@@ -76,6 +77,7 @@ pub struct Devices {
     register: Arc<RwLock<Register>>,
     version: Arc<AtomicU64>,
     salt: SecretSalt,
+    profiles: Arc<OnceLock<Profiles>>,
 }
 
 impl Devices {
@@ -84,7 +86,18 @@ impl Devices {
             register: Arc::default(),
             version: Arc::default(),
             salt,
+            profiles: Arc::default(),
         }
+    }
+
+    /// Says once which profiles there are; until then there are none.
+    pub fn know(&self, profiles: &Profiles) {
+        self.profiles.get_or_init(|| profiles.clone());
+    }
+
+    /// The profiles that a device may name.
+    pub fn profiles(&self) -> Profiles {
+        self.profiles.get().cloned().unwrap_or_default()
     }
 
     pub fn salt(&self) -> SecretSalt {

@@ -1,6 +1,6 @@
 //! What a driver is: a configuration, `open`, `run`.
 
-use crate::{Access, Clock, Devices, Ingest, Operator, Tail};
+use crate::{Access, Clock, Devices, Downlink, Ingest, Operator, Profiles, Tail};
 use model::Catalogue;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,10 @@ pub struct Context {
     pub catalogue: Arc<Catalogue>,
     pub access: Access,
     pub tail: Tail,
+    /// Where orders for connected devices come from.
+    pub downlink: Downlink,
+    /// How the devices of one model write; a device names its own by [`model::Device::profile`].
+    pub profiles: Profiles,
     /// For replies of protocols that ask for the time, and for nothing else.
     pub clock: Clock,
     pub stop: CancellationToken,

@@ -262,6 +262,12 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Waits for the disk; may be cancelled and asked again until it has answered.
+    pub async fn ready(&mut self) -> Result<Committed, IngestError> {
+        let committed = (&mut self.committed).await;
+        committed.map_err(|_| IngestError::ShuttingDown)
+    }
+
     /// Waits for the disk. Cancel-safe only as a whole: dropping it loses the proof, not the data.
     pub async fn committed(self) -> Result<Committed, IngestError> {
         self.committed.await.map_err(|_| IngestError::ShuttingDown)

@@ -5,19 +5,27 @@
 
 mod access;
 mod clock;
+mod converse;
+mod datagrams;
 mod devices;
+mod downlink;
 mod driver;
 mod feed;
 mod ingest;
 mod kept;
+mod listen;
 mod operator;
+mod profile;
 mod step;
-#[cfg(feature = "testkit")]
+#[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 
 pub use access::{Access, Actor, Role, TokenHash, TokenTable};
 pub use clock::Clock;
+pub use converse::{Conversation, Reply, Step, Talk, converse};
+pub use datagrams::datagrams;
 pub use devices::{DeviceEntry, Devices, SecretHash, SecretSalt};
+pub use downlink::{Downlink, Line, Order, OrderError};
 pub use driver::{Context, Driver, DriverError, Registration, Running};
 pub use feed::{Feed, FeedError, LiveBatch, Mark, Tail};
 pub use ingest::{
@@ -26,8 +34,10 @@ pub use ingest::{
     Ticket, Unclaimed,
 };
 pub use kept::{EXPIRY_NEVER_S, KeptSession};
+pub use listen::{Limits, Place, Places, accept, bind};
 pub use operator::{
     Action, AlarmArgs, AlarmVerb, Command, CommandError, Delivered, Done, HandoverPart, Operator,
     PendingCommand, SecretChange, SubscriptionVerb,
 };
+pub use profile::{ProfileKind, Profiles, codec_of};
 pub use step::{StepReport, UNNAMED};

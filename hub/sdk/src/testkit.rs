@@ -2,15 +2,17 @@
 //! happens.
 
 use crate::{
-    Access, Clock, Context, DeviceEntry, Devices, Done, DriverKey, Feed, FeedError, Ingest, Intake,
-    KeptSession, LiveBatch, Mark, Operator, Pending, PendingSession, Receipt, Refusals, Request,
-    SecretHash, SecretSalt, Submission, Tail, TokenHash, TokenTable,
+    Access, Clock, Context, DeviceEntry, Devices, Done, Downlink, DriverKey, Feed, FeedError,
+    Ingest, Intake, KeptSession, LiveBatch, Mark, Operator, Pending, PendingSession, Profiles,
+    Receipt, Refusals, Request, SecretHash, SecretSalt, Submission, Tail, TokenHash, TokenTable,
 };
 use model::{Catalogue, Device, DeviceKey, Event};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+pub mod conformance;
 
 /// A feed that a test fills.
 #[derive(Debug, Default)]
@@ -136,6 +138,8 @@ impl Kit {
             catalogue: Arc::new(Catalogue::built_in()),
             access: Access::new(tokens(), || None),
             tail,
+            downlink: Downlink::default(),
+            profiles: Profiles::default(),
             clock: Clock::System,
             stop: CancellationToken::new(),
             city_code: "350200".to_owned(),

@@ -54,6 +54,7 @@ impl Loaded {
         self.check_tokens()?;
         self.check_session()?;
         self.check_sinks()?;
+        self.check_profiles()?;
         self.check_drivers()
     }
 
@@ -92,6 +93,18 @@ impl Loaded {
                 .map_err(|reason| self.error(&format!("{key}.kind"), reason))?;
             (registration.check)(value.clone()).map_err(|error| {
                 let reason = error.to_string();
+                let field = locate::quoted(&reason).map(|field| format!("{key}.{field}"));
+                self.error(field.as_deref().unwrap_or(&key), reason)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_profiles(&self) -> Result<(), ConfigError> {
+        for (name, table) in &self.config.profiles {
+            let key = format!("profiles.{name}");
+            self.check_name(&key, name)?;
+            crate::drivers::check_profile(table).map_err(|reason| {
                 let field = locate::quoted(&reason).map(|field| format!("{key}.{field}"));
                 self.error(field.as_deref().unwrap_or(&key), reason)
             })?;

@@ -28,6 +28,7 @@ fn trial(folder: &Path) -> Trial {
         settings: Config::default().rule_settings(),
         grids: Grids::default(),
         devices: folder.join("devices.csv"),
+        profiles: sdk::Profiles::default(),
         rules: rulebook::read_file(&rules, &catalogue).unwrap(),
         catalogue: Arc::new(catalogue),
     }

@@ -60,7 +60,7 @@ impl Writer {
         });
         let recorded = Recorded::PutDevice {
             key: entry.key,
-            device: entry.device.clone(),
+            device: Box::new(entry.device.clone()),
             grid: None,
         };
         record(group, &recorded);

@@ -173,7 +173,7 @@ impl Writer {
                 group,
                 &Recorded::PutDevice {
                     key: entry.key,
-                    device,
+                    device: Box::new(device),
                     grid: entry.grid.clone(),
                 },
             );

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Recorded {
     PutDevice {
         key: DeviceKey,
-        device: Device,
+        device: Box<Device>,
         /// Unit grid code (单元网格) found from the location at the time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         grid: Option<String>,

@@ -11,6 +11,7 @@ mod canary;
 mod cap;
 mod cases;
 mod census;
+mod commands;
 mod credential;
 mod desk;
 mod devices;

@@ -132,6 +132,14 @@ impl Roster {
                 );
                 found.push(row.note(Some("kind"), reason));
             }
+            let profiles = devices.profiles();
+            if let Some(profile) = &device.profile
+                && !profiles.has(profile)
+            {
+                let known: Vec<&str> = profiles.names().collect();
+                let reason = format!("unknown profile `{profile}`; known: {}", known.join(", "));
+                found.push(row.note(Some("profile"), reason));
+            }
             if whole && let Err(reason) = check_parent(device, &first, devices) {
                 found.push(row.note(Some("parent"), reason));
             }

@@ -6,9 +6,9 @@ use crate::problem::Problem;
 use crate::right::Right;
 use crate::state::{Inner, Shared, State};
 use crate::{
-    actions, alarms, backtest, cap, cases, desk, devices, events, evidence, explain, handover, kpi,
-    ledger, map, metrics, readings, records, reload, report, rulebook, schemas, session, stream,
-    subscriptions, users, versions,
+    actions, alarms, backtest, cap, cases, commands, desk, devices, events, evidence, explain,
+    handover, kpi, ledger, map, metrics, readings, records, reload, report, rulebook, schemas,
+    session, stream, subscriptions, users, versions,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State as AxumState};
@@ -29,6 +29,9 @@ const RULES_BYTES_MAX: usize = 2 * 1024 * 1024;
 const BULK_BYTES_MAX: usize = 1024 * 1024;
 
 const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// A device may take 30 s for what it is told.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(45);
 
 const PARKED: &str = "/api/v1/subscriptions/{name}/parked";
 
@@ -117,6 +120,13 @@ pub(crate) fn table() -> Vec<Route> {
             EDIT,
             delete(devices::delete),
         ),
+        Route::of(
+            "post",
+            "/api/v1/devices/{id}/commands",
+            EDIT,
+            post(commands::order),
+        )
+        .deadline(COMMAND_DEADLINE),
         Route::get("/api/v1/devices/{id}/readings", READ, readings::history),
         Route::get("/api/v1/latest", READ, readings::latest),
         Route::get("/api/v1/alarms", EVENTS, alarms::list),

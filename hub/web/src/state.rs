@@ -11,7 +11,7 @@ use crate::{DeskSetup, Handovers, Health, Knocks, RuleList, Statuses, Subscriber
 use access::Accounts;
 use model::{CaseRow, Catalogue};
 use rules::CaseCounts;
-use sdk::{Access, Clock, Devices, Operator, Tail};
+use sdk::{Access, Clock, Devices, Downlink, Operator, Tail};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -61,6 +61,8 @@ pub struct State {
     pub reader: Reader,
     pub operator: Operator,
     pub devices: Devices,
+    /// Where those that are connected take orders.
+    pub downlink: Downlink,
     /// How they are doing, as of the last commit.
     pub statuses: Statuses,
     pub access: Access,

@@ -4,6 +4,7 @@ mod access;
 mod alarms;
 mod backtest;
 mod cases;
+mod commands;
 mod composites;
 mod desk;
 mod devices;

@@ -78,6 +78,7 @@ pub(super) fn columns(header: &csv::StringRecord) -> Result<Vec<Column>, String>
                     | "cadence_s"
                     | "secret"
                     | "component_code"
+                    | "profile"
                     | "enabled"
             );
         if !known {

@@ -18,7 +18,7 @@ const DATUMS: [&str; 3] = ["WGS84", "CGCS2000", "GCJ02"];
 
 pub(super) const FIELDS: &str = "id, kind, name, site, location (CSV: lon, lat, datum), parent, cadence_s, \
                       secret, component_code, tags (CSV: tags.NAME), identities (CSV: \
-                      identities.NAME), enabled";
+                      identities.NAME), profile, enabled";
 
 /// A row that is being read.
 pub(super) struct Draft {
@@ -204,6 +204,7 @@ impl Draft {
         let component_code = self.text("component_code");
         let tags = self.table("tags");
         let identities = self.table("identities");
+        let profile = self.text("profile");
         let enabled = self.enabled();
         let strange: Vec<String> = self.fields.keys().cloned().collect();
         for field in strange {
@@ -220,6 +221,7 @@ impl Draft {
             component_code,
             tags,
             identities,
+            profile,
             enabled,
         })
     }

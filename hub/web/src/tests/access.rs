@@ -52,6 +52,7 @@ pub(super) const WHO: &[(&str, &str, &str)] = &[
     ("get", "/api/v1/devices/unclaimed", "voseau"),
     ("get", "/api/v1/devices/{id}", "voseau"),
     ("delete", "/api/v1/devices/{id}", "ea"),
+    ("post", "/api/v1/devices/{id}/commands", "ea"),
     ("get", "/api/v1/devices/{id}/readings", "voseau"),
     ("get", "/api/v1/latest", "voseau"),
     ("get", "/api/v1/rules", "voseau"),

@@ -112,6 +112,7 @@ impl Hub {
             reader,
             operator: Operator::new(requests),
             devices: Devices::new(SecretSalt(recovered.salt)),
+            downlink: sdk::Downlink::default(),
             statuses: Statuses::default(),
             accounts,
             access: Access::new(tokens, move || {

@@ -1,0 +1,45 @@
+//! What the web gets of the hub once everything runs.
+
+use super::Parts;
+use crate::config::Config;
+use sdk::Operator;
+use web::{City, Reloads};
+
+impl Parts {
+    /// Hands everything over to the web; the queue's last sender of ours goes with it.
+    pub(super) fn into_web(self, config: &Config, reloads: Reloads) -> web::State {
+        web::State {
+            reader: self.reader,
+            operator: Operator::new(self.requests),
+            devices: self.published.devices,
+            downlink: self.downlink,
+            statuses: self.published.statuses,
+            access: self.access,
+            accounts: self.accounts,
+            catalogue: self.catalogue,
+            book: self.published.book,
+            cases: self.published.cases,
+            moved_cases: self.published.moved_cases,
+            rules: self.published.rules,
+            subscribers: self.published.subscribers,
+            reloads,
+            tail: self.tail,
+            clock: self.clock,
+            health: self.health,
+            pace: self.published.pace,
+            setting: self.setting,
+            knocks: self.published.knocks,
+            city: City {
+                name: config.city.name.clone(),
+                code: config.city.code.clone(),
+                time_zone: config.city.time_zone.clone(),
+            },
+            desk: self.desk,
+            handovers: self.published.handovers,
+            driver_names: self.driver_names.into(),
+            rule_settings: config.rule_settings(),
+            stream_clients_max: config.http.streams_max,
+            stop: self.stop,
+        }
+    }
+}
