@@ -272,18 +272,18 @@ impl Reader {
         self.shared.driver_names().to_vec()
     }
 
-    /// Gives the newest quarantined frames, newest first.
-    pub fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>> {
+    /// Gives the newest quarantined frames, of one device or of all, newest first.
+    pub fn quarantine(&self, of: Option<DeviceKey>, limit: usize) -> Result<Vec<QuarantineRow>> {
         let failed = sqlite_error("reading the quarantine");
         let conn = self.shared.pool.take()?;
         let mut query = conn
             .prepare_cached(
                 "SELECT id, at, driver, device, reason, detail, bytes FROM quarantine
-                 ORDER BY id DESC LIMIT ?1",
+                 WHERE ?2 IS NULL OR device = ?2 ORDER BY id DESC LIMIT ?1",
             )
             .map_err(failed)?;
         let rows = query
-            .query_map([limit], |row| {
+            .query_map(rusqlite::params![limit, of.map(|key| key.0)], |row| {
                 let device: Option<u32> = row.get(3)?;
                 Ok(QuarantineRow {
                     id: row.get(0)?,

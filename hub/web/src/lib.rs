@@ -25,6 +25,7 @@ mod knocks;
 mod kpi;
 mod ledger;
 mod map;
+mod messages;
 mod metrics;
 mod pace;
 mod past;

@@ -1,5 +1,6 @@
 //! What is kept for those who look after the hub: the audit trail, the quarantine, the catalogue.
 
+use crate::devices;
 use crate::problem::Problem;
 use crate::proof::note;
 use crate::query::RawParams;
@@ -102,9 +103,14 @@ pub(crate) async fn quarantine(
     State(shared): State<Shared>,
     raw: RawParams,
 ) -> Result<Json<Value>, Problem> {
-    let limit = raw.only(&["limit"])?.limit(PAGE_DEFAULT, 1..=PAGE_MAX)?;
+    let params = raw.only(&["device", "limit"])?;
+    let limit = params.limit(PAGE_DEFAULT, 1..=PAGE_MAX)?;
+    let of = params
+        .text("device")
+        .map(|id| devices::find(&shared, id).map(|entry| entry.key))
+        .transpose()?;
     let items = ask(&shared, "read the quarantine", move |hub| {
-        let rows = hub.reader.quarantine(limit)?;
+        let rows = hub.reader.quarantine(of, limit)?;
         let rows = rows.iter().map(|row| {
             let shown = row.bytes.get(..FRAME_BYTES_SHOWN_MAX).unwrap_or(&row.bytes);
             let device = row.device.and_then(|key| hub.devices.get(key));

@@ -7,8 +7,8 @@ use crate::right::Right;
 use crate::state::{Inner, Shared, State};
 use crate::{
     actions, alarms, backtest, cap, cases, commands, desk, devices, events, evidence, explain,
-    handover, kpi, ledger, map, metrics, readings, records, reload, report, rulebook, schemas,
-    session, stream, subscriptions, users, versions,
+    handover, kpi, ledger, map, messages, metrics, readings, records, reload, report, rulebook,
+    schemas, session, stream, subscriptions, users, versions,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State as AxumState};
@@ -128,6 +128,7 @@ pub(crate) fn table() -> Vec<Route> {
         )
         .deadline(COMMAND_DEADLINE),
         Route::get("/api/v1/devices/{id}/readings", READ, readings::history),
+        Route::get("/api/v1/devices/{id}/raw", READ, messages::last),
         Route::get("/api/v1/latest", READ, readings::latest),
         Route::get("/api/v1/alarms", EVENTS, alarms::list),
         Route::of("post", "/api/v1/alarms/bulk", ACT, post(actions::bulk)).body(BULK_BYTES_MAX),

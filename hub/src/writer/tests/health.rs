@@ -466,7 +466,7 @@ async fn a_value_of_the_wrong_form_is_counted_kept_aside_and_told_of_its_device(
         rig.reader.device_totals(device).rejected["not_a_number"],
         20
     );
-    let kept = rig.reader.quarantine(100).unwrap();
+    let kept = rig.reader.quarantine(None, 100).unwrap();
     assert_eq!(kept.len(), 16);
     assert_eq!(kept[0].detail, "pressure_kpa: a text");
     assert_eq!(kept[0].device, Some(device));

@@ -491,7 +491,7 @@ fn cursors_answers_and_quarantine_are_kept_as_long_as_they_should() {
         rig.reader.idempotency("key-1").unwrap().as_deref(),
         Some(r#"{"ok":true}"#)
     );
-    let frames = rig.reader.quarantine(usize::MAX >> 1).unwrap();
+    let frames = rig.reader.quarantine(None, usize::MAX >> 1).unwrap();
     assert_eq!(frames.len(), 10_000);
     assert_eq!(frames[0].device, Some(DeviceKey(10_004)));
     assert_eq!(

@@ -54,6 +54,7 @@ pub(super) const WHO: &[(&str, &str, &str)] = &[
     ("delete", "/api/v1/devices/{id}", "ea"),
     ("post", "/api/v1/devices/{id}/commands", "ea"),
     ("get", "/api/v1/devices/{id}/readings", "voseau"),
+    ("get", "/api/v1/devices/{id}/raw", "voseau"),
     ("get", "/api/v1/latest", "voseau"),
     ("get", "/api/v1/rules", "voseau"),
     ("post", "/api/v1/rules/backtest", "sea"),

@@ -141,3 +141,24 @@ async fn latest_gives_the_last_reading_of_every_series() {
     assert_eq!(row["observed_at"], "2026-03-01T00:02:00.000Z");
     hub.get("/api/v1/latest?kind=toaster").await.problem(400);
 }
+
+#[tokio::test]
+async fn what_arrived_together_is_one_message_newest_first() {
+    let hub = filled();
+    let gas = hub.state.devices.find("gas-1").unwrap().key;
+    hub.store(gas, &[("battery_pct", 120, 64.0)]);
+    let answer = hub.get("/api/v1/devices/gas-1/raw?limit=3").await.json();
+    let items = answer["items"].as_array().unwrap();
+    let values: Vec<&Value> = items.iter().map(|item| &item["values"]).collect();
+    assert_eq!(
+        values,
+        [
+            &json!({"battery_pct": 64.0}),
+            &json!({"pressure_kpa": 290.0}),
+            &json!({"pressure_kpa": 420.0}),
+        ]
+    );
+    assert_eq!(items[1]["observed_at"], "2026-03-01T00:02:00.000Z");
+    assert_eq!(items[1]["quality"], json!({}));
+    assert_eq!(hub.get("/api/v1/devices/none/raw").await.status, 404);
+}

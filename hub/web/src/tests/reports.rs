@@ -239,6 +239,11 @@ async fn a_quarantined_frame_is_shown_as_text_and_bytes() {
     assert_eq!(older["driver"], "mqtt");
     assert_eq!(older["text"], "{\"a\" 1}");
     assert_eq!(older["bytes"], 7);
+    let of_one = hub
+        .ask("engineer", "get", "/api/v1/quarantine?device=gas-1", "")
+        .await
+        .json();
+    assert_eq!(of_one["items"], json!([older]));
 }
 
 #[tokio::test]
