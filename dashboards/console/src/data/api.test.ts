@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { Problem, address, get, giveAccess, post, problemOf } from "./api";
+import { Problem, address, get, giveAccess, post, problemOf, tellClock } from "./api";
+import { skewMs } from "./time";
 
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -55,4 +56,14 @@ test("a problem keeps its code, its number and its further members", () => {
   const problem = problemOf(409, '{"type":"https://cityhub/problems/conflict","title":"Conflict","status":409,"detail":"stale","request_id":"r1","version":4}');
   expect([problem.code, problem.requestId, problem.members.version, problem.undelivered]).toEqual(["conflict", "r1", 4, false]);
   expect(problemOf(502, "<html>").undelivered).toBe(true);
+});
+
+test("a clock that is wrong shows before anybody signs in, and a second more or less does not", () => {
+  const now = Date.parse("2026-11-22T08:00:00.900Z");
+  tellClock("Sun, 22 Nov 2026 08:00:00 GMT", now);
+  tellClock(null, now);
+  expect(skewMs.get()).toBe(0);
+  tellClock("Sun, 22 Nov 2026 08:02:00 GMT", now);
+  expect(skewMs.get()).toBe(119_600);
+  skewMs.set(0);
 });

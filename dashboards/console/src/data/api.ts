@@ -1,6 +1,7 @@
 // The one way to the hub: headers, deadlines, retries of what may be repeated, problems as errors.
 
 import { newKey } from "./key";
+import { skewMs } from "./time";
 
 export const BASE = "/api/v1";
 const DEADLINE_MS = 10_000;
@@ -97,6 +98,14 @@ export function problemOf(status: number, text: string): Problem {
   }
 }
 
+const CLOCK_COARSE_MS = 2_000;
+
+/** Before the first beat of the stream the head of an answer tells the hub's clock, to the second. */
+export function tellClock(date: string | null, nowMs: number): void {
+  const off = Date.parse(date ?? "") + 500 - nowMs;
+  if (skewMs.get() === 0 && Math.abs(off) > CLOCK_COARSE_MS) skewMs.set(off);
+}
+
 async function once(path: string, options: RequestOptions): Promise<Response> {
   const abort = new AbortController();
   const stop = (): void => abort.abort();
@@ -109,6 +118,7 @@ async function once(path: string, options: RequestOptions): Promise<Response> {
       method: options.method ?? "GET", headers: headersOf(options), body,
       cache: "no-store", credentials: "same-origin", signal: abort.signal,
     });
+    tellClock(answer.headers.get("date"), Date.now());
     if (answer.ok) return answer;
     const problem = problemOf(answer.status, await answer.text().catch(() => ""));
     if (!options.quiet && (problem.status === 401 || problem.status === 423)) access.refused(problem);
