@@ -11,6 +11,7 @@ test("the search of the trail demands every word, in any field", () => {
 
 test("a detail is told in words, not as an object", () => {
   expect(detailText({ minutes: 30, reason: "施工" })).toBe("minutes: 30 · reason: 施工");
-  expect(detailText({ before: { role: "viewer" } })).toBe('before: {"role":"viewer"}');
+  expect(detailText({ before: { role: "viewer" } })).toBe("before (role: viewer)");
+  expect(detailText({ step: { step: "accept", at: null }, changed: [1, 2] })).toBe("step (step: accept) · changed (1, 2)");
   expect(detailText(null)).toBe("");
 });

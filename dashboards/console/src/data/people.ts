@@ -61,9 +61,11 @@ export function matches(row: AuditRow, words: string): boolean {
 /** Computes every link again; a long chain takes its time. */
 export const checkAudit = (): Promise<{ whole: boolean; links: number; reason: string }> => get("audit/check", undefined, { deadlineMs: 60_000 });
 
-/** `limit: 400 → 410` where both sides are known, the JSON else. */
+/** `key: value · key (key: value)`; what is not there is not said. */
 export function detailText(detail: unknown): string {
   if (detail === null || detail === undefined) return "";
   if (typeof detail !== "object") return String(detail);
-  return Object.entries(detail).map(([key, value]) => `${key}: ${typeof value === "object" ? JSON.stringify(value) : String(value)}`).join(" · ");
+  if (Array.isArray(detail)) return detail.map(detailText).join(", ");
+  const known = Object.entries(detail).filter(([, value]) => value !== null);
+  return known.map(([key, value]) => (typeof value === "object" ? `${key} (${detailText(value)})` : `${key}: ${value}`)).join(" · ");
 }
