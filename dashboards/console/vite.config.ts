@@ -4,11 +4,12 @@ import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
 import { chunkOf } from "./build/chunks";
 import { oneLanguage } from "./build/one-language";
+import { shortWords } from "./build/short-words";
 
 const hub = process.env.CITYHUB_ADDRESS ?? "127.0.0.1:8080";
 
 export default defineConfig({
-  plugins: [oneLanguage(), svelte()],
+  plugins: [oneLanguage(), svelte(), shortWords()],
   define: { __BUILD__: JSON.stringify(process.env.CITYHUB_BUILD ?? "") },
   build: {
     target: ["chrome100", "firefox102", "safari15.4"],
@@ -17,7 +18,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     minify: "terser",
-    terserOptions: { ecma: 2020, module: true, compress: { unsafe_arrows: true, unsafe_methods: true, keep_fargs: false, reduce_funcs: false }, format: { comments: false } },
+    terserOptions: { ecma: 2020, module: true, compress: { unsafe_arrows: true, unsafe_methods: true, keep_fargs: false, reduce_funcs: false, hoist_funs: true }, format: { comments: false } },
     rollupOptions: { output: { manualChunks: chunkOf } },
   },
   // Browsers before 2023 know no module workers.
