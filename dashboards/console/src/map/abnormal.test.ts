@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Alarm, AlarmState, Severity } from "../data/rows";
-import { activeAt, fannedOut, gridStates, heatStep, marksOf } from "./abnormal";
+import { activeAt, fannedOut, gridStates, heatStep, marksOf, pickable } from "./abnormal";
 
 let last = 0;
 function alarm(device: string, severity: Severity, state: AlarmState = "active_unacked", more: Partial<Alarm> = {}): Alarm {
@@ -68,4 +68,13 @@ test("the past shows what was active then", () => {
   expect(activeAt(rows, Date.parse("2026-11-22T00:05:00Z"))).toHaveLength(2);
   expect(activeAt(rows, Date.parse("2026-11-22T00:10:00Z")).map((row) => row.device)).toEqual(["b"]);
   expect(activeAt(rows, Date.parse("2026-11-21T23:59:59Z"))).toEqual([]);
+});
+
+test("a group is acknowledged as a whole only while nothing severe waits in it unseen", () => {
+  const group = (...rows: Alarm[]) => fannedOut(marksOf(rows, everywhere).marks, 1)[0];
+  const judged = [
+    group(alarm("a", "minor"), alarm("b", "warning")), group(alarm("a", "minor"), alarm("b", "major")),
+    group(alarm("a", "minor"), alarm("b", "critical", "active_acked")), marksOf([alarm("a", "critical")], everywhere).marks[0],
+  ].map((mark) => mark && pickable(mark));
+  expect(judged).toEqual([true, false, true, true]);
 });

@@ -92,6 +92,11 @@ export function fannedOut(marks: readonly Mark[], most = MARKS_MAX): Mark[] {
   return [...groups.values()].map(({ mark }) => mark);
 }
 
+/** Whether a mark can be acknowledged as it stands: Ⅰ and Ⅱ are not, while a group hides which they are. */
+export function pickable(mark: Mark): boolean {
+  return mark.unacked && !(mark.group && mark.alarms.some((row) => isUnacked(row) && severityRank(row.severity) < 2));
+}
+
 export interface GridState {
   /** Worst severity that nobody has acknowledged: the outline; null draws none. */
   severity: Severity | null;
