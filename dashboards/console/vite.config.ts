@@ -5,11 +5,12 @@ import { defineConfig } from "vitest/config";
 import { chunkOf } from "./build/chunks";
 import { oneLanguage } from "./build/one-language";
 import { shortWords } from "./build/short-words";
+import { smallTemplates } from "./build/small-templates";
 
 const hub = process.env.CITYHUB_ADDRESS ?? "127.0.0.1:8080";
 
 export default defineConfig({
-  plugins: [oneLanguage(), svelte(), shortWords()],
+  plugins: [oneLanguage(), svelte(), shortWords(), smallTemplates()],
   define: { __BUILD__: JSON.stringify(process.env.CITYHUB_BUILD ?? "") },
   build: {
     target: ["chrome100", "firefox102", "safari15.4"],
