@@ -3,7 +3,7 @@
 
 import { labelsOf, marksOf, valuesOf } from "./axis";
 import type { Limit } from "./limits";
-import { isBad, number, rangeOf, type Columns, type Doubtful } from "./points";
+import { alone, isBad, number, rangeOf, type Columns, type Doubtful } from "./points";
 
 export interface Mark {
   at: number;
@@ -152,8 +152,6 @@ export function draw(element: HTMLElement, first: Scene, told: Told): Drawing {
         return;
       }
       finish();
-      // A reading alone is seen, too: each line begins a pixel earlier.
-      if (Number.isNaN(column)) ctx.moveTo(at - 1, last);
       ctx.lineTo(at, last);
       column = at;
       least = greatest = last;
@@ -190,6 +188,9 @@ export function draw(element: HTMLElement, first: Scene, told: Told): Drawing {
       line(columns.x, columns.high, false);
     }
     line(columns.x, columns.low, false);
+    // A reading alone is no line.
+    ctx.fillStyle = colours.text;
+    for (const i of alone(columns.low)) disc(x((columns.x[i] ?? 0) * 1_000), y(columns.low[i] ?? 0), 2);
   }
 
   function limits(): void {

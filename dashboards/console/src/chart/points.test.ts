@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { appended, bandOf, doubtfulOf, figuresOf, gapMs, lineOf, number, planOf, rangeOf, type Point } from "./points";
+import { alone, appended, bandOf, doubtfulOf, figuresOf, gapMs, lineOf, number, planOf, rangeOf, type Point } from "./points";
 
 const good = (at: number, value: number): Point => [at, value, "good"];
 
@@ -56,4 +56,9 @@ test("the axis holds a limit that is near, and not one that is far", () => {
 
 test("numbers have the digits that tell them apart", () => {
   expect([number(312.4), number(0.4567), number(1.256), number(5)]).toEqual(["312.4", "0.457", "1.26", "5"]);
+});
+
+test("a reading between two gaps is found, so that it can be drawn as a point", () => {
+  expect(alone([1, null, 2, null, 3, 4])).toEqual([0, 2]);
+  expect(alone([])).toEqual([]);
 });

@@ -71,6 +71,11 @@ export function bandOf(points: readonly Point[], stepMs: number, gap: number): C
   return columns;
 }
 
+/** Where readings stand that have a gap on both sides: no line would show them. */
+export function alone(values: readonly (number | null)[]): number[] {
+  return values.flatMap((value, i) => (value !== null && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null ? [i] : []));
+}
+
 function hole(columns: Columns, at: number): void {
   columns.x.push(at / 1_000);
   columns.low.push(null);

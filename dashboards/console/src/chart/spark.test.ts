@@ -19,6 +19,10 @@ test("the limit is always in the picture", () => {
 
 test("nothing to draw is no error", () => {
   expect(spark([], [], box).lines).toEqual([]);
-  expect(spark([point(5, 7)], [], box).lines.length).toBe(1);
   expect(median([])).toBe(0);
+});
+
+test("a reading that stands alone is seen", () => {
+  expect(spark([point(50, 7)], [], box).lines).toEqual(["M50.0 25.0m-3 0h6"]);
+  expect(spark([point(0, 1), point(1, 1), point(2, 1), point(90, 1)], [], box).lines[1]).toBe("M90.0 25.0m-3 0h6");
 });

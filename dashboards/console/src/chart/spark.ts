@@ -46,15 +46,17 @@ export function spark(points: readonly SparkPoint[], limits: readonly number[], 
   const lines: string[] = [];
   let path = "";
   let before: SparkPoint | undefined;
+  const end = (): void => {
+    // A reading that stands alone is a dash: a line of one point would not be seen.
+    if (path !== "") lines.push(path.includes("L") ? path : `${path}m-3 0h6`);
+    path = "";
+  };
   for (const point of points) {
     const broken = before !== undefined && gap > 0 && point.at - before.at > gap;
-    if (broken && path !== "") {
-      lines.push(path);
-      path = "";
-    }
+    if (broken) end();
     path += `${path === "" ? "M" : "L"}${x(point.at).toFixed(1)} ${y(point.value).toFixed(1)}`;
     before = point;
   }
-  if (path !== "") lines.push(path);
+  end();
   return { lines, min, max, x, y };
 }
