@@ -39,8 +39,8 @@ export function derived<A, B>(source: Readable<A>, from: (value: A) => B): Reada
   };
 }
 
-/** A cell whose value outlives the page; storage that is forbidden is as good as none. */
-export function stored<T extends string>(key: string, initial: T, known: readonly T[]): Cell<T> {
+/** A cell whose value outlives the page and is the same in all tabs; storage that is forbidden is as good as none. `heard` takes what another tab chose. */
+export function stored<T extends string>(key: string, initial: T, known: readonly T[], heard?: (value: T) => void): Cell<T> {
   let first = initial;
   try {
     const found = localStorage.getItem(key) as T | null;
@@ -49,6 +49,9 @@ export function stored<T extends string>(key: string, initial: T, known: readonl
     // Private windows may forbid storage.
   }
   const inner = cell<T>(first);
+  globalThis.addEventListener?.("storage", ({ key: which, newValue }: StorageEvent) => {
+    if (which === key && known.includes(newValue as T)) (heard ?? inner.set)(newValue as T);
+  });
   const set = (value: T): void => {
     inner.set(value);
     try {

@@ -6,7 +6,7 @@ import type { Language } from "../data/site";
 /** Loads the words of one file in a language; the built console has each in a file of its own. */
 type Pack = Record<Language, () => Promise<void>>;
 const packs = new Set<Pack>();
-const chosen = stored<Language>("cityhub.language", "zh", ["zh", "en"]);
+const chosen = stored<Language>("cityhub.language", "zh", ["zh", "en"], speak);
 
 /** Called by each file of words of the built console. */
 export function keepWords(pack: Pack): void {

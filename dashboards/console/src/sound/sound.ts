@@ -115,7 +115,13 @@ export function startSound(): () => void {
       const said = message as { mute?: Mute | null } | null;
       if (said !== null && typeof said === "object" && "mute" in said) silence(said.mute ?? null);
     }),
-    soundChoice.subscribe(() => tick()),
+    soundChoice.subscribe(() => {
+      if (!isOn()) {
+        blocked.set(false);
+        wantSound(false);
+      }
+      tick();
+    }),
   ];
   for (const kind of ["pointerdown", "keydown"]) window.addEventListener(kind, gesture, { passive: true });
   return () => {
