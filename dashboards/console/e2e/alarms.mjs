@@ -73,12 +73,70 @@ export function alarmJourneys() {
 
   test("an acknowledgement ends the tone in the other browser, too", journey(async ({ hub, open }) => {
     const [mine, other] = [await open({ name: "wang" }), await open({ name: "chen" })];
-    await hub.report("gas-1", { pressure_kpa: 80 });
-    await Promise.all([mine.hears(MAJOR_HZ), other.hears(MAJOR_HZ)]);
+    await hub.report("gas-1", { pressure_kpa: 431 });
+    await Promise.all([mine.hears(CRITICAL_HZ), other.hears(CRITICAL_HZ)]);
     await mine.press(await mine.row("gas-1"), "确认");
+    await send(mine.page, "已电话抢修");
     await hub.alarm("gas-1", (one) => one.acked);
     await (await other.row("gas-1")).getByText("处置中").waitFor();
     await Promise.all([mine.silent(), other.silent()]);
+  }));
+
+  test("silence is no acknowledgement: the log tells of it, and a new Ⅰ breaks it", journey(async ({ hub, open }) => {
+    const desk = await open({ name: "wang" });
+    await hub.report("gas-1", { pressure_kpa: 431 });
+    await desk.hears(CRITICAL_HZ);
+    await desk.page.keyboard.press("m");
+    await desk.silent();
+    const heard = desk.tones.length;
+    await until("the log", async () => (await hub.read("shift-log")).items.some((one) => one.actor === "wang" && one.text === "消音 120 秒"));
+    // The tone of a Ⅰ would have come again each second.
+    await desk.page.getByRole("button", { name: /消音 11[0-5] 秒/ }).waitFor();
+    assert.deepEqual(desk.tones.slice(heard).filter((hz) => hz > 0), []);
+    assert.equal((await hub.alarm("gas-1")).acked, false);
+    await hub.report("gas-2", { pressure_kpa: 431 });
+    await desk.hears(CRITICAL_HZ, heard);
+  }));
+
+  test("a smoke alarm that is over stays until somebody resets it", journey(async ({ hub, open }) => {
+    const desk = await open({ name: "wang" });
+    await hub.report("smoke-1", { smoke_alarm: 1 });
+    await desk.hears(CRITICAL_HZ);
+    const row = await desk.row("smoke-1");
+    await desk.press(row, "确认");
+    await send(desk.page, "物业已到场");
+    await hub.alarm("smoke-1", (one) => one.acked);
+    await hub.report("smoke-1", { smoke_alarm: 0 });
+    await hub.alarm("smoke-1", (one) => one.state === "latched_acked");
+    await row.getByText("锁存待复位").waitFor();
+    await desk.press(row, "复位");
+    await hub.alarm("smoke-1", (one) => one.state === "normal");
+    await row.getByText("已恢复").or(desk.page.getByText("无未处置报警")).first().waitFor();
+  }));
+
+  test("nothing moves under the pointer, and a new Ⅰ is shown at once above the list", journey(async ({ hub, open }) => {
+    const desk = await open({ name: "wang" });
+    const { page } = desk;
+    for (const device of ["noise-01", "noise-02"]) await hub.report(device, { laeq_dba: 75 });
+    for (const device of ["noise-01", "noise-02"]) await (await desk.row(device)).waitFor();
+    await desk.settled();
+    const order = () => page.locator('[role="row"][data-key]').evaluateAll((rows) => rows.map((row) => row.dataset.key));
+    const before = await order();
+    await (await desk.row("noise-01")).getByText("噪声超标").hover();
+    await hub.report("gas-2", { pressure_kpa: 80 });
+    await hub.report("gas-1", { pressure_kpa: 431 });
+    await page.getByRole("alert").filter({ hasText: "新到 Ⅰ 级" }).getByText("1号调压箱").waitFor();
+    await page.getByRole("button", { name: "2 条新报警" }).waitFor();
+    assert.deepEqual(await order(), before);
+    // What is there already is told of in its place.
+    const second = await hub.alarm("noise-02");
+    assert.equal((await hub.ask("officer", "POST", `alarms/${second.id}/ack`, { version: second.version })).status, 200);
+    await (await desk.row("noise-02")).getByText("处置中").waitFor();
+    assert.deepEqual(await order(), before);
+    await page.keyboard.press("n");
+    const [first, next] = [await hub.alarm("gas-1"), await hub.alarm("gas-2")];
+    await until("the new order", async () => (await order()).slice(0, 2).join() === `${first.id},${next.id}`);
+    assert.equal((await order()).length, 4);
   }));
 
   test("after a reload the page says that the browser holds its sound back, and a click brings it back", journey(async ({ hub, open }) => {

@@ -141,10 +141,10 @@ export class Desk {
     await page.locator('.shell[data-link="live"]').waitFor();
   }
 
-  async shot(name) {
+  async shot(name, page = this.page) {
     if (!process.env.SHOTS) return;
     mkdirSync(SHOTS, { recursive: true });
-    await this.page.screenshot({ path: `${SHOTS}${name}.png` });
+    await page.screenshot({ path: `${SHOTS}${name}.png` });
   }
 
   /** Ends the desk; nothing foreign may have been asked for, nothing forbidden tried, nothing broken. */

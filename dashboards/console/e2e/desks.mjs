@@ -5,6 +5,10 @@ import { test } from "node:test";
 import { journey } from "./desk.mjs";
 import { PASSWORD, until } from "./hub.mjs";
 
+const MAJOR_HZ = 760;
+/** Long enough to go on after the password was given. */
+const LOCK_S = 15;
+
 /** Presses Tab until the element has the focus; a person would not give up before. */
 async function tabTo(page, target, most = 60) {
   for (let at = 0; at < most; at += 1) {
@@ -28,12 +32,13 @@ export function deskJourneys() {
     assert.equal((await desk.ask("GET", "session")).json.name, "wang");
   }));
 
-  test("a desk that the hub has locked asks for the password, and then goes on with what was wanted", journey(async ({ hub, open }) => {
+  test("a desk that nobody touches is locked: it sees and sounds on, and asks for the password before anything is done", journey(async ({ hub, open }) => {
     const desk = await open({ name: "wang" });
     const { page } = desk;
+    await until("the lock", async () => (await desk.ask("GET", "session")).json.locked);
     await hub.report("gas-1", { pressure_kpa: 80 });
     await (await desk.row("gas-1")).waitFor();
-    assert.equal((await desk.ask("POST", "session/lock", {})).status, 200);
+    await desk.hears(MAJOR_HZ);
     await desk.press(await desk.row("gas-1"), "确认");
     const lock = page.getByRole("dialog", { name: "操作已锁定" });
     await lock.waitFor();
@@ -47,7 +52,7 @@ export function deskJourneys() {
     await desk.press(await desk.row("gas-1"), "未送达, 重试");
     await hub.alarm("gas-1", (one) => one.acked);
     await (await desk.row("gas-1")).getByText("处置中").waitFor();
-  }));
+  }, () => `[session]\nlock_after_s = ${LOCK_S}\n`));
 
   test("who may only look is offered nothing to do, and the hub refuses in any case", journey(async ({ hub, open }) => {
     const desk = await open({ name: "guest" });
@@ -86,7 +91,7 @@ export function deskJourneys() {
     }
   }));
 
-  test("day and night may change while somebody types: the words stay", journey(async ({ hub, open }) => {
+  test("language and colours may change while somebody types: the words stay", journey(async ({ hub, open }) => {
     const desk = await open({ name: "wang", before: { theme: "light" } });
     const { page } = desk;
     await hub.report("gas-1", { pressure_kpa: 431 });
@@ -95,18 +100,21 @@ export function deskJourneys() {
     await field.fill("正在核实");
     const colour = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const day = await colour();
-    // Another tab of the same person changes the colours of all.
+    // Another tab of the same desk changes both for all tabs.
     const other = await desk.tab("/settings");
-    await other.getByText("夜间").first().click();
+    await other.getByLabel("夜间").check();
+    await other.getByLabel("English").check();
     await page.bringToFront();
-    assert.equal(await field.inputValue(), "正在核实");
+    await page.getByRole("dialog", { name: "Acknowledge" }).waitFor();
+    await until("other colours", async () => (await colour()) !== day);
+    assert.equal(await page.getByRole("dialog").locator("textarea").inputValue(), "正在核实");
     await hub.report("noise-01", { laeq_dba: 75 });
     await hub.alarm("noise-01");
     assert.equal(await field.inputValue(), "正在核实");
     await page.keyboard.press("Control+Enter");
     assert.equal((await hub.alarm("gas-1", (one) => one.acked)).note, "wang: 正在核实");
-    await page.getByRole("button", { name: /配色/ }).click();
-    await until("other colours", async () => (await colour()) !== day);
+    await page.getByRole("button", { name: "中", exact: true }).click();
+    await page.getByRole("navigation").getByRole("link", { name: "报警" }).waitFor();
   }));
 
   test("an alarm is found, opened, acknowledged and left by keys alone", journey(async ({ hub, open }) => {

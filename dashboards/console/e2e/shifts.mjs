@@ -45,6 +45,9 @@ export function shiftJourneys() {
     await page.getByText("已交接并冻结").waitFor();
     await page.getByText("与签名时一致").waitFor();
     await desk.shot("handover-frozen");
+    // The paper that is kept: one page A4 for a shift like this.
+    const paper = (await page.pdf({ format: "A4", preferCSSPageSize: true })).toString("latin1");
+    assert.equal(paper.match(/\/Type\s*\/Page\b/g)?.length, 1);
     const frozen = await hub.read(`handovers/${before.id}`);
     assert.deepEqual(frozen.signatures.map((one) => [one.part, one.name]), [["outgoing", "zhou"], ["incoming", "li"]]);
     assert.match(frozen.hash, /^[0-9a-f]{64}$/);
