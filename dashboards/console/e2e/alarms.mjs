@@ -149,6 +149,13 @@ export function alarmJourneys() {
     await desk.page.getByRole("button", { name: "点击开启声音" }).click();
     await desk.hears(MAJOR_HZ, heard);
     await until("no bar", () => desk.alerts.at(-1)?.includes("声音被浏览器阻止") === false);
+    // Whatever is pressed first is done, although the bar above it goes.
+    const told = desk.alerts.length;
+    await desk.page.reload();
+    await until("the bar again", () => desk.alerts.slice(told).at(-1)?.includes("声音被浏览器阻止"));
+    await desk.press(await desk.row("gas-1"), "确认");
+    await hub.alarm("gas-1", (one) => one.acked);
+    await until("no bar", () => desk.alerts.at(-1)?.includes("声音被浏览器阻止") === false);
   }));
 
   test("what is chosen by a filter is acknowledged at once and counted honestly", journey(async ({ hub, open }) => {

@@ -123,12 +123,13 @@ export function startSound(): () => void {
       tick();
     }),
   ];
-  for (const kind of ["pointerdown", "keydown"]) window.addEventListener(kind, gesture, { passive: true });
+  // Not with the pointer's going down: the bar that vanishes would move what is being pressed.
+  for (const kind of ["click", "keydown"]) window.addEventListener(kind, gesture, { passive: true });
   return () => {
     clearTimeout(first);
     clearInterval(timer);
     for (const stop of stops) stop();
-    for (const kind of ["pointerdown", "keydown"]) window.removeEventListener(kind, gesture);
+    for (const kind of ["click", "keydown"]) window.removeEventListener(kind, gesture);
     player.stop();
     sounding.set(null);
     mute.set(null);
