@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::proof::{Claim, Peer, prove};
 use crate::query::{RawParams, json_body};
 use crate::right::Right;
-use crate::state::{Shared, ask, work};
+use crate::state::{Inner, Shared, ask, work};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
@@ -141,7 +141,7 @@ pub(crate) async fn draft(
             fields.insert("as_of_seq".to_owned(), as_of_seq.into());
             fields.insert("sections".to_owned(), Value::Object(sections));
         }
-        Ok(Json(body))
+        Ok(Json(named(hub, body)))
     })
     .await
 }
@@ -245,7 +245,7 @@ pub(crate) async fn list(
     let items: Vec<Value> = rows
         .iter()
         .map(|row| {
-            let mut shown = frozen(row);
+            let mut shown = named(&shared, frozen(row));
             if let Some(fields) = shown.as_object_mut() {
                 fields.remove("sections");
             }
@@ -271,7 +271,28 @@ pub(crate) async fn one(
     let row = row
         .filter(|row| row.frozen_at.is_some())
         .ok_or_else(missing)?;
-    Ok(Json(frozen(&row)))
+    Ok(Json(named(&shared, frozen(&row))))
+}
+
+/// Adds what people call those who signed, and who answers for the shift; it is no part of what was
+/// signed.
+fn named(hub: &Inner, mut shown: Value) -> Value {
+    let called = |of: &Value, name: &str| {
+        let name = of.get(name).and_then(Value::as_str);
+        json!(name.and_then(|name| hub.accounts.display_name(name)))
+    };
+    let responsible = called(&shown, "responsible");
+    let signatures = shown.get_mut("signatures").and_then(Value::as_array_mut);
+    for signature in signatures.into_iter().flatten() {
+        let name = called(signature, "name");
+        if let Some(fields) = signature.as_object_mut() {
+            fields.insert("display_name".to_owned(), name);
+        }
+    }
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("responsible_name".to_owned(), responsible);
+    }
+    shown
 }
 
 /// Shows a frozen handover, and whether it is what was signed.

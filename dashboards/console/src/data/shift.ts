@@ -12,7 +12,7 @@ export interface LogEntry { id: number; at: string; actor: string; kind: LogKind
 export const PARTS = ["outgoing", "incoming"] as const;
 export type Part = (typeof PARTS)[number];
 
-export interface Signature { part: Part; name: string; role: Role; at: string }
+export interface Signature { part: Part; name: string; display_name?: string | null; role: Role; at: string }
 
 interface Listed<T> { count: number; items: T[] }
 
@@ -48,6 +48,7 @@ export interface HandoverHead {
   overdue_at: string;
   is_overdue: boolean;
   responsible: string | null;
+  responsible_name?: string | null;
   explained: Record<string, boolean>;
   checklist: Record<string, boolean>;
   opinions: Record<Part, string>;

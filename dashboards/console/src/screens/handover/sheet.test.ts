@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Handover } from "../../data/shift";
-import { behind, gigabytes, grouped, obstacle, phaseOf, untold } from "./sheet";
+import { behind, called, gigabytes, grouped, obstacle, phaseOf, untold } from "./sheet";
 
 const OPENS = Date.parse("2026-11-22T11:50:00Z");
 
@@ -62,4 +62,8 @@ it("writes hashes and disk space for people", () => {
 it("names gateways that have three or more devices in trouble", () => {
   const items = [...Array(4).fill({ parent: "gw-31" }), ...Array(2).fill({ parent: "gw-2" }), { parent: null }];
   expect(behind(items)).toEqual([{ parent: "gw-31", count: 4 }]);
+});
+
+it("calls who signed as people do, and by the name of signing in where there is no other", () => {
+  expect([called({ name: "li", display_name: "李" }), called({ name: "li", display_name: "" }), called({ name: "li" }), called(undefined)]).toEqual(["李", "li", "li", "—"]);
 });

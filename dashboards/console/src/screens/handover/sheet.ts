@@ -19,6 +19,8 @@ export function untold(paper: Handover): ToldName[] {
 
 export const signatureOf = (paper: Pick<HandoverHead, "signatures">, part: Part) => paper.signatures.find((one) => one.part === part);
 
+export const called = (one: { name: string; display_name?: string | null } | undefined): string => one?.display_name || (one?.name ?? "—");
+
 export type Phase = "frozen" | "preparing" | "open" | "half_signed" | "overdue";
 
 export function phaseOf(paper: HandoverHead, nowMs: number): Phase {
