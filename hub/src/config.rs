@@ -1,11 +1,13 @@
 //! The whole configuration: built-in defaults, then the file, then `CITYHUB__…` variables.
 
+mod approval;
 mod auth;
 mod check;
 mod desk;
 mod locate;
 mod session;
 
+pub use approval::ApprovalConfig;
 pub use auth::{Auth, Secret, Token};
 pub use desk::{
     HandoverConfig, LayerConfig, LayerStyle, MapConfig, ShiftConfig, TileCrs, TileDatum,
@@ -45,6 +47,7 @@ pub struct Config {
     pub http: HttpConfig,
     pub auth: Auth,
     pub session: SessionConfig,
+    pub approval: ApprovalConfig,
     /// Protocol listeners by name; `kind` says which driver.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub drivers: BTreeMap<String, Value>,
@@ -79,6 +82,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             auth: Auth::default(),
             session: SessionConfig::default(),
+            approval: ApprovalConfig::default(),
             drivers: BTreeMap::new(),
             profiles: BTreeMap::new(),
             sinks: BTreeMap::new(),

@@ -392,6 +392,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
                 camera_distance_m: config.cases.camera_distance_m,
             },
             shifts: Shifts::read(config).map_err(|(key, reason)| loaded.error(&key, reason))?,
+            approval: config.approval,
             missed_max: config.health.missed_max,
             refusals: intake.refusals.clone(),
             health: health.clone(),

@@ -17,6 +17,7 @@ mod handover;
 mod health;
 mod latest;
 mod moved;
+mod proposed;
 mod quality;
 mod rebuild;
 mod recorded;
@@ -33,6 +34,7 @@ pub(crate) use health::OWN as OWN_RULES;
 pub use recorded::Recorded;
 pub use recover::{Opened, Setup, open};
 
+use crate::config::ApprovalConfig;
 use crate::shifts::Shifts;
 use carry_out::record;
 use model::{AlarmRow, Catalogue, DeviceHealth, DeviceKey, Timestamp};
@@ -48,8 +50,8 @@ use store::{Group, Journal, Reader, StoreError};
 use subscribe::keep_session;
 use tokio::sync::watch;
 use web::{
-    HandoverDraft, Handovers, Knocks, MovedCases, Pace, Roll, RuleEntry, RuleList, Statuses,
-    Subscriber, Subscribers,
+    HandoverDraft, Handovers, Knocks, MovedCases, Pace, Proposal, Roll, RuleEntry, RuleList,
+    Statuses, Subscriber, Subscribers,
 };
 
 /// Requests that one commit takes at most, so that a flood does not delay its own first answers.
@@ -107,6 +109,7 @@ pub struct Writer {
     grids: crate::grid::Grids,
     clock: Clock,
     times: Times,
+    approval: ApprovalConfig,
     mark: watch::Sender<Mark>,
     urgent: watch::Sender<u64>,
     last_stamp: Timestamp,
@@ -135,6 +138,8 @@ struct Staged {
     health: HashMap<DeviceKey, Option<DeviceHealth>>,
     latest: latest::Latest,
     rules: HashMap<String, Option<Rule>>,
+    /// What is proposed for a rule, or that nothing is any more.
+    proposals: HashMap<String, Option<Proposal>>,
     subscribers: BTreeMap<String, Option<Subscriber>>,
     handover: Option<HandoverDraft>,
     /// Alarms that got a new row, by id; `normal` ones leave the book.
@@ -306,6 +311,9 @@ impl Writer {
                 }),
                 None => self.published.rules.remove(&id),
             }
+        }
+        for (id, proposal) in staged.proposals {
+            self.published.rules.propose(&id, proposal);
         }
         for (name, subscriber) in staged.subscribers {
             match subscriber {

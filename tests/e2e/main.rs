@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod alarms;
 #[cfg(test)]
+mod approval;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod bad_input;

@@ -82,7 +82,7 @@ const DIALOGS = (ids, size) => [
     await page.getByLabel("名称", { exact: true }).fill("燃气高压");
     await page.keyboard.press("Tab");
     await button(page, "保存");
-  }, "修改理由"],
+  }, "保存为 gas_high v2"],
   ["rule-diff", "/rules/gas_high", async (page) => {
     await page.getByLabel("名称", { exact: true }).fill("燃气高压");
     await page.getByRole("tab", { name: /对比/ }).click();

@@ -84,4 +84,48 @@ export function shiftJourneys() {
     await hub.report("dust-1", { pm10_ugm3: 130 });
     assert.equal((await hub.alarm("dust-1")).rule_revision, 2);
   }));
+
+  test("a critical rule is changed by one person, approved by another, and put back", journey(async ({ hub, open }) => {
+    const wu = await open({ name: "wu", path: "/rules/gas_high" });
+    const limit = wu.page.getByLabel("高于", { exact: true }).first();
+    await limit.fill("380");
+    await limit.blur();
+    await wu.page.getByRole("button", { name: "保存", exact: true }).click();
+    await wu.page.getByRole("dialog").locator("textarea").fill("管网降压");
+    await wu.page.getByRole("dialog").locator('button[type="submit"]').click();
+    await wu.page.getByText("v2 已提交, 待另一人批准").waitFor();
+    assert.equal((await hub.read("rules/gas_high")).above, 400);
+    assert.equal(await wu.page.getByRole("button", { name: "批准" }).count(), 0, "nobody approves what is their own");
+    await wu.shot("rule-pending");
+
+    const zhou = await open({ name: "zhou", path: "/rules" });
+    const { page } = zhou;
+    await page.getByRole("link", { name: /待审核 1/ }).click();
+    await zhou.shot("rules-pending");
+    await page.getByRole("link", { name: "燃气超压" }).click();
+    await page.getByText("wu: 管网降压").waitFor();
+    await page.getByRole("tab", { name: /版本/ }).click();
+    await page.getByRole("row", { name: /v2/ }).getByRole("button", { name: "对比" }).click();
+    await zhou.shot("rule-versions");
+    await page.getByRole("row", { name: /v2/ }).getByRole("button", { name: "批准" }).click();
+    await zhou.shot("rule-approve");
+    await page.getByRole("dialog").getByRole("button", { name: "批准" }).click();
+    await page.getByRole("row", { name: /v2/ }).getByText("现行").waitFor();
+    assert.deepEqual([(await hub.read("rules/gas_high")).above, (await hub.read("rules/gas_high")).revision], [380, 2]);
+
+    await wu.page.reload();
+    await wu.page.getByRole("tab", { name: /版本/ }).click();
+    await wu.page.getByRole("row", { name: /v1/ }).getByRole("button", { name: "回到此版本" }).click();
+    await wu.page.getByRole("dialog").getByRole("button", { name: "回到此版本" }).click();
+    await wu.page.getByText("v3 已提交, 待另一人批准").waitFor();
+    await page.reload();
+    await page.getByRole("row", { name: /v3/ }).getByRole("button", { name: "驳回" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "驳回" }).click();
+    await page.getByRole("dialog").getByText("请填写理由。").waitFor();
+    await page.getByRole("dialog").locator("textarea").fill("先观察一天");
+    await page.getByRole("dialog").getByRole("button", { name: "驳回" }).click();
+    await page.getByRole("row", { name: /v3/ }).getByText("先观察一天").waitFor();
+    await zhou.shot("rule-rejected");
+    assert.equal((await hub.read("rules/gas_high")).above, 380);
+  }, () => "[approval]\ncritical = true\n"));
 }

@@ -31,19 +31,34 @@ pub enum SecretChange {
 pub enum Action {
     PutDevices(Vec<(Device, SecretChange)>),
     DeleteDevice(DeviceId),
-    /// `spec` is the JSON form of one rule of the public contract, section 7.
+    /// `spec` is the JSON form of one rule of the public contract, section 7. Where the severity of
+    /// the rule asks for a second person, this and the next two wait for one.
     PutRule {
         id: String,
         spec: serde_json::Value,
+        #[serde(default)]
+        reason: Option<String>,
     },
     DeleteRule {
         id: String,
+        #[serde(default)]
+        reason: Option<String>,
     },
     /// Puts a rule as it was in a former version.
     RollBackRule {
         id: String,
         to: u64,
         spec: serde_json::Value,
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// The second person brings the version of a rule that waits into force, or turns it away.
+    DecideRule {
+        id: String,
+        /// The version that the actor saw.
+        revision: u64,
+        approve: bool,
+        reason: Option<String>,
     },
     /// Rules of the configuration, in the order in which they are to be carried out; the puts come
     /// first. All of them, or none.

@@ -1,23 +1,31 @@
 //! Carries out what people and programs asked for.
 
+use super::proposed::no_rule;
 use super::{Recorded, Staged, Writer, health};
 use crate::rulebook::unknown_category;
 use model::{Device, DeviceId, DeviceKey, Timestamp};
 use rules::{DeviceView, Rule, RuleSpec};
 use sdk::{Action, Actor, Command, CommandError, DeviceEntry, Done, SecretChange, SecretHash};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use store::{Group, StoreError, StoredDevice};
+use web::Proposal;
 
 pub(super) type Answer = Result<Done, CommandError>;
 
 /// A version of a rule to put.
+#[derive(Copy, Clone)]
 pub(super) struct Put<'a> {
-    id: &'a str,
-    spec: &'a Value,
+    pub(super) id: &'a str,
+    pub(super) spec: &'a Value,
     /// The version that it repeats.
-    rolled_back_to: Option<u64>,
+    pub(super) rolled_back_to: Option<u64>,
+    pub(super) reason: Option<&'a str>,
+    pub(super) approved: Option<Approved<'a>>,
 }
+
+/// What was proposed, and what whoever approves it says.
+pub(super) type Approved<'a> = (&'a Proposal, Option<&'a str>);
 
 impl<'a> Put<'a> {
     pub(super) fn new(id: &'a str, spec: &'a Value) -> Self {
@@ -25,8 +33,40 @@ impl<'a> Put<'a> {
             id,
             spec,
             rolled_back_to: None,
+            reason: None,
+            approved: None,
         }
     }
+
+    /// Says in the audit trail what was done.
+    fn audited(&self, revision: u64, spec: &Value) -> (&'static str, Value) {
+        if let Some(approved) = self.approved {
+            return ("approve_rule", audited(approved, Some(spec)));
+        }
+        let mut detail = Map::from_iter([
+            ("revision".to_owned(), revision.into()),
+            ("spec".to_owned(), spec.clone()),
+        ]);
+        let mut action = "put_rule";
+        if let Some(of) = self.rolled_back_to {
+            action = "rollback_rule";
+            detail.insert("of".to_owned(), of.into());
+        }
+        (action, reasoned(detail, self.reason))
+    }
+}
+
+fn audited((proposal, comment): Approved<'_>, spec: Option<&Value>) -> Value {
+    json!({
+        "revision": proposal.revision, "spec": spec, "of": proposal.rolled_back_to,
+        "reason": proposal.reason, "proposed_by": proposal.by, "proposed_at": proposal.at,
+        "comment": comment,
+    })
+}
+
+fn reasoned(mut detail: Map<String, Value>, reason: Option<&str>) -> Value {
+    detail.extend(reason.map(|reason| ("reason".to_owned(), reason.into())));
+    Value::Object(detail)
 }
 
 impl Writer {
@@ -41,17 +81,12 @@ impl Writer {
         Ok(match &command.action {
             Action::PutDevices(devices) => self.put_devices(group, staged, now, (actor, devices)),
             Action::DeleteDevice(id) => self.delete_device(group, staged, now, (actor, id)),
-            Action::PutRule { id, spec } => {
-                self.put_rule(group, staged, now, (actor, Put::new(id, spec)))
+            Action::PutRule { .. }
+            | Action::RollBackRule { .. }
+            | Action::DeleteRule { .. }
+            | Action::DecideRule { .. } => {
+                self.change_rule(group, staged, now, (actor, &command.action))
             }
-            Action::RollBackRule { id, to, spec } => {
-                let put = Put {
-                    rolled_back_to: Some(*to),
-                    ..Put::new(id, spec)
-                };
-                self.put_rule(group, staged, now, (actor, put))
-            }
-            Action::DeleteRule { id } => self.delete_rule(group, staged, now, (actor, id)),
             Action::ChangeRules { put, delete } => {
                 self.change_rules(group, staged, now, (actor, put, delete))
             }
@@ -231,60 +266,40 @@ impl Writer {
         now: Timestamp,
         (actor, put): (&Actor, Put<'_>),
     ) -> Answer {
-        let Put {
-            id,
-            spec,
-            rolled_back_to,
-        } = put;
-        refuse_own(id)?;
-        let invalid = |error: rules::RuleError| CommandError::Invalid(error.to_string());
-        let spec = rules::parse_json(id, spec).map_err(invalid)?;
-        spec.validate(&self.catalogue).map_err(invalid)?;
-        spec.validate_members(|id| self.engine.rule(id).map(|rule| &rule.spec))
-            .map_err(invalid)?;
-        if !spec.members().is_empty() {
-            self.refuse_if_member(id)?;
-        }
+        let (id, spec) = (put.id, self.read_rule(&put)?);
         let known = self.engine.rule(id);
-        if let Some(known) = known.filter(|known| known.spec == spec) {
+        if let Some(known) = known.filter(|known| known.spec == spec && put.approved.is_none()) {
             let body = self.put_rule_body(id, known.revision, &spec);
             return Ok(Done { seq: 0, body });
         }
-        let revision = known.map_or(1, |known| known.revision + 1);
+        let approved = put.approved.map(|(proposal, _)| proposal.revision);
+        let revision = approved.unwrap_or_else(|| self.next_revision(staged, id));
+        self.settle_proposal(group, staged, (actor, id), approved);
         let json = spec.to_json();
         group.put_rule(id, revision, &json);
-        let id = id.to_owned();
-        record(
-            group,
-            &Recorded::PutRule {
-                id: id.clone(),
-                revision,
-                spec: json.clone(),
-            },
-        );
-        let (action, detail) = match rolled_back_to {
-            None => ("put_rule", json!({ "revision": revision, "spec": json })),
-            Some(of) => {
-                let detail = json!({ "revision": revision, "of": of, "spec": json });
-                ("rollback_rule", detail)
-            }
+        let recorded = Recorded::PutRule {
+            id: id.to_owned(),
+            revision,
+            spec: json.clone(),
         };
+        record(group, &recorded);
+        let (action, detail) = put.audited(revision, &json);
         let detail = detail.to_string();
-        group.audit(&actor.name, actor.role.name(), action, &id, &detail);
-        let body = self.put_rule_body(&id, revision, &spec);
+        group.audit(&actor.name, actor.role.name(), action, id, &detail);
+        let body = self.put_rule_body(id, revision, &spec);
         let rule = Rule {
-            id: id.clone(),
+            id: id.to_owned(),
             revision,
             spec,
         };
         self.engine.put_rule(now, rule.clone(), &mut self.changes);
-        staged.rules.insert(id, Some(rule));
+        staged.rules.insert(id.to_owned(), Some(rule));
         Ok(Done { seq: 0, body })
     }
 
     /// Answers whoever put a rule. A category that no table knows is a warning: the alarms are what
     /// guards people, and the cases wait in the queue of the unroutable.
-    fn put_rule_body(&self, id: &str, revision: u64, spec: &RuleSpec) -> Value {
+    pub(super) fn put_rule_body(&self, id: &str, revision: u64, spec: &RuleSpec) -> Value {
         let mut body = json!({ "id": id, "revision": revision });
         let category = spec.category.as_deref();
         let unknown = category.filter(|code| !self.cases.codes.knows(code));
@@ -296,7 +311,7 @@ impl Writer {
     }
 
     /// A composite would be left without a member, or have another composite as one.
-    fn refuse_if_member(&self, id: &str) -> Result<(), CommandError> {
+    pub(super) fn refuse_if_member(&self, id: &str) -> Result<(), CommandError> {
         let is_of = |rule: &&Rule| rule.spec.members().iter().any(|member| member == id);
         self.engine.rules().find(is_of).map_or(Ok(()), |composite| {
             let reason = format!("rule `{id}` is a member of rule `{}`", composite.id);
@@ -309,21 +324,44 @@ impl Writer {
         group: &mut Group,
         staged: &mut Staged,
         now: Timestamp,
-        (actor, id): (&Actor, &str),
+        (actor, id, reason): (&Actor, &str, Option<&str>),
+    ) -> Answer {
+        self.remove_rule(group, staged, now, (actor, id, (reason, None)))
+    }
+
+    /// Takes a rule out of force, by one person or, approved, by two.
+    pub(super) fn remove_rule(
+        &mut self,
+        group: &mut Group,
+        staged: &mut Staged,
+        now: Timestamp,
+        (actor, id, (reason, approved)): (&Actor, &str, (Option<&str>, Option<Approved<'_>>)),
     ) -> Answer {
         if health::is_own(id) || self.engine.rule(id).is_none() {
-            return Err(CommandError::NotFound(format!("there is no rule `{id}`")));
+            return Err(no_rule(id));
         }
         self.refuse_if_member(id)?;
+        let revision = approved.map(|(proposal, _)| proposal.revision);
+        self.settle_proposal(group, staged, (actor, id), revision);
         group.delete_rule(id);
         record(group, &Recorded::DeleteRule { id: id.to_owned() });
-        group.audit(&actor.name, actor.role.name(), "delete_rule", id, "{}");
+        let (action, detail) = match approved {
+            Some(approved) => ("approve_rule", audited(approved, None)),
+            None => ("delete_rule", reasoned(Map::new(), reason)),
+        };
+        let detail = detail.to_string();
+        group.audit(&actor.name, actor.role.name(), action, id, &detail);
         self.engine.remove_rule(now, id, &mut self.changes);
         staged.rules.insert(id.to_owned(), None);
-        Ok(Done {
-            seq: 0,
-            body: Value::Null,
-        })
+        Ok(gone())
+    }
+}
+
+/// The answer to whoever took something away.
+pub(super) fn gone() -> Done {
+    Done {
+        seq: 0,
+        body: Value::Null,
     }
 }
 

@@ -37,7 +37,7 @@ impl Writer {
             group.cursor(&file_mark(id), 0);
             // Whoever deleted it meanwhile has done what was wanted.
             if self.engine.rule(id).is_some() {
-                self.delete_rule(group, staged, now, (actor, id))?;
+                self.delete_rule(group, staged, now, (actor, id, None))?;
                 removed += 1;
             }
         }

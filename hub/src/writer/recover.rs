@@ -6,6 +6,7 @@ use super::moved::Moved;
 use super::rebuild::rebuild;
 use super::refused::Book;
 use super::{Published, Recorded, Times, Writer, canary, subscribe};
+use crate::config::ApprovalConfig;
 use crate::grid::Grids;
 use crate::shifts::Shifts;
 use anyhow::{Context, Result};
@@ -17,7 +18,9 @@ use std::path::Path;
 use std::sync::{Arc, RwLock};
 use store::{Journal, LogGroup, Reader, Recovered};
 use tokio::sync::watch;
-use web::{Handovers, Health, Knocks, MovedCases, RuleEntry, RuleList, Statuses, Subscribers};
+use web::{
+    Handovers, Health, Knocks, MovedCases, Proposal, RuleEntry, RuleList, Statuses, Subscribers,
+};
 
 /// How long ago an alarm that is over may have been raised and still count for chatter and floods.
 const ALARMS_COUNT_MS: i64 = 86_400_000;
@@ -34,6 +37,8 @@ pub struct Setup {
     pub zone: rules::Zone,
     pub cases: CaseSetup,
     pub shifts: Shifts,
+    /// Which changes of rules wait for a second person.
+    pub approval: ApprovalConfig,
     /// Reports that a device may miss before it is offline.
     pub missed_max: u32,
     pub refusals: Refusals,
@@ -72,14 +77,13 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let listed = recovered.devices.iter().filter(|of| !of.device.id.is_own());
     let registered = listed.map(|stored| stored.key);
     let (ward, statuses) = Ward::restore(recovered.statuses.clone(), registered, &reader);
-    let known = (settings, &catalogue);
-    let (engine, moved) = catch_up(known, (&reader, &recovered), &ward)?;
+    let (engine, moved) = catch_up((settings, &catalogue), (&reader, &recovered), &ward)?;
     let mut book = restore_book(&reader, &recovered)?;
     let unwritten = moved.show(&mut book);
     let cases = CaseDesk::restore(setup.cases, &reader, recovered.last_stamp)
         .context("read the cases that are open")?;
     let (canary, verdict) = watch::channel(last_verdict(&reader)?);
-    let published = publish(&recovered, &book, &cases, verdict);
+    let published = publish((&reader, &recovered), &book, &cases, verdict)?;
     let draft = super::handover::restore(&reader, &setup.shifts, setup.clock.now())?;
     published.handovers.put(draft);
     published.statuses.put(statuses);
@@ -101,6 +105,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         grids: setup.grids,
         clock: setup.clock,
         times: setup.times,
+        approval: setup.approval,
         mark,
         urgent,
         last_stamp: recovered.last_stamp,
@@ -212,6 +217,16 @@ fn restore_book(reader: &Reader, recovered: &Recovered) -> Result<AlarmBook> {
     Ok(AlarmBook::restore(rows, recovered.last_stamp))
 }
 
+/// Takes up what waits for approval.
+fn show_proposals(reader: &Reader, rules: &RuleList) -> Result<()> {
+    for json in reader.proposals()? {
+        let proposal: Proposal =
+            serde_json::from_str(&json).context("a change of a rule that is proposed")?;
+        rules.propose(&proposal.id.clone(), Some(proposal));
+    }
+    Ok(())
+}
+
 /// Brings the engine to the last commit, and gives the alarms whose figures moved since their rows
 /// were written.
 fn catch_up(
@@ -298,11 +313,11 @@ fn replay_group(group: &LogGroup, engine: &mut Engine, moved: &mut Moved) -> Res
 }
 
 fn publish(
-    recovered: &Recovered,
+    (reader, recovered): (&Reader, &Recovered),
     book: &AlarmBook,
     cases: &CaseDesk,
     canary: watch::Receiver<canary::Verdict>,
-) -> Published {
+) -> Result<Published> {
     let devices = Devices::new(SecretSalt(recovered.salt));
     devices.put(recovered.devices.iter().map(|stored| DeviceEntry {
         key: stored.key,
@@ -319,6 +334,7 @@ fn publish(
             spec,
         });
     }
+    show_proposals(reader, &rules)?;
     let subscribers = Subscribers::default();
     for subscriber in recovered
         .subscriptions
@@ -327,7 +343,7 @@ fn publish(
     {
         subscribers.put(subscriber);
     }
-    Published {
+    Ok(Published {
         subscribers,
         handovers: Handovers::default(),
         devices,
@@ -339,5 +355,5 @@ fn publish(
         pace: web::Pace::default(),
         knocks: Knocks::default(),
         canary,
-    }
+    })
 }

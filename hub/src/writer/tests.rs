@@ -5,11 +5,13 @@ mod book;
 mod cases;
 mod handover;
 mod health;
+mod proposed;
 mod resume;
 mod versions;
 
 use super::{CaseSetup, Published, Setup, Times, open};
 use crate::codes::{Codes, CodesInForce, OwnTables};
+use crate::config::ApprovalConfig;
 use crate::grid::Grids;
 use crate::judge::{Archive, Backtest};
 use model::{
@@ -49,6 +51,15 @@ fn start(folder: &Path, clock: Clock) -> Rig {
 }
 
 fn start_with(folder: &Path, clock: Clock, own: &OwnTables, grids: Grids) -> Rig {
+    start_approving(folder, clock, (own, grids), ApprovalConfig::default())
+}
+
+fn start_approving(
+    folder: &Path,
+    clock: Clock,
+    (own, grids): (&OwnTables, Grids),
+    approval: ApprovalConfig,
+) -> Rig {
     let repeat = rules::Repeat {
         distance_m: 50.0,
         within_s: 86_400,
@@ -71,6 +82,7 @@ fn start_with(folder: &Path, clock: Clock, own: &OwnTables, grids: Grids) -> Rig
             camera_distance_m: 200.0,
         },
         shifts: crate::shifts::Shifts::read(&crate::config::Config::default()).unwrap(),
+        approval,
         missed_max: 3,
         refusals: intake.refusals.clone(),
         health: web::Health::new("test", clock.now()),
@@ -106,14 +118,36 @@ impl Rig {
     }
 
     async fn command(&self, action: Action) -> Result<serde_json::Value, CommandError> {
+        self.command_of("li", action).await
+    }
+
+    async fn command_of(
+        &self,
+        name: &str,
+        action: Action,
+    ) -> Result<serde_json::Value, CommandError> {
         let actor = Actor {
-            name: "li".to_owned(),
+            name: name.to_owned(),
             role: Role::Admin,
         };
         self.operator
             .commit(Command { actor, action })
             .await
             .map(|done| done.body)
+    }
+
+    async fn put_rule(
+        &self,
+        id: &str,
+        spec: serde_json::Value,
+    ) -> Result<serde_json::Value, CommandError> {
+        let (id, reason) = (id.to_owned(), None);
+        self.command(Action::PutRule { id, spec, reason }).await
+    }
+
+    async fn delete_rule(&self, id: &str) -> Result<serde_json::Value, CommandError> {
+        let (id, reason) = (id.to_owned(), None);
+        self.command(Action::DeleteRule { id, reason }).await
     }
 
     async fn register(&self) {
@@ -125,12 +159,7 @@ impl Rig {
             .unwrap();
         let spec = json!({"title":"超压","kind":"threshold","select":{},"metric":"pressure_kpa",
             "above":400.0,"deadband":10.0,"on_delay_s":10,"severity":"critical"});
-        self.command(Action::PutRule {
-            id: "over".to_owned(),
-            spec,
-        })
-        .await
-        .unwrap();
+        self.put_rule("over", spec).await.unwrap();
     }
 
     async fn send(&self, value: f64, observed_at: Option<Timestamp>) -> Receipt {
@@ -415,6 +444,7 @@ async fn an_announced_alarm_is_seen_to_end_when_its_rule_goes_on_trial_and_is_ra
         id: "over".to_owned(),
         spec: json!({"title":"超压","kind":"threshold","select":{},"metric":"pressure_kpa",
             "above":400.0,"severity":"critical","shadow":shadow}),
+        reason: None,
     };
     rig.command(put(false)).await.unwrap();
     rig.send(450.0, Some(at(0))).await;
@@ -442,8 +472,7 @@ async fn a_backtest_knows_when_devices_came_and_went() {
     let folder = tempfile::tempdir().unwrap();
     let rig = start(folder.path(), Clock::starting_at(at(0)));
     let spec = json!({"title":"失联","kind":"silence","select":{},"after_s":60,"severity":"minor"});
-    let id = "quiet".to_owned();
-    rig.command(Action::PutRule { id, spec }).await.unwrap();
+    rig.put_rule("quiet", spec).await.unwrap();
     let put = |id: &str| {
         let device = json!({"id":id,"kind":"gas_pressure","cadence_s":60});
         let device: Device = serde_json::from_value(device).unwrap();

@@ -146,6 +146,8 @@ pub(crate) fn open_writer(dir: &Path) -> Result<Connection> {
     add_subscriptions(&conn).map_err(failed)?;
     conn.execute_batch(crate::kept_sessions::TABLE)
         .map_err(failed)?;
+    conn.execute_batch(crate::proposals::TABLE)
+        .map_err(failed)?;
     Ok(conn)
 }
 

@@ -225,6 +225,18 @@ impl Group {
         self.ops.push(Op::DeleteRule(id.to_owned()));
     }
 
+    /// Keeps what is proposed for a rule, replacing what was before.
+    pub fn put_proposal(&mut self, id: &str, json: String) {
+        self.ops.push(Op::PutProposal {
+            id: id.to_owned(),
+            json,
+        });
+    }
+
+    pub fn delete_proposal(&mut self, id: &str) {
+        self.ops.push(Op::DeleteProposal(id.to_owned()));
+    }
+
     /// Keeps a change of the register or the rules for ever.
     pub fn change(&mut self, json: &str) {
         self.ops.push(Op::Change(json.to_owned()));

@@ -26,6 +26,7 @@ mod ledger;
 mod log;
 mod maintenance;
 mod options;
+mod proposals;
 mod reader;
 mod record;
 mod recover;

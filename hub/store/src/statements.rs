@@ -35,6 +35,11 @@ pub(crate) enum Op {
         spec: String,
     },
     DeleteRule(String),
+    PutProposal {
+        id: String,
+        json: String,
+    },
+    DeleteProposal(String),
     Canary(CanaryEvent),
     Change(String),
     Audit {
@@ -135,6 +140,9 @@ impl Op {
                 .prepare_cached("DELETE FROM rule WHERE id = ?1")?
                 .execute([id])
                 .map(drop),
+            Self::PutProposal { .. } | Self::DeleteProposal(_) => {
+                crate::proposals::write(conn, self)
+            }
             Self::Canary(event) => conn
                 .prepare_cached("INSERT OR REPLACE INTO canary VALUES (1, ?1, ?2, ?3)")?
                 .execute(params![event.number, event.after, event.json])

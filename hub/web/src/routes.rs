@@ -161,6 +161,7 @@ fn of_rules() -> Vec<Route> {
     const READ: Need = Need::Right(Right::Read);
     const EDIT: Need = Need::Right(Right::Edit);
     const TEST: Need = Need::Right(Right::Backtest);
+    const APPROVE: Need = Need::Right(Right::Approve);
     vec![
         Route::get("/api/v1/rules", READ, rulebook::list),
         Route::of("post", "/api/v1/rules/backtest", TEST, post(backtest::run))
@@ -181,6 +182,18 @@ fn of_rules() -> Vec<Route> {
             "/api/v1/rules/{id}/rollback",
             EDIT,
             post(versions::roll_back),
+        ),
+        Route::of(
+            "post",
+            "/api/v1/rules/{id}/approve",
+            APPROVE,
+            post(versions::approve),
+        ),
+        Route::of(
+            "post",
+            "/api/v1/rules/{id}/reject",
+            APPROVE,
+            post(versions::reject),
         ),
     ]
 }

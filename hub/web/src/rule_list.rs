@@ -1,5 +1,6 @@
-//! The rules in force, as the API shows them: a list that the writer keeps.
+//! The rules in force and what waits to be, as the API shows them: lists that the writer keeps.
 
+use crate::proposal::Proposal;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -30,6 +31,8 @@ impl RuleEntry {
 #[derive(Clone, Debug, Default)]
 pub struct RuleList {
     rules: Arc<RwLock<BTreeMap<String, RuleEntry>>>,
+    /// What was proposed last, for rules whose changes a second person approves.
+    proposals: Arc<RwLock<BTreeMap<String, Proposal>>>,
 }
 
 impl RuleList {
@@ -53,6 +56,40 @@ impl RuleList {
             .unwrap_or_else(PoisonError::into_inner)
             .get(id)
             .cloned()
+    }
+
+    /// Shows what is proposed for a rule, or that nothing is.
+    pub fn propose(&self, id: &str, proposal: Option<Proposal>) {
+        let mut proposals = self
+            .proposals
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        match proposal {
+            Some(proposal) => proposals.insert(id.to_owned(), proposal),
+            None => proposals.remove(id),
+        };
+    }
+
+    /// Gives what was proposed for a rule last, whether it waits or was turned away.
+    pub fn proposal(&self, id: &str) -> Option<Proposal> {
+        self.proposals
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
+    }
+
+    /// Lists what waits for a second person.
+    pub fn pending(&self) -> Vec<Proposal> {
+        let proposals = self
+            .proposals
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        proposals
+            .values()
+            .filter(|of| of.waits())
+            .cloned()
+            .collect()
     }
 
     /// Lists every rule in the order of its id.

@@ -1,22 +1,28 @@
 //! The rules: reading, putting and deleting them.
 
 use crate::problem::Problem;
+use crate::proposal::Proposal;
 use crate::query::{RawParams, json_body};
 use crate::rule_list::RuleEntry;
 use crate::state::{Shared, ask};
+use crate::versions;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use model::{AlarmRow, Timestamp};
 use rules::{RuleError, RuleSpec};
-use sdk::{Action, Actor, Command};
+use sdk::{Action, Actor, Command, Done};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Longest id of a rule; it stands in every alarm row.
 const RULE_ID_BYTES_MAX: usize = 128;
+
+/// Longest reason for a change.
+const REASON_BYTES_MAX: usize = 2_000;
 
 const WEEK_S: i64 = 7 * 86_400;
 
@@ -41,7 +47,12 @@ pub(crate) async fn list(
             }
         }
     }
-    Ok(Json(json!({"items": items})))
+    let pending = shared.rules.pending();
+    let pending: Vec<Value> = pending
+        .iter()
+        .map(|of| versions::proposed(&shared, of))
+        .collect();
+    Ok(Json(json!({"items": items, "pending": pending})))
 }
 
 /// How the alarms of one rule did that were raised in the last seven days.
@@ -76,7 +87,12 @@ pub(crate) async fn one(
     raw: RawParams,
 ) -> Result<Json<Value>, Problem> {
     raw.only(&[])?;
-    Ok(Json(find(&shared, &id)?.to_json()))
+    let mut rule = find(&shared, &id)?.to_json();
+    let pending = shared.rules.proposal(&id).filter(Proposal::waits);
+    if let (Some(pending), Some(fields)) = (pending, rule.as_object_mut()) {
+        fields.insert("pending".to_owned(), versions::proposed(&shared, &pending));
+    }
+    Ok(Json(rule))
 }
 
 fn find(shared: &Shared, id: &str) -> Result<RuleEntry, Problem> {
@@ -93,11 +109,14 @@ pub(crate) async fn put(
     Path(id): Path<String>,
     raw: RawParams,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
-    raw.only(&[])?;
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let reason = reason(raw.only(&["reason"])?.text("reason"))?;
     check_id(&id)?;
     let mut spec: Map<String, Value> = json_body(&body)?;
     let present = shared.rules.find(&id);
+    for shown in ["pending", "figures_7d"] {
+        spec.remove(shown);
+    }
     // What GET shows can be put back: the id must agree, and a revision guards against lost edits.
     if let Some(given) = spec.remove("id")
         && given != id.as_str()
@@ -119,9 +138,9 @@ pub(crate) async fn put(
         .validate(&shared.catalogue)
         .map_err(|error| rule_problem(&error))?;
     check_members(&shared, &parsed)?;
-    let action = Action::PutRule { id, spec };
+    let action = Action::PutRule { id, spec, reason };
     let done = shared.operator.commit(Command { actor, action }).await?;
-    Ok(Json(done.body))
+    Ok(accepted(done))
 }
 
 /// `DELETE /api/v1/rules/{id}`
@@ -130,12 +149,38 @@ pub(crate) async fn delete(
     Extension(actor): Extension<Actor>,
     Path(id): Path<String>,
     raw: RawParams,
-) -> Result<StatusCode, Problem> {
-    raw.only(&[])?;
-    find(&shared, &id)?;
-    let action = Action::DeleteRule { id };
-    shared.operator.commit(Command { actor, action }).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Problem> {
+    let reason = reason(raw.only(&["reason"])?.text("reason"))?;
+    let action = Action::DeleteRule { id, reason };
+    let done = shared.operator.commit(Command { actor, action }).await?;
+    Ok(match done.body {
+        Value::Null => StatusCode::NO_CONTENT.into_response(),
+        _ => accepted(done).into_response(),
+    })
+}
+
+/// Reads why somebody changes a rule.
+pub(crate) fn reason(given: Option<&str>) -> Result<Option<String>, Problem> {
+    let reason = given.map(str::trim).filter(|reason| !reason.is_empty());
+    if reason.is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
+        let detail = format!("`reason` is longer than {REASON_BYTES_MAX} bytes");
+        return Err(Problem::invalid(detail).with("field", "reason"));
+    }
+    Ok(reason.map(str::to_owned))
+}
+
+/// Tells whoever changes a rule whether it is in force (200) or waits for a second person (202).
+pub(crate) fn accepted(done: Done) -> (StatusCode, Json<Value>) {
+    let waits = done
+        .body
+        .get("state")
+        .is_some_and(|state| state == "pending");
+    let status = if waits {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
+    (status, Json(done.body))
 }
 
 /// Says which member of a composite is none; the writer asks again when it commits.

@@ -2,7 +2,7 @@
 
 import { get, patch, post, put, remove, request } from "./api";
 import type {
-  Alarm, AlarmAction, AlarmHappening, AlarmPage, AlarmRequest, BulkAnswer, Case, CasePage, CaseReport, Device, DevicePage, Kpi, PublicConfig, Rule, RuleVersion, Series,
+  Alarm, AlarmAction, AlarmHappening, AlarmPage, AlarmRequest, BulkAnswer, Case, CasePage, CaseReport, Device, DevicePage, Kpi, PublicConfig, Rule, RuleDone, RuleVersion, Series,
 } from "./rows";
 
 type Query = Record<string, string | number | boolean | null | undefined>;
@@ -38,13 +38,12 @@ export const cases = {
 };
 
 export const rules = {
-  list: <T = { items: Rule[] }>(signal?: AbortSignal) => get<T>("rules", { figures: "7d" }, { signal }),
+  list: (figures?: "7d" | null, signal?: AbortSignal) => get<{ items: Rule[]; pending: RuleVersion[] }>("rules", { figures }, { signal }),
   one: (id: string, signal?: AbortSignal) => get<Rule>(`rules/${part(id)}`, undefined, { signal }),
-  put: (id: string, body: unknown) => put<{ id: string; revision: number; warnings?: string[] }>(`rules/${part(id)}`, body),
-  remove: (id: string) => remove<unknown>(`rules/${part(id)}`),
+  put: (id: string, body: unknown, reason: string) => put<RuleDone>(`rules/${part(id)}`, body, { query: { reason } }),
+  remove: (id: string, reason: string) => remove<RuleDone>(`rules/${part(id)}`, { query: { reason } }),
   versions: (id: string, signal?: AbortSignal) => get<{ items: RuleVersion[] }>(`rules/${part(id)}/versions`, undefined, { signal }),
-  approve: (id: string, revision: number) => post<unknown>(`rules/${part(id)}/approve`, { revision }),
-  rollback: (id: string, revision: number) => post<unknown>(`rules/${part(id)}/rollback`, { revision }),
+  decide: (id: string, act: string, revision: number, reason: string) => post<RuleDone>(`rules/${part(id)}/${act}`, { revision, reason }),
 };
 
 export const figures = {

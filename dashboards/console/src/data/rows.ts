@@ -304,14 +304,24 @@ export interface RuleWeek { announced: number; false_alarms: number; chattering:
 
 /** A version of a rule; `pending` ones wait for a second person. */
 export interface RuleVersion {
+  id?: string;
   revision: number;
-  at?: string;
-  actor?: string;
-  reason?: string | null;
-  state?: string;
-  rule?: Rule;
-  [key: string]: unknown;
+  state: "in_force" | "former" | "pending" | "rejected" | "withdrawn";
+  at: string;
+  by: string | null;
+  display_name: string | null;
+  reason: string | null;
+  approved_by?: string | null;
+  approved_by_name?: string | null;
+  rolled_back_to: number | null;
+  changed: { key: string }[] | null;
+  /** Null: the rule would be deleted. */
+  rule: Rule | null;
+  end?: { by: string; display_name: string | null; reason: string | null } | null;
 }
+
+/** What came of a change of a rule; nothing for one that is gone. */
+export type RuleDone = { id: string; revision: number; state?: string; warnings?: string[] } | undefined;
 
 /** The evaluation (综合评价) of a period. A rate over nothing is null. */
 export interface Kpi {

@@ -28,7 +28,7 @@ export const zh = {
   alarms: "报警", false_alarms: "误报", patrols: "巡检",
   kinds: { note: "记事", patrol: "巡检", sound_test: "声音自检", call: "来电", instruction: "领导指示" },
   actions: {
-    put_rule: "修改规则", delete_rule: "删除规则", put_device: "修改设备", delete_device: "删除设备", put_subscription: "修改订阅", delete_subscription: "删除订阅",
+    put_rule: "修改规则", delete_rule: "删除规则", rollback_rule: "规则回滚", propose_rule: "规则提交审核", approve_rule: "规则批准", reject_rule: "规则驳回", withdraw_rule: "规则撤回", put_device: "修改设备", delete_device: "删除设备", put_subscription: "修改订阅", delete_subscription: "删除订阅",
   } as Record<string, string>,
   opinion: { outgoing: "交班意见", incoming: "接班意见" },
   person: { outgoing: "交班人", incoming: "接班人" },
@@ -76,7 +76,7 @@ export const en: Same<typeof zh> = {
   alarms: "Alarms", false_alarms: "False", patrols: "Patrols",
   kinds: { note: "Note", patrol: "Patrol", sound_test: "Sound test", call: "Call", instruction: "Instruction" },
   actions: {
-    put_rule: "rule changed", delete_rule: "rule deleted", put_device: "device changed", delete_device: "device deleted", put_subscription: "subscription changed", delete_subscription: "subscription deleted",
+    put_rule: "rule changed", delete_rule: "rule deleted", rollback_rule: "rule rolled back", propose_rule: "rule proposed", approve_rule: "rule approved", reject_rule: "rule rejected", withdraw_rule: "rule withdrawn", put_device: "device changed", delete_device: "device deleted", put_subscription: "subscription changed", delete_subscription: "subscription deleted",
   },
   opinion: { outgoing: "Outgoing remarks", incoming: "Incoming remarks" },
   person: { outgoing: "Outgoing", incoming: "Incoming" },

@@ -95,7 +95,13 @@ async fn story(folder: &Path) -> Vec<AlarmRow> {
     let rig = start(folder, Clock::starting_at(at(0)));
     rig.put(&devices()).await;
     for (id, spec) in rules() {
-        rig.command(Action::PutRule { id, spec }).await.unwrap();
+        rig.command(Action::PutRule {
+            id,
+            spec,
+            reason: None,
+        })
+        .await
+        .unwrap();
     }
     let children: Vec<String> = (1..=CHILDREN).map(|n| format!("noise-{n}")).collect();
     for s in [10, 70] {

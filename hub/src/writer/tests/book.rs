@@ -33,7 +33,13 @@ impl Rig {
 
     async fn rule(&self, id: &str, spec: Json) {
         let id = id.to_owned();
-        self.command(Action::PutRule { id, spec }).await.unwrap();
+        self.command(Action::PutRule {
+            id,
+            spec,
+            reason: None,
+        })
+        .await
+        .unwrap();
     }
 
     /// Has a device report a pressure of now.

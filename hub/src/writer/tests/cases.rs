@@ -45,7 +45,13 @@ impl Rig {
         fields.extend(more.as_object().unwrap().clone());
         fields.retain(|_, value| !value.is_null());
         let (id, spec) = (id.to_owned(), spec);
-        self.command(Action::PutRule { id, spec }).await.unwrap();
+        self.command(Action::PutRule {
+            id,
+            spec,
+            reason: None,
+        })
+        .await
+        .unwrap();
     }
 
     /// Lets a second pass, and sends what a device measures then.
@@ -249,7 +255,13 @@ async fn health_alarms_and_rules_on_trial_never_become_cases() {
         "metric": "pressure_kpa", "severity": "critical", "category": "0403"});
     for (id, spec) in [("silent", silence), ("stuck", frozen)] {
         let id = id.to_owned();
-        rig.command(Action::PutRule { id, spec }).await.unwrap();
+        rig.command(Action::PutRule {
+            id,
+            spec,
+            reason: None,
+        })
+        .await
+        .unwrap();
     }
     rig.watch("trial", json!({"shadow": true})).await;
     for _ in 0..8 {

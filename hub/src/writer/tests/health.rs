@@ -306,11 +306,7 @@ async fn a_frozen_device_reports_but_does_not_move_until_it_does_or_its_rule_goe
     rig.put(&[meter("gas-1", 10)]).await;
     let spec = json!({"title": "不动", "kind": "frozen", "select": {}, "metric": "pressure_kpa",
         "after_s": 30, "severity": "minor"});
-    let put = Action::PutRule {
-        id: "still".to_owned(),
-        spec,
-    };
-    rig.command(put).await.unwrap();
+    rig.put_rule("still", spec).await.unwrap();
     for (round, value) in [5.0; 6].into_iter().chain([6.0; 6]).enumerate() {
         if round == 5 {
             assert_eq!(rig.health("gas-1").status, DeviceStatus::Frozen);
@@ -322,8 +318,7 @@ async fn a_frozen_device_reports_but_does_not_move_until_it_does_or_its_rule_goe
         rig.report("gas-1", value, rig.clock.now()).await;
     }
     assert_eq!(rig.health("gas-1").status, DeviceStatus::Frozen);
-    let id = "still".to_owned();
-    rig.command(Action::DeleteRule { id }).await.unwrap();
+    rig.delete_rule("still").await.unwrap();
     assert_eq!(rig.health("gas-1").status, DeviceStatus::Online);
     let kinds: Vec<String> = rig.told().into_iter().map(|told| told.1).collect();
     assert_eq!(kinds, ["online", "frozen", "online", "frozen", "online"]);
@@ -478,14 +473,9 @@ async fn the_rules_of_the_hub_are_nobody_elses_and_are_not_shown() {
     let folder = tempfile::tempdir().unwrap();
     let rig = start(folder.path(), Clock::starting_at(at(0)));
     rig.put(&[meter("gas-1", 5)]).await;
-    let id = "~offline".to_owned();
     let spec = json!({"title": "x", "kind": "silence", "select": {}, "after_s": 1});
-    let put = Action::PutRule {
-        id: id.clone(),
-        spec,
-    };
-    assert!(rig.command(put).await.is_err());
-    assert!(rig.command(Action::DeleteRule { id }).await.is_err());
+    assert!(rig.put_rule("~offline", spec).await.is_err());
+    assert!(rig.delete_rule("~offline").await.is_err());
     assert!(rig.published.rules.all().is_empty());
     rig.report("gas-1", 1.0, at(1_000)).await;
     tokio::time::sleep(Duration::from_secs(60)).await;

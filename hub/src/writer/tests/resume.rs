@@ -31,7 +31,13 @@ async fn live_until_the_stop(folder: &Path) -> Clock {
     let spec =
         json!({"title": "失联", "kind": "silence", "select": {}, "factor": 3, "severity": "minor"});
     let id = "quiet".to_owned();
-    rig.command(Action::PutRule { id, spec }).await.unwrap();
+    rig.command(Action::PutRule {
+        id,
+        spec,
+        reason: None,
+    })
+    .await
+    .unwrap();
     for minute in 1..=5 {
         rig.until(minute * 60_000).await;
         for id in names.iter().skip(usize::from(minute > 1)) {

@@ -15,12 +15,14 @@ async fn a_rollback_is_a_new_version_and_is_audited_as_what_it_is() {
     let put = Action::PutRule {
         id: "over".to_owned(),
         spec: other,
+        reason: None,
     };
     assert_eq!(rig.command(put).await.unwrap()["revision"], 2);
     let back = Action::RollBackRule {
         id: "over".to_owned(),
         to: 1,
         spec: first.clone(),
+        reason: None,
     };
     assert_eq!(rig.command(back).await.unwrap()["revision"], 3);
     let rule = rig.published.rules.find("over").unwrap();

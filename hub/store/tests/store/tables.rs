@@ -253,28 +253,13 @@ fn alarms_are_found_by_what_they_are() {
         }),
         ["a4", "a2"]
     );
-    assert_eq!(
-        ask(AlarmQuery {
-            kind: Some("noise".to_owned()),
-            ..all()
-        }),
-        ["a4"]
-    );
-    assert_eq!(
-        ask(AlarmQuery {
-            from: Some(Timestamp::from_millis(START + 1)),
-            to: Some(Timestamp::from_millis(START + 2)),
-            ..all()
-        }),
-        ["a3", "a2"]
-    );
-    assert_eq!(
-        ask(AlarmQuery {
-            q: Some("NOISE".to_owned()),
-            ..all()
-        }),
-        ["a4"]
-    );
+    let kind = Some("noise".to_owned());
+    assert_eq!(ask(AlarmQuery { kind, ..all() }), ["a4"]);
+    let from = Some(Timestamp::from_millis(START + 1));
+    let to = Some(Timestamp::from_millis(START + 2));
+    assert_eq!(ask(AlarmQuery { from, to, ..all() }), ["a3", "a2"]);
+    let q = Some("NOISE".to_owned());
+    assert_eq!(ask(AlarmQuery { q, ..all() }), ["a4"]);
     assert_eq!(
         ask(AlarmQuery {
             q: Some("超压".to_owned()),

@@ -25,9 +25,14 @@ const AUDIT_ROWS: usize = 1_000;
 const ONE_GO_MS: i64 = 1_000;
 
 /// What changes how the hub judges.
-const CHANGES: [&str; 6] = [
+const CHANGES: [&str; 11] = [
     "put_rule",
     "delete_rule",
+    "rollback_rule",
+    "propose_rule",
+    "approve_rule",
+    "reject_rule",
+    "withdraw_rule",
     "put_device",
     "delete_device",
     "put_subscription",

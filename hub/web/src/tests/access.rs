@@ -64,6 +64,8 @@ pub(super) const WHO: &[(&str, &str, &str)] = &[
     ("delete", "/api/v1/rules/{id}", "ea"),
     ("get", "/api/v1/rules/{id}/versions", "voseau"),
     ("post", "/api/v1/rules/{id}/rollback", "ea"),
+    ("post", "/api/v1/rules/{id}/approve", "sa"),
+    ("post", "/api/v1/rules/{id}/reject", "sa"),
     ("get", "/api/v1/alarms", "voseaup"),
     ("post", "/api/v1/alarms/bulk", "osa"),
     ("get", "/api/v1/alarms/{id}", "voseaup"),

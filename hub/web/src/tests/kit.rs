@@ -417,13 +417,17 @@ impl Writer {
                     .remove(self.devices.find(id.as_str()).unwrap().key);
                 Ok(serde_json::Value::Null)
             }
-            Action::PutRule { id, spec } | Action::RollBackRule { id, spec, .. } => {
+            Action::PutRule { id, spec, .. } | Action::RollBackRule { id, spec, .. } => {
                 let revision = self.rules.find(&id).map_or(1, |rule| rule.revision + 1);
                 let entry = RuleEntry { id, revision, spec };
                 self.rules.put(entry.clone());
                 Ok(entry.to_json())
             }
-            Action::DeleteRule { id } => {
+            Action::DecideRule { id, .. } => Err(CommandError::NotFound(id)),
+            Action::DeleteRule { id, .. } => {
+                if self.rules.find(&id).is_none() {
+                    return Err(CommandError::NotFound(id));
+                }
                 self.rules.remove(&id);
                 Ok(serde_json::Value::Null)
             }

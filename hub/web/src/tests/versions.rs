@@ -21,7 +21,10 @@ fn write(hub: &Hub, revision: u64, spec: &Value, (actor, action): (&str, &str)) 
         let other = json!({"put_rule": {"id": "other", "revision": 9, "spec": spec}});
         group.change(&other.to_string());
         group.audit("chen", "engineer", "put_rule", "other", "{}");
-        let detail = json!({"revision": revision, "of": 1, "spec": spec}).to_string();
+        let of = (action == "rollback_rule").then_some(1);
+        let detail = json!({"revision": revision, "of": of, "reason": "so", "spec": spec,
+            "proposed_by": (action == "approve_rule").then_some("li")});
+        let detail = detail.to_string();
         group.audit(actor, "engineer", action, "over", &detail);
     });
     let (id, spec) = ("over".to_owned(), spec.clone());
@@ -37,8 +40,9 @@ async fn every_version_says_who_put_it_and_what_it_changed() {
     write(&hub, 1, &over(400.0, "minor"), ("li", "put_rule"));
     write(&hub, 2, &over(380.0, "major"), ("wang", "put_rule"));
     write(&hub, 3, &over(400.0, "minor"), ("li", "rollback_rule"));
+    write(&hub, 5, &over(390.0, "minor"), ("wu", "approve_rule"));
     let shown = hub.get(&format!("{PATH}/versions")).await.json();
-    assert_eq!(shown["revision"], 3);
+    assert_eq!(shown["revision"], 5);
     let items = shown["items"].as_array().unwrap();
     // What was before the rule was deleted is another rule's past.
     let told: Vec<Value> = items
@@ -53,6 +57,7 @@ async fn every_version_says_who_put_it_and_what_it_changed() {
         })
         .collect();
     let expected = json!([
+        [5, "li", null, 390.0],
         [3, "li", 1, 400.0],
         [2, "wang", null, 380.0],
         [1, "li", null, 400.0]
@@ -62,8 +67,11 @@ async fn every_version_says_who_put_it_and_what_it_changed() {
         {"key": "above", "from": 400.0, "to": 380.0},
         {"key": "severity", "from": "minor", "to": "major"},
     ]);
-    assert_eq!(items[1]["changed"], changed);
-    assert_eq!(items[2]["changed"], json!(null));
+    assert_eq!(items[2]["changed"], changed);
+    assert_eq!(items[3]["changed"], json!(null));
+    let second = |of: &Value| json!([of["state"], of["approved_by"], of["reason"]]);
+    assert_eq!(second(&items[0]), json!(["in_force", "wu", "so"]));
+    assert_eq!(second(&items[1]), json!(["former", null, "so"]));
 }
 
 #[tokio::test]
@@ -125,4 +133,62 @@ async fn a_week_of_a_rule_is_counted_when_it_is_asked_for() {
     assert_eq!(list["items"][1]["figures_7d"], none);
     let plain = hub.get("/api/v1/rules").await.json();
     assert_eq!(plain["items"][0].get("figures_7d"), None);
+}
+
+#[tokio::test]
+async fn what_waits_is_shown_beside_what_is_in_force_and_can_be_put_back_with_it() {
+    let hub = Hub::start();
+    write(&hub, 1, &over(400.0, "minor"), ("li", "put_rule"));
+    let proposal = |id: &str, rule: Option<Value>| crate::Proposal {
+        id: id.to_owned(),
+        revision: 2,
+        at: model::Timestamp::from_millis(0),
+        by: "wang".to_owned(),
+        reason: Some("new limit".to_owned()),
+        rolled_back_to: None,
+        rule,
+        end: None,
+    };
+    let waiting = Some(proposal("over", Some(over(380.0, "critical"))));
+    hub.state.rules.propose("over", waiting);
+    hub.state.rules.propose("new", Some(proposal("new", None)));
+    let list = hub.get("/api/v1/rules").await.json();
+    assert_eq!(list["items"][0]["above"], 400.0);
+    let ids = json!([list["pending"][0]["id"], list["pending"][1]["id"]]);
+    assert_eq!(ids, json!(["new", "over"]));
+    let rule = hub.get(PATH).await.json();
+    assert_eq!(
+        (&rule["revision"], &rule["pending"]["revision"]),
+        (&json!(1), &json!(2))
+    );
+    assert_eq!(rule["pending"]["changed"][1]["to"], "critical");
+    let put = hub.ask("engineer", "put", PATH, &rule.to_string()).await;
+    assert_eq!(put.status, 200);
+    let shown = hub.get(&format!("{PATH}/versions")).await.json();
+    assert_eq!(
+        (&shown["items"][0]["state"], &shown["items"][1]["state"]),
+        (&json!("pending"), &json!("in_force"))
+    );
+    // A rule that is none yet has versions, but nothing else.
+    let new = hub.get("/api/v1/rules/new/versions").await.json();
+    assert_eq!(
+        (&new["revision"], &new["items"][0]["by"]),
+        (&json!(null), &json!("wang"))
+    );
+    hub.get("/api/v1/rules/new").await.problem(404);
+}
+
+#[tokio::test]
+async fn a_reason_is_short_and_a_rejection_has_one() {
+    let hub = Hub::start();
+    let long = "x".repeat(2_001);
+    let spec = over(400.0, "minor").to_string();
+    let path = format!("{PATH}?reason={long}");
+    let put = hub.ask("engineer", "put", &path, &spec).await;
+    assert_eq!(put.json()["field"], "reason");
+    let path = format!("{PATH}/reject");
+    let ask = async |body: &str| hub.ask("supervisor", "post", &path, body).await;
+    ask(r#"{"revision":2}"#).await.problem(422);
+    ask(r#"{"revision":2,"reason":" "}"#).await.problem(422);
+    ask(r#"{"revision":2,"reason":"no"}"#).await.problem(404);
 }

@@ -3,7 +3,7 @@
 export type Draft = Record<string, unknown>;
 
 /** What the hub adds; it is no part of a rule file. */
-const ADDED = ["id", "revision"];
+const ADDED = ["id", "revision", "pending", "figures_7d"];
 
 const BARE = /^[A-Za-z0-9_-]+$/;
 const keyText = (key: string): string => (BARE.test(key) ? key : JSON.stringify(key));

@@ -103,7 +103,9 @@ async fn a_rule_that_is_removed_leaves_the_violation_in_doubt() {
     let folder = tempfile::tempdir().unwrap();
     let rig = verified(folder.path()).await;
     let id = "over".to_owned();
-    rig.command(Action::DeleteRule { id }).await.unwrap();
+    rig.command(Action::DeleteRule { id, reason: None })
+        .await
+        .unwrap();
     let case = rig.case("c1");
     assert_eq!(case.violation, None);
     assert!(case.note.unwrap().contains("the rule was removed"));

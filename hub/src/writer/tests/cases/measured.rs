@@ -214,6 +214,7 @@ async fn a_composite_and_its_members_are_one_incident_shown_by_the_members_readi
     rig.command(Action::PutRule {
         id: "comp".to_owned(),
         spec: comp,
+        reason: None,
     })
     .await
     .unwrap();
