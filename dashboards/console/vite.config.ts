@@ -17,10 +17,12 @@ export default defineConfig({
     // The policy of the page forbids `data:` for scripts and styles.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // One style sheet: two would repeat each other.
+    cssCodeSplit: false,
     reportCompressedSize: false,
     minify: "terser",
     terserOptions: { ecma: 2020, module: true, compress: { unsafe_arrows: true, unsafe_methods: true, keep_fargs: false, reduce_funcs: false, hoist_funs: true }, format: { comments: false } },
-    rollupOptions: { output: { manualChunks: chunkOf } },
+    rollupOptions: { output: { manualChunks: chunkOf, freeze: false, generatedCode: { symbols: false } } },
   },
   // Browsers before 2023 know no module workers.
   worker: { format: "iife" },

@@ -22,7 +22,5 @@ const known = new WeakMap<Rollup.ManualChunkMeta["getModuleInfo"], Set<string>>(
 export function chunkOf(id: string, graph: Rollup.ManualChunkMeta): string {
   let first = known.get(graph.getModuleInfo);
   if (first === undefined) known.set(graph.getModuleInfo, first = firstOf(graph));
-  const words = languageOf(id);
-  if (words !== null) return `${words}-${first.has(id.replace(/\?.*$/, "")) ? "first" : "more"}`;
-  return first.has(id) ? "index" : "more";
+  return languageOf(id) ?? (first.has(id) ? "index" : "more");
 }

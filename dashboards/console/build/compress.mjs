@@ -15,7 +15,7 @@ for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true }
   const path = join(entry.parentPath ?? entry.path, entry.name);
   const raw = readFileSync(path);
   if (raw.length < BYTES_MIN) continue;
-  writeFileSync(`${path}.gz`, await gzipAsync(raw, { numiterations: 15 }));
+  writeFileSync(`${path}.gz`, await gzipAsync(raw, { numiterations: 30 }));
   writeFileSync(`${path}.br`, brotliCompressSync(raw, {
     params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: raw.length },
   }));
