@@ -2,35 +2,22 @@
 
 import { stored, type Cell, type Readable } from "../data/cell";
 import type { Language } from "../data/site";
+import { packs } from "./packs";
 
-/** Loads the words of one file in a language; the built console has each in a file of its own. */
-type Pack = Record<Language, () => Promise<void>>;
-const packs = new Set<Pack>();
 const chosen = stored<Language>("cityhub.language", "zh", ["zh", "en"], speak);
-
-/** Called by each file of words of the built console. */
-export function keepWords(pack: Pack): void {
-  packs.add(pack);
-}
+/** Words of the built console, by language and file. */
+const said: Partial<Record<Language, Record<string, unknown>>> = {};
 
 async function load(wanted: Language): Promise<void> {
-  for (let done = -1; done !== packs.size;) {
-    done = packs.size;
-    await Promise.all([...packs].map((pack) => pack[wanted]()));
-  }
+  if (packs !== null) said[wanted] ??= await packs[wanted]();
 }
 
-/** Whoever shows something that was just loaded waits for its words first. */
-export async function wordsReady(): Promise<void> {
-  for (let done: Language | null = null; done !== chosen.get();) {
-    done = chosen.get();
-    await load(done);
-  }
-}
+/** Whoever says the first word waits for it. */
+export const wordsReady = (): Promise<void> => load(chosen.get());
 
 /** Another language is spoken when its words are here; without them everything stays as it is. */
 function speak(wanted: Language): void {
-  if (packs.size === 0) chosen.set(wanted);
+  if (packs === null) chosen.set(wanted);
   else load(wanted).then(() => chosen.set(wanted), () => undefined);
 }
 
@@ -45,9 +32,8 @@ export type Same<T> = {
 };
 
 /** `const t = words(alarms)` with `import * as alarms from "../i18n/alarms"`; then `$t.title`. */
-export function words<T>(both: { zh: T; en: Same<T> }): Readable<Same<T>> {
-  // Words that are on their way are said in the other language until then.
-  const now = (): Same<T> => (language.get() === "zh" ? both.zh as unknown as Same<T> ?? both.en : both.en ?? both.zh);
+export function words<T>(both: { zh: T; en: Same<T> } | { file: string }): Readable<Same<T>> {
+  const now = (): Same<T> => ("file" in both ? said[language.get()]?.[both.file] : both[language.get()]) as Same<T>;
   return { get: now, subscribe: (run) => language.subscribe(() => run(now())) };
 }
 
