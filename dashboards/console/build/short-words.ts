@@ -1,5 +1,5 @@
 // Gives the words short names in the built console: `$t.signed_in_since` becomes `$t.b7`, in the files of words and wherever they are said.
-// Only the first names of each file: `$t.states.closed` becomes `$t.c.closed`. What is asked for by a text keeps its name.
+// `$t.dialog.title` becomes `$t.c.f` where no member of `dialog` is asked for by a text; what is keeps its name.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -10,14 +10,18 @@ const SOURCE = new URL("../src/", import.meta.url).pathname;
 const LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const WORDS = /\/src\/i18n\/([a-z-]+)\.ts\?words=(zh|en)$/;
 
-/** Names of the words of a file. */
-function keysOf(text: string): string[] {
-  const found: string[] = [];
+/** Names of the words of a file, and of those inside of each. */
+function keysOf(text: string): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  const namesOf = (tree: ts.ObjectLiteralExpression): [string, ts.Node | undefined][] => tree.properties.map((property) =>
+    [property.name && ts.isIdentifier(property.name) ? property.name.text : "", ts.isPropertyAssignment(property) ? property.initializer : undefined]);
   for (const statement of ts.createSourceFile("words.ts", text, ts.ScriptTarget.Latest).statements) {
     if (!ts.isVariableStatement(statement)) continue;
     for (const { name, initializer } of statement.declarationList.declarations) {
       if (!ts.isIdentifier(name) || name.text !== "zh" || !initializer || !ts.isObjectLiteralExpression(initializer)) continue;
-      for (const property of initializer.properties) if (property.name && ts.isIdentifier(property.name)) found.push(property.name.text);
+      for (const [key, inside] of namesOf(initializer)) {
+        if (key !== "") found.set(key, inside && ts.isObjectLiteralExpression(inside) ? namesOf(inside).map(([inner]) => inner).filter(Boolean) : []);
+      }
     }
   }
   return found;
@@ -36,7 +40,7 @@ function shortNames(): Map<string, Names> {
   const texts = readdirSync(SOURCE, { recursive: true, encoding: "utf8" }).filter((name) => /\.(svelte|ts)$/.test(name) && !/\.test\.ts$/.test(name))
     .sort().map((name): [string, string] => [name, readFileSync(join(SOURCE, name), "utf8")]);
   const kept = new Map<string, Set<string>>();
-  const keep = (file: string, names: Iterable<RegExpMatchArray>): void => {
+  const keep = (file: string, names: Iterable<string[]>): void => {
     const own = kept.get(file) ?? new Set();
     kept.set(file, own);
     for (const [, name = ""] of names) own.add(name);
@@ -45,6 +49,8 @@ function shortNames(): Map<string, Names> {
     // Words that say other words.
     if (source.startsWith("i18n/")) keep(basename(source, ".ts"), text.matchAll(/\.(\w+)/g));
     for (const [store, file] of storesOf(text)) {
+      // Members of these are asked for by a text, or the whole is handed on.
+      for (const [, group = ""] of text.matchAll(new RegExp(`\\${store}\\.(\\w+)(?!\\w|\\.\\w)`, "g"))) keep(`${file}.${group}`, [["", "*"]]);
       // Asked for by a text, which stands somewhere in this file.
       if (new RegExp(`\\${store}\\[`).test(text)) keep(file, text.matchAll(/["'`](\w+)["'`]/g));
       if (new RegExp(`\\${store}(?![\\w.[])|\\b${store.slice(1)}\\.get\\b`).test(text)) throw new Error(`${source}: say each word of ${store} by its name`);
@@ -54,18 +60,22 @@ function shortNames(): Map<string, Names> {
   return new Map(texts.filter(([source]) => source.startsWith("i18n/")).map(([source, text]) => {
     const file = basename(source, ".ts");
     const keys = keysOf(text);
-    const taken = new Set([...keys, ...(kept.get(file) ?? [])]);
     const names: Names = new Map();
-    let next = 0;
-    for (const key of keys) {
-      if (kept.get(file)?.has(key) || key.length < 3) continue;
-      let name = "";
-      do {
-        name = `${LETTERS[next % LETTERS.length] ?? ""}${next < LETTERS.length ? "" : Math.floor(next / LETTERS.length)}`;
-        next += 1;
-      } while (taken.has(name));
-      names.set(key, name);
-    }
+    const give = (of: Iterable<string>, path: string): void => {
+      const all = [...of];
+      let next = 0;
+      for (const key of all) {
+        if (kept.get(file)?.has(key) || key.length < 3) continue;
+        let name = "";
+        do {
+          name = `${LETTERS[next % LETTERS.length] ?? ""}${next < LETTERS.length ? "" : Math.floor(next / LETTERS.length)}`;
+          next += 1;
+        } while (all.includes(name) || kept.get(file)?.has(name));
+        names.set(path + key, name);
+      }
+    };
+    give(keys.keys(), "");
+    for (const [group, inside] of keys) if (!kept.has(`${file}.${group}`) && !kept.get(file)?.has(group)) give(inside, `${group}.`);
     return [file, names];
   }));
 }
@@ -88,17 +98,24 @@ export function shortWords(): Plugin {
           if (statement.type !== "VariableDeclaration") continue;
           for (const { id: name, init } of statement.declarations as { id: { name: string }; init: Node | null }[]) {
             if (!/^(zh|en)$/.test(name.name) || init?.type !== "ObjectExpression") continue;
-            for (const { key } of init.properties as { key: Node & { name: string } }[]) {
-              const to = names?.get(key.name);
-              if (to !== undefined) cuts.push([key.start, key.end, to]);
-            }
+            const cut = (tree: Node, path: string): void => {
+              for (const { key, value } of tree.properties as { key: Node & { name: string }; value: Node }[]) {
+                const to = names?.get(path + key.name);
+                if (to !== undefined) cuts.push([key.start, key.end, to]);
+                if (path === "" && value.type === "ObjectExpression") cut(value, `${key.name}.`);
+              }
+            };
+            cut(init, "");
           }
         }
         return cuts.reverse().reduce((text, [start, end, to]) => text.slice(0, start) + to + text.slice(end), code);
       }
       if (!id.startsWith(SOURCE) || !id.endsWith(".svelte")) return null;
       return [...storesOf(readFileSync(id, "utf8"))].reduce((text, [store, file]) => text.replaceAll(
-        new RegExp(`(\\${store}\\(\\)\\??\\.)(\\w+)`, "g"), (_, of: string, name: string) => of + (short.get(file)?.get(name) ?? name),
+        new RegExp(`(\\${store}\\(\\)\\.)(\\w+)(?:\\.(\\w+))?`, "g"), (_, of: string, name: string, inner?: string) => {
+          const names = short.get(file);
+          return of + (names?.get(name) ?? name) + (inner === undefined ? "" : `.${names?.get(`${name}.${inner}`) ?? inner}`);
+        },
       ), code);
     },
   };

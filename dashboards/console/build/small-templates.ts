@@ -1,4 +1,5 @@
-// Shortens the HTML of templates as a parser allows: no quotes around simple values, and no end tags at the very end.
+// Shortens what Svelte makes of a component: HTML as a parser allows it (no quotes around simple values, no end tags at the very end),
+// and the names under which a component keeps its subscriptions.
 
 import type { Plugin } from "vite";
 
@@ -9,11 +10,22 @@ export const shortened = (html: string): string => html
   .replace(/(<[a-z][^<>]*>)/g, (tag) => tag.replace(/="([\w-]+)"(?=[ >])/g, "=$1"))
   .replace(/(<\/[a-z0-9]+>)+$/, "");
 
+/** A component's stores have names of its own. */
+function subscriptions(code: string): string {
+  const names = new Map<string, number>();
+  return code.replace(/(\$\.\w+\([^()]*?)(["'])(\$\w+)\2(?=, \$\$stores\))|(?<=invalidate_store\(\$\$stores, )(["'])(\$\w+)\4/g, (_, call = "", __, a?: string, ___?: string, b?: string) => {
+    const name = a ?? b ?? "";
+    if (!names.has(name)) names.set(name, names.size);
+    return `${call as string}${names.get(name) ?? 0}`;
+  });
+}
+
 export function smallTemplates(): Plugin {
   return {
     name: "small-templates",
     apply: "build",
     enforce: "post",
-    transform: (code, id) => (id.endsWith(".svelte") ? code.replace(/(\$\.from_html\(`)([^`]*)`/g, (_, call: string, html: string) => `${call}${shortened(html)}\``) : null),
+    transform: (code, id) => (id.endsWith(".svelte")
+      ? subscriptions(code).replace(/(\$\.from_html\(`)([^`]*)`/g, (_, call: string, html: string) => `${call}${shortened(html)}\``) : null),
   };
 }
