@@ -8,5 +8,5 @@ const components = readdirSync(source, { recursive: true, encoding: "utf8" }).fi
 export default {
   preprocess: vitePreprocess(),
   // The class of a component's own styles stands on each of its elements: a short one, by its place in the list of components.
-  compilerOptions: { runes: true, cssHash: ({ filename }) => `s${components.indexOf(relative(source, filename)).toString(36)}` },
+  compilerOptions: { runes: true, discloseVersion: false, cssHash: ({ filename }) => `s${components.indexOf(relative(source, filename)).toString(36)}` },
 };

@@ -21,7 +21,7 @@ export default defineConfig({
     cssCodeSplit: false,
     reportCompressedSize: false,
     minify: "terser",
-    terserOptions: { ecma: 2020, module: true, compress: { unsafe_arrows: true, unsafe_methods: true, keep_fargs: false, reduce_funcs: false, hoist_funs: true }, format: { comments: false } },
+    terserOptions: { ecma: 2020, module: true, compress: { unsafe_arrows: true, unsafe_methods: true, keep_fargs: false, passes: 2, reduce_vars: false, reduce_funcs: false, hoist_funs: true }, format: { comments: false } },
     rollupOptions: { output: { manualChunks: chunkOf, freeze: false, generatedCode: { symbols: false } } },
   },
   // Browsers before 2023 know no module workers.

@@ -25,6 +25,8 @@ export function smallTemplates(): Plugin {
     name: "small-templates",
     apply: "build",
     enforce: "post",
+    // There is one style sheet, which comes with the page: what is loaded later has nothing to fetch before.
+    load: { order: "pre", handler: (id) => (id === "\0vite/preload-helper.js" ? "export const __vitePreload = (load) => load();" : null) },
     transform: (code, id) => (id.endsWith(".svelte")
       ? subscriptions(code).replace(/(\$\.from_html\(`)([^`]*)`/g, (_, call: string, html: string) => `${call}${shortened(html)}\``) : null),
   };

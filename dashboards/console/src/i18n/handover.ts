@@ -4,7 +4,7 @@ import type { Same } from "./language";
 
 export const zh = {
   shifts: { day: "白班", night: "夜班" } as Record<string, string>,
-  draft: "本班", history: "历史", print: "打印 A4", back: "回到本班",
+  draft: "本班", history: "历史", print: "打印 A4",
   paper: "交接班记录", number: (n: number) => `第 ${n} 号`,
   phase: { preparing: "准备中", open: "可交接", half_signed: "待接班人签名", overdue: "交接超时", frozen: "已交接" },
   from_to: (from: string, to: string) => `${from} 至 ${to}`,
@@ -52,7 +52,7 @@ export const zh = {
 
 export const en: Same<typeof zh> = {
   shifts: { day: "Day shift", night: "Night shift" },
-  draft: "This shift", history: "History", print: "Print A4", back: "Back to this shift",
+  draft: "This shift", history: "History", print: "Print A4",
   paper: "Shift handover", number: (n) => `No. ${n}`,
   phase: { preparing: "Preparing", open: "May be handed over", half_signed: "Waits for the incoming signature", overdue: "Overdue", frozen: "Handed over" },
   from_to: (from, to) => `${from} to ${to}`,

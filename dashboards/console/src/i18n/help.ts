@@ -3,8 +3,8 @@
 import type { Same } from "./language";
 
 export const zh = {
-  acts: "四个不同的动作", states: "报警状态", levels: "级别", link: "实时连接", keys: "快捷键", about: "关于",
-  show_keys: "显示快捷键", act: "动作", means: "含义", state: "状态", sound: "声音",
+  acts: "四个不同的动作", states: "报警状态", levels: "级别", link: "实时连接", about: "关于",
+  show_keys: "显示快捷键", means: "含义", state: "状态", sound: "声音",
   words: {
     silence: ["消音", "本机静音 120 秒。不确认任何报警, 新的 Ⅰ 级立即打破静音。"],
     ack: ["确认", "我已看到并负责。报警仍在列表中, 直到条件恢复。"],
@@ -29,8 +29,8 @@ export const zh = {
 };
 
 export const en: Same<typeof zh> = {
-  acts: "Four different acts", states: "States of an alarm", levels: "Severities", link: "The live link", keys: "Keys", about: "About",
-  show_keys: "Show keys", act: "Act", means: "Meaning", state: "State", sound: "Sound",
+  acts: "Four different acts", states: "States of an alarm", levels: "Severities", link: "The live link", about: "About",
+  show_keys: "Show keys", means: "Meaning", state: "State", sound: "Sound",
   words: {
     silence: ["Silence", "Mutes this desk for 120 s. It acknowledges nothing, and a new Ⅰ breaks it at once."],
     ack: ["Acknowledge", "I have seen it and it is mine. The alarm stays in the list until its condition ends."],

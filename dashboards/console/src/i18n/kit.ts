@@ -3,13 +3,12 @@
 import type { Same } from "./language";
 
 export const zh = {
-  close: "关闭", cancel: "取消", confirm: "确定", save: "保存", retry: "重试", copy: "复制", copied: "已复制", all: "全部", none: "无",
+  close: "关闭", cancel: "取消", confirm: "确定", save: "保存", retry: "重试", none: "无",
   loading: "正在读取…", slow: "读取比平时慢…",
   empty_unproven: "数据是否为空无法确认: 实时连接不正常",
   proof: (age: string) => `实时连接正常 · ${age} 秒前`,
   failed: "读取失败",
   failed_since: (since: string) => `自 ${since}`,
-  old_data: (age: string) => `下面是 ${age} 前的数据`,
   request_id: (id: string) => `请求号 ${id}`,
   forbidden: (right: string, roles: string) => `没有权限: ${right}。${roles ? `有此权限的角色: ${roles}。` : ""}请联系管理员授予。`,
   rights: {
@@ -18,10 +17,8 @@ export const zh = {
   } as Record<string, string>,
   password: "口令", password_why: "请输入口令以确认。", wrong_password: "口令不对。",
   keys: "快捷键", keys_hint: "按 Esc 关闭。单键可在设置中关闭。", keys_general: "通用",
-  key: { help: "显示快捷键", palette: "跳转与命令", close: "关闭", mute: "消音 120 秒", note: "记入值班日志", go: (screen: string) => `前往 ${screen}` },
+  key: { help: "显示快捷键", palette: "跳转与命令", note: "记入值班日志", go: (screen: string) => `前往 ${screen}` },
   palette: "跳转与命令", palette_placeholder: "输入页面、设备、网格或命令", palette_none: "没有匹配的命令",
-  select_all: "全选", selected: (n: number) => `已选 ${n}`,
-  rows_shown: (n: number, total: number) => `显示 ${n} / ${total}`,
   required: "必填",
   problem: {
     unreachable: "连接不上服务器。", timeout: "服务器没有及时回答。", locked: "操作已锁定, 请先解锁。",
@@ -30,13 +27,12 @@ export const zh = {
 };
 
 export const en: Same<typeof zh> = {
-  close: "Close", cancel: "Cancel", confirm: "OK", save: "Save", retry: "Retry", copy: "Copy", copied: "Copied", all: "All", none: "None",
+  close: "Close", cancel: "Cancel", confirm: "OK", save: "Save", retry: "Retry", none: "None",
   loading: "Reading…", slow: "This takes longer than usual…",
   empty_unproven: "Not known to be empty: the live link is not well",
   proof: (age) => `live link is well · ${age} s ago`,
   failed: "Could not read",
   failed_since: (since) => `since ${since}`,
-  old_data: (age) => `What follows is ${age} old`,
   request_id: (id) => `Request ${id}`,
   forbidden: (right, roles) => `You lack a right: ${right}. ${roles ? `Roles that have it: ${roles}. ` : ""}An administrator can grant it.`,
   rights: {
@@ -45,10 +41,8 @@ export const en: Same<typeof zh> = {
   },
   password: "Password", password_why: "Enter your password to confirm.", wrong_password: "Wrong password.",
   keys: "Keys", keys_hint: "Esc closes. Single keys can be turned off in the settings.", keys_general: "Everywhere",
-  key: { help: "Show keys", palette: "Go to and commands", close: "Close", mute: "Silence for 120 s", note: "Write into the shift log", go: (screen) => `Go to ${screen}` },
+  key: { help: "Show keys", palette: "Go to and commands", note: "Write into the shift log", go: (screen) => `Go to ${screen}` },
   palette: "Go to and commands", palette_placeholder: "Type a page, device, grid or command", palette_none: "Nothing matches",
-  select_all: "Select all", selected: (n) => `${n} selected`,
-  rows_shown: (n, total) => `${n} of ${total} shown`,
   required: "Required",
   problem: {
     unreachable: "The hub cannot be reached.", timeout: "The hub did not answer in time.", locked: "Actions are locked; unlock first.",

@@ -20,7 +20,7 @@ export const zh = {
   top: "前十报警源", rule: "规则", device: "设备", alarms: "报警数", share: "占比", nothing: "此时段没有报警",
   ack: "确认用时", severity: "级别", p50: "中位", p90: "P90", acks: "确认数", ack_define: "从告知到首次确认, 按最近秩取分位; 样本为时段内的首次确认。", began: "有数据以来:",
   cases: "案件", rates: "比率", times: "用时", by_group: (name: string) => `按${name}`, no_groups: "此时段没有案件和报警",
-  online: "设备在线率", online_all: "全部", kind: "类型", rate: "在线率",
+  online: "设备在线率", kind: "类型",
   data: "接收与存储", data_since: (at: string) => `自 ${at} 启动以来`, values: { received: "收到", stored: "入库", duplicate: "重复", late: "迟到", rejected: "拒收" }, of_received: (x: string) => `占收到 ${x}`,
   queue: (n: number, of: number) => `待写 ${n} / ${of}`, values_define: {
     received: "各接入收到的读数", stored: "已写入存储的读数", duplicate: "同一设备、指标、时间的重复读数, 不再入库", late: "晚于允许迟到时间的读数: 入库并更正历史, 不触发实时报警", rejected: "格式、设备或时间不符而拒收的读数",
@@ -45,7 +45,7 @@ export const en: Same<typeof zh> = {
   top: "Ten most frequent sources", rule: "Rule", device: "Device", alarms: "Alarms", share: "Share", nothing: "No alarms in this period",
   ack: "Time to acknowledge", severity: "Severity", p50: "Median", p90: "P90", acks: "Acknowledged", ack_define: "From being told to the first acknowledgement, quantiles by nearest rank; the sample is the first acknowledgements of the period.", began: "Since the first data:",
   cases: "Cases", rates: "Rates", times: "Times", by_group: (name) => `By ${name}`, no_groups: "No cases or alarms in this period",
-  online: "Devices online", online_all: "All", kind: "Kind", rate: "Online",
+  online: "Devices online", kind: "Kind",
   data: "Received and stored", data_since: (at) => `since the start at ${at}`, values: { received: "Received", stored: "Stored", duplicate: "Duplicate", late: "Late", rejected: "Rejected" }, of_received: (x) => `${x} of received`,
   queue: (n, of) => `${n} of ${of} waiting`, values_define: {
     received: "Readings that the drivers received", stored: "Readings written to the store", duplicate: "The same device, metric and time once more; not stored again", late: "Later than the lateness allows: stored, amends history, sounds nothing", rejected: "Refused for their form, device or time",

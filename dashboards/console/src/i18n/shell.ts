@@ -17,7 +17,6 @@ export const zh = {
   density: { normal: "标准行高", compact: "紧凑行高" },
   keys: "快捷键",
   search_commands: "跳转与命令",
-  user_menu: "用户",
   lock_now: "锁定操作",
   sign_out: "退出登录",
   roles: {
@@ -48,7 +47,6 @@ export const zh = {
   canary: (s: number) => `${s} 秒前自检通过`,
   no_canary: "尚无自检",
   sign_in: {
-    title: "登录",
     user: "用户名", password: "口令", show: "显示", hide: "隐藏", submit: "登录", working: "正在登录…",
     token: "访问令牌", with_token: "使用访问令牌", with_password: "使用用户名和口令",
     token_hint: "令牌供自动化和应急使用, 只保存在本标签页。",
@@ -67,7 +65,7 @@ export const zh = {
     title: "操作已锁定",
     text: "报警和声音继续, 操作前请输入口令。",
     text_token: "报警和声音继续, 操作前请输入访问令牌。",
-    unlock: "解锁", later: "只查看", wrong: "口令不对。",
+    unlock: "解锁", later: "只查看",
   },
   password: {
     title: "修改口令", old: "原口令", next: "新口令", again: "再输一次", differ: "两次输入不一致。", save: "保存", saved: "口令已修改。", wrong: "原口令不对。", weak: (n: number) => `新口令至少 ${n} 位, 不能包含用户名, 也不能是常见口令。`,
@@ -95,7 +93,6 @@ export const en: Same<typeof zh> = {
   density: { normal: "Normal rows", compact: "Compact rows" },
   keys: "Keys",
   search_commands: "Go to and commands",
-  user_menu: "User",
   lock_now: "Lock",
   sign_out: "Sign out",
   roles: {
@@ -126,7 +123,6 @@ export const en: Same<typeof zh> = {
   canary: (s) => `self-test passed ${s} s ago`,
   no_canary: "no self-test yet",
   sign_in: {
-    title: "Sign in",
     user: "User", password: "Password", show: "Show", hide: "Hide", submit: "Sign in", working: "Signing in…",
     token: "Access token", with_token: "Use an access token", with_password: "Use name and password",
     token_hint: "Tokens are for automation and emergencies; this tab alone keeps it.",
@@ -145,7 +141,7 @@ export const en: Same<typeof zh> = {
     title: "Actions are locked",
     text: "Alarms and sound go on. Enter your password before acting.",
     text_token: "Alarms and sound go on. Enter your access token before acting.",
-    unlock: "Unlock", later: "Only watch", wrong: "Wrong password.",
+    unlock: "Unlock", later: "Only watch",
   },
   password: {
     title: "Change password", old: "Old password", next: "New password", again: "Once more", differ: "The two differ.", save: "Save", saved: "Password changed.", wrong: "The old password is wrong.", weak: (n) => `At least ${n} characters, without your name, and none that everybody tries first.`,
