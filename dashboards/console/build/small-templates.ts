@@ -1,5 +1,5 @@
 // Shortens what Svelte makes of a component: HTML as a parser allows it (no quotes around simple values, no end tags at the very end),
-// and the names under which a component keeps its subscriptions.
+// the names under which a component keeps its subscriptions, and the list of its snippets, which only components of before Svelte 5 read.
 
 import type { Plugin } from "vite";
 
@@ -28,6 +28,6 @@ export function smallTemplates(): Plugin {
     // There is one style sheet, which comes with the page: what is loaded later has nothing to fetch before.
     load: { order: "pre", handler: (id) => (id === "\0vite/preload-helper.js" ? "export const __vitePreload = (load) => load();" : null) },
     transform: (code, id) => (id.endsWith(".svelte")
-      ? subscriptions(code).replace(/(\$\.from_html\(`)([^`]*)`/g, (_, call: string, html: string) => `${call}${shortened(html)}\``) : null),
+      ? subscriptions(code).replace(/,\s*\$\$slots: \{[^{}]*\}/g, "").replace(/(\$\.from_html\(`)([^`]*)`/g, (_, call: string, html: string) => `${call}${shortened(html)}\``) : null),
   };
 }

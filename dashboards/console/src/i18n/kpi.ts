@@ -3,6 +3,7 @@
 import type { Same } from "./language";
 
 export const zh = {
+  named: (key: string, chinese?: string) => chinese ?? key,
   tabs: "统计分类", tab: { load: "报警系统", cases: "处置质量", devices: "设备", data: "数据质量" },
   period: "时段", periods: { day: "今日", week: "本周", month: "本月", last30: "近 30 天", own: "自定义" },
   from: "自", to: "至", compare: "对比上期", by: "分组",
@@ -28,6 +29,7 @@ export const zh = {
 };
 
 export const en: Same<typeof zh> = {
+  named: (key) => ENGLISH[key] ?? key,
   tabs: "Kinds of figures", tab: { load: "Alarm system", cases: "Handling", devices: "Devices", data: "Data" },
   period: "Period", periods: { day: "Today", week: "Week", month: "Month", last30: "30 days", own: "Own" },
   from: "From", to: "to", compare: "Compare with before", by: "By",
@@ -53,7 +55,7 @@ export const en: Same<typeof zh> = {
 };
 
 /** English names of the hub's indicators; the Chinese ones come from the hub. */
-export const ENGLISH: Record<string, string> = {
+const ENGLISH: Record<string, string> = {
   reported: "Reported", registered: "Registered", should_close: "Due to close", closed: "Closed", close_rate: "Closing rate", on_time_close_rate: "Closed in time", late_close_rate: "Closed late",
   repeat_rate: "Repeated", rework_rate: "Rework", extension_rate: "Extended", should_dispose: "Due to handle", voided: "Voided", alarms: "Alarms", valid_alarm_rate: "Valid alarms", false_alarm_rate: "False alarms",
   detect_to_open_s: "Raising to opening", open_to_accept_s: "Opening to acceptance", online_rate: "Online", per_10min: "Per 10 min, mean", per_hour: "Per hour, mean", peak_10min: "Most in 10 min",
