@@ -1,0 +1,30 @@
+//! Frames a second and allocations a frame, from bytes to submissions: the state of one component, of
+//! 22 of them, and a sign of life.
+
+use bytes::BytesMut;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use driver_gb26875::fuzzed::{Rig, example};
+use std::hint::black_box;
+
+fn frames(c: &mut Criterion) {
+    let mut group = c.benchmark_group("gb26875");
+    for (name, components) in [
+        ("heartbeat", 0),
+        ("one component", 1),
+        ("22 components", 22),
+    ] {
+        let frame = example(components);
+        let mut rig = Rig::default();
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let mut received = BytesMut::from(frame.as_slice());
+                black_box(rig.take(&mut received))
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, frames);
+criterion_main!(benches);
