@@ -5,12 +5,18 @@ use sdk::{ProfileKind, Registration};
 
 /// The drivers, by the `kind` of their configuration.
 pub const ALL: &[Registration] = &[
+    Registration::of::<driver_bikelock::BikeLock>(),
+    Registration::of::<driver_gb26875::Gb26875>(),
     Registration::of::<driver_http::Http>(),
+    Registration::of::<driver_jt808::Jt808>(),
     Registration::of::<driver_mqtt::Mqtt>(),
+    Registration::of::<driver_pressure::Pressure>(),
 ];
 
 /// What reads profiles, by the `codec` of their configuration.
-pub const PROFILES: &[ProfileKind] = &[];
+pub const PROFILES: &[ProfileKind] = &[ProfileKind::of::<driver_gb26875::Prepared>(
+    driver_gb26875::NAME,
+)];
 
 /// Checks one `[profiles.NAME]` table by what reads it.
 pub fn check_profile(table: &Value) -> Result<(), String> {
