@@ -7,6 +7,7 @@ use sdk::{ProfileKind, Registration};
 pub const ALL: &[Registration] = &[
     Registration::of::<driver_bikelock::BikeLock>(),
     Registration::of::<driver_gb26875::Gb26875>(),
+    Registration::of::<driver_hj212::Hj212>(),
     Registration::of::<driver_http::Http>(),
     Registration::of::<driver_jt808::Jt808>(),
     Registration::of::<driver_mqtt::Mqtt>(),
@@ -14,9 +15,10 @@ pub const ALL: &[Registration] = &[
 ];
 
 /// What reads profiles, by the `codec` of their configuration.
-pub const PROFILES: &[ProfileKind] = &[ProfileKind::of::<driver_gb26875::Prepared>(
-    driver_gb26875::NAME,
-)];
+pub const PROFILES: &[ProfileKind] = &[
+    ProfileKind::of::<driver_gb26875::Prepared>(driver_gb26875::NAME),
+    ProfileKind::of::<driver_hj212::Profile>(driver_hj212::CODEC),
+];
 
 /// Checks one `[profiles.NAME]` table by what reads it.
 pub fn check_profile(table: &Value) -> Result<(), String> {

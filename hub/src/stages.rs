@@ -11,7 +11,7 @@ use crate::reload::{self, Reloader};
 use crate::rulebook::{self, Rulebook};
 use crate::shifts::Shifts;
 use crate::writer::{self, CaseSetup, Setup, Times, Writer};
-use crate::{canary, codes, desk, grid::Grids, inventory, standing};
+use crate::{canary, codes, desk, drivers, grid::Grids, inventory, standing};
 use access::{AccessFile, Accounts, Asks, Trail};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
@@ -70,6 +70,12 @@ pub struct Standing {
 pub fn read_standing(loaded: &Loaded) -> Result<Standing> {
     let config = &loaded.config;
     let mut catalogue = Catalogue::built_in();
+    for driver in config.drivers.values() {
+        let registration = drivers::find(driver).map_err(anyhow::Error::msg)?;
+        catalogue
+            .extend(&(registration.metrics)())
+            .with_context(|| format!("metrics of `{}`", registration.kind))?;
+    }
     if let Some(path) = &config.metrics {
         let text = std::fs::read_to_string(path)
             .map_err(|error| loaded.error("metrics", format!("{}: {error}", path.display())))?;

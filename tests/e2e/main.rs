@@ -39,6 +39,8 @@ mod fault;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod hj212;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod kpi;

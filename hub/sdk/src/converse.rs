@@ -69,6 +69,13 @@ pub trait Talk: Send {
     /// takes at least one byte.
     fn next(&mut self, received: &mut BytesMut, now: Timestamp) -> Option<Step>;
 
+    /// Takes what can be taken when nothing more comes: a frame whose length promises too much. What
+    /// is left then is given up byte by byte.
+    fn stalled(&mut self, received: &mut BytesMut, now: Timestamp) -> Option<Step> {
+        let _ = (received, now);
+        None
+    }
+
     /// Gives what is to be sent for an order. The order is answered at once, or kept until
     /// [`Talk::next`] sees the device's answer.
     fn order(&mut self, order: Order, now: Timestamp) -> Option<Bytes> {
@@ -387,7 +394,11 @@ impl<W: AsyncWrite + Unpin, T: Talk> Connection<W, T> {
         if self.begun.take().is_none() {
             return Err(Ended("nothing was heard for too long"));
         }
-        self.drop_first("frame_timeout")?;
+        let now = self.cx.clock.now();
+        match self.talk.stalled(&mut self.received, now) {
+            Some(step) => self.carry_out(step).await?,
+            None => self.drop_first("frame_timeout")?,
+        }
         self.take().await
     }
 

@@ -59,6 +59,11 @@ pub trait Driver: Sized + Send + 'static {
         cx: Context,
     ) -> impl Future<Output = Result<Self, DriverError>> + Send;
 
+    /// Rows of the metric table that this protocol alone needs, with a header.
+    fn metrics() -> String {
+        String::new()
+    }
+
     /// Names the bound listeners and their real addresses, such as `listen` and `tls_listen`.
     fn addresses(&self) -> Vec<(&'static str, SocketAddr)>;
 
@@ -89,6 +94,7 @@ pub struct Registration {
     pub check: fn(config::Value) -> Result<(), DriverError>,
     pub open: fn(config::Value, Context) -> BoxFuture<Result<Running, DriverError>>,
     pub schema: fn() -> schemars::Schema,
+    pub metrics: fn() -> String,
 }
 
 impl Registration {
@@ -98,6 +104,7 @@ impl Registration {
             check: check::<D>,
             open: open::<D>,
             schema: schema::<D>,
+            metrics: D::metrics,
         }
     }
 }
