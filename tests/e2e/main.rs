@@ -11,6 +11,8 @@ mod audit;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bikelock;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod cap;
@@ -37,15 +39,21 @@ mod duplicates;
 #[cfg(test)]
 mod fault;
 #[cfg(test)]
+mod gb26875;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod hj212;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod jt808;
+#[cfg(test)]
 mod kpi;
 #[cfg(test)]
 mod path;
+#[cfg(test)]
+mod pressure_frame;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

