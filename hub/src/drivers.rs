@@ -18,6 +18,10 @@ pub const ALL: &[Registration] = &[
 pub const PROFILES: &[ProfileKind] = &[
     ProfileKind::of::<driver_gb26875::Prepared>(driver_gb26875::NAME),
     ProfileKind::of::<driver_hj212::Profile>(driver_hj212::CODEC),
+    ProfileKind::of::<codecs::Profile>(codecs::Codec::Json.name()),
+    ProfileKind::of::<codecs::Profile>(codecs::Codec::Senml.name()),
+    ProfileKind::of::<codecs::Profile>(codecs::Codec::ChirpstackV4.name()),
+    ProfileKind::of::<codecs::Profile>(codecs::Codec::TtsV3.name()),
 ];
 
 /// Checks one `[profiles.NAME]` table by what reads it.

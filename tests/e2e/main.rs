@@ -53,6 +53,8 @@ mod kpi;
 #[cfg(test)]
 mod path;
 #[cfg(test)]
+mod payloads;
+#[cfg(test)]
 mod pressure_frame;
 #[cfg(test)]
 mod reload;

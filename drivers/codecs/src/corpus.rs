@@ -1,6 +1,6 @@
 //! Replays the fuzzers' corpus (`tests/corpus`) with an ordinary test run.
 
-use crate::{canonical, pressure_frame, thingsboard};
+use crate::{Book, Decoded, Profile, Sender, canonical, pressure_frame, thingsboard};
 use model::{Catalogue, DeviceKey, Timestamp};
 use std::path::PathBuf;
 
@@ -41,6 +41,30 @@ fn every_gateway_payload_of_the_corpus_is_counted() {
             let counted = part.observations.len() + part.rejected.len();
             assert_eq!(part.received as usize, counted, "{}", path.display());
         }
+    }
+}
+
+#[test]
+fn every_payload_of_a_profile_in_the_corpus_is_counted() {
+    let catalogue = Catalogue::built_in();
+    let profiles = include_str!("../../../tests/corpus/payload_profiles.json");
+    let profiles: Vec<(String, Profile)> = serde_json::from_str(profiles).unwrap();
+    let named = profiles
+        .iter()
+        .map(|(name, profile)| (name.as_str(), profile));
+    let book = Book::new(&catalogue, named).unwrap();
+    for (path, input) in corpus("payload") {
+        let (profile, payload) = input.split_first().unwrap();
+        let profile = char::from(*profile).to_string();
+        let sender = Sender {
+            profile: Some(&profile),
+            arrival: Timestamp::from_millis(1_772_323_500_000),
+        };
+        let mut out = Decoded::new(DeviceKey(1));
+        let done = book.decode_into(&catalogue, sender, payload, &mut out);
+        let counted = out.observations.len() + out.rejected.len();
+        assert_eq!(out.received as usize, counted, "{}", path.display());
+        assert!(done.is_ok() || counted == 1, "{}", path.display());
     }
 }
 

@@ -6,11 +6,22 @@
 pub mod canonical;
 #[cfg(test)]
 mod corpus;
+mod instant;
 mod json;
+mod mapped;
+mod plain;
 pub mod pressure_frame;
+mod profile;
+mod senml;
 pub mod thingsboard;
+mod uplink;
+#[cfg(test)]
+mod vectors;
 
+pub use instant::TimeFormat;
 use model::{DeviceKey, Observation, Reason, Rejected};
+pub use profile::{Book, Codec, Pointer, Profile, Sender, Uplinks, ValueRule};
+pub use uplink::{Frame, Uplink};
 
 /// Rejections of one message that are described in words; more are counted only.
 const DETAILED_MAX: usize = 64;
@@ -28,7 +39,7 @@ pub struct Decoded {
 /// Why a payload is no message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecodable {
-    /// `empty_payload`, `invalid_utf8`, `invalid_json` or `wrong_shape`.
+    /// `empty_payload`, `invalid_utf8`, `invalid_json`, `wrong_shape`, or a word of the format.
     pub reason: Reason,
     /// What, where: line and column of the payload.
     pub detail: String,

@@ -6,7 +6,9 @@
 
 mod serve;
 
+use codecs::{Book, Codec, Profile};
 use sdk::{Context, Driver, DriverError};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
@@ -66,6 +68,7 @@ pub struct Http {
     config: Config,
     listener: TcpListener,
     address: SocketAddr,
+    book: Book,
     cx: Context,
 }
 
@@ -84,6 +87,7 @@ impl Driver for Http {
                         be above 0";
             return Err(DriverError::Config(text.to_owned()));
         }
+        let book = book(&cx)?;
         let failed = |source| DriverError::Io {
             what: format!("listen {}", config.listen),
             source,
@@ -94,6 +98,7 @@ impl Driver for Http {
             config,
             listener,
             address,
+            book,
             cx,
         })
     }
@@ -104,7 +109,7 @@ impl Driver for Http {
 
     async fn run(self) -> Result<(), DriverError> {
         let stop = self.cx.stop.clone();
-        let router = serve::router(&self.config, self.cx);
+        let router = serve::router(&self.config, self.book, self.cx);
         axum::serve(
             self.listener,
             router.into_make_service_with_connect_info::<SocketAddr>(),
@@ -113,4 +118,16 @@ impl Driver for Http {
         .await
         .map_err(|error| DriverError::Failed(format!("http listener: {error}")))
     }
+}
+
+/// Reads the profiles of payload formats.
+fn book(cx: &Context) -> Result<Book, DriverError> {
+    let mut profiles = HashMap::new();
+    for codec in Codec::ALL {
+        profiles.extend(cx.profiles.of::<Profile>(codec.name())?);
+    }
+    let named = profiles
+        .iter()
+        .map(|(name, profile)| (name.as_str(), profile.as_ref()));
+    Book::new(&cx.catalogue, named).map_err(DriverError::Config)
 }

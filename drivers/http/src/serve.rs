@@ -8,7 +8,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
-use codecs::Decoded;
+use codecs::{Book, Decoded, Sender, Undecodable, Uplink, Uplinks};
 use model::Rejected;
 use sdk::{
     Committed, Context, DeviceEntry, Devices, IngestError, Part, RawFrame, Refusal, Submission,
@@ -29,6 +29,8 @@ const RETRY_AFTER_S: u32 = 5;
 
 struct Shared {
     cx: Context,
+    /// How the devices with a profile write their payloads.
+    book: Book,
     body_bytes_max: usize,
     timeout: Duration,
     slots: Semaphore,
@@ -37,11 +39,12 @@ struct Shared {
     requests: AtomicU64,
 }
 
-pub(crate) fn router(config: &Config, cx: Context) -> Router {
+pub(crate) fn router(config: &Config, book: Book, cx: Context) -> Router {
     let shared = Arc::new(Shared {
         prefix: format!("{:x}", cx.clock.now().millis()),
         requests: AtomicU64::new(1),
         cx,
+        book,
         body_bytes_max: config.body_bytes_max,
         timeout: Duration::from_secs(config.request_timeout_s),
         slots: Semaphore::new(config.requests_max),
@@ -97,8 +100,26 @@ async fn take(
     let (head, body) = request.into_parts();
     let target = admit(shared, peer, device, &head.headers)?;
     let payload = read_body(shared, peer, device, body).await?;
-    let catalogue = &shared.cx.catalogue;
-    let (decoded, parsed) = codecs::canonical::decode(catalogue, target.key, &payload);
+    let (cx, profile) = (&shared.cx, target.device.profile.as_deref());
+    let (decoded, parsed) = match shared.book.server(profile) {
+        Some(server) if target.device.kind == "gateway" => {
+            if is_other_event(head.uri.query()) {
+                return Ok(StatusCode::NO_CONTENT.into_response());
+            }
+            uplink(shared, peer, &target, server, &payload)?
+        }
+        _ => {
+            let mut out = Decoded::new(target.key);
+            let sender = Sender {
+                profile,
+                arrival: cx.clock.now(),
+            };
+            let parsed = shared
+                .book
+                .decode_into(&cx.catalogue, sender, &payload, &mut out);
+            (out, parsed)
+        }
+    };
     let rejected = decoded.rejected.clone();
     let mut submission = Submission::default();
     if let Err(why) = parsed {
@@ -116,6 +137,66 @@ async fn take(
     match shared.cx.ingest.commit(submission).await {
         Ok(committed) => Ok(answer(&committed, rejected)),
         Err(error) => Err(Box::new(busy(error))),
+    }
+}
+
+/// ChirpStack's integration says in the address what happened, and only uplinks hold values.
+fn is_other_event(query: Option<&str>) -> bool {
+    let mut pairs = query.unwrap_or_default().split('&');
+    let event = pairs.find_map(|pair| pair.strip_prefix("event="));
+    event.is_some_and(|event| event != "up")
+}
+
+/// Decodes what a network server says of one of its devices, which is found by `tts_device` or
+/// `dev_eui`.
+fn uplink(
+    shared: &Shared,
+    peer: SocketAddr,
+    server_device: &DeviceEntry,
+    server: Uplinks,
+    payload: &[u8],
+) -> Result<(Decoded, Result<(), Undecodable>), Box<Response>> {
+    let uplink = match Uplink::read(server, payload) {
+        Ok(uplink) => uplink,
+        Err(why) => {
+            let mut out = Decoded::new(server_device.key);
+            out.reject_message(&why);
+            return Ok((out, Err(why)));
+        }
+    };
+    let devices = &shared.cx.devices;
+    let names = uplink.identities();
+    let child = names
+        .iter()
+        .find_map(|(protocol, name)| devices.find_identity(protocol, name));
+    let refuse = |status, reason: &'static str, detail: &str| {
+        shared.cx.ingest.refuse(Refusal {
+            reason: Cow::Borrowed(reason),
+            claimed: names
+                .first()
+                .map(|(_, name)| name.chars().take(128).collect()),
+            peer: peer.to_string(),
+            message: true,
+        });
+        Err(Box::new(problem(status, reason, detail)))
+    };
+    match child {
+        Some(child) if Devices::may_write(server_device, &child) => {
+            let mut out = Decoded::new(child.key);
+            let profile = child.device.profile.as_deref();
+            shared
+                .book
+                .take_uplink(&shared.cx.catalogue, profile, &uplink, &mut out);
+            Ok((out, Ok(())))
+        }
+        Some(_) => {
+            let detail = "the device is disabled, or no child of this gateway";
+            refuse(StatusCode::FORBIDDEN, "not_a_child", detail)
+        }
+        None => {
+            let detail = "no device has this identity (`dev_eui` or `tts_device`)";
+            refuse(StatusCode::NOT_FOUND, "unknown_device", detail)
+        }
     }
 }
 
@@ -228,8 +309,12 @@ fn nothing_taken(rejected: &[Rejected]) -> Response {
     let unreadable = [
         "invalid_json",
         "invalid_utf8",
+        "invalid_cbor",
         "empty_payload",
         "wrong_shape",
+        "not_an_array",
+        "not_v4",
+        "not_an_uplink_ignored",
     ];
     let status = if unreadable.contains(&reason) {
         StatusCode::BAD_REQUEST

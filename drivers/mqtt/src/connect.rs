@@ -4,7 +4,7 @@ use crate::gate::{Gate, Peer};
 use crate::identity::{self, Denial, Principal};
 use crate::packet::{self, Connect, Flaw, Version, kind};
 use crate::sessions::{Remembered, Seat};
-use crate::telemetry::{self, Desk, Forbidden};
+use crate::telemetry::{self, Forbidden};
 use bytes::{Buf, BytesMut};
 use sdk::{COMMIT_DEADLINE, FeedError, KeptSession};
 use std::sync::Arc;
@@ -176,11 +176,7 @@ fn check_will(gate: &Gate, principal: &Principal, connect: &Connect) -> Result<(
     };
     let forbidden = match principal {
         Principal::Device { entry, .. } => {
-            let desk = Desk {
-                writer: entry,
-                devices: &gate.cx.devices,
-                catalogue: &gate.cx.catalogue,
-            };
+            let desk = gate.desk(entry);
             match telemetry::may_will(desk, &will.topic) {
                 Ok(()) => return Ok(()),
                 Err(forbidden) => forbidden,

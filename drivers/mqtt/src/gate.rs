@@ -2,9 +2,11 @@
 
 use crate::bus::Bus;
 use crate::sessions::Sessions;
+use crate::telemetry::Desk;
 use crate::{Config, live, session, tls};
+use codecs::Book;
 use model::Reason;
-use sdk::{Context, DriverError, Limits, Places, Refusal, bind};
+use sdk::{Context, DeviceEntry, DriverError, Limits, Places, Refusal, bind};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub(crate) struct Gate {
     pub(crate) config: Config,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) bus: Bus,
+    /// How the devices with a profile write their payloads.
+    pub(crate) book: Book,
     places: Arc<Places>,
 }
 
@@ -42,7 +46,7 @@ pub(crate) struct Peer {
 }
 
 impl Gate {
-    pub(crate) fn new(config: Config, cx: Context, bus: Bus) -> Arc<Self> {
+    pub(crate) fn new(config: Config, cx: Context, bus: Bus, book: Book) -> Arc<Self> {
         let places = Places::new(Limits {
             connections_max: config.connections_max,
             connections_per_address_max: config.connections_per_address_max,
@@ -52,8 +56,20 @@ impl Gate {
             config,
             sessions: Arc::default(),
             bus,
+            book,
             places,
         })
+    }
+
+    /// What decides about the messages of a device.
+    pub(crate) fn desk<'a>(&'a self, writer: &'a DeviceEntry) -> Desk<'a> {
+        Desk {
+            writer,
+            devices: &self.cx.devices,
+            catalogue: &self.cx.catalogue,
+            book: &self.book,
+            now: self.cx.clock.now(),
+        }
     }
 
     /// Counts something that was turned away, and has it audited.
@@ -125,11 +141,12 @@ impl Listeners {
 pub(crate) async fn run(
     config: Config,
     listeners: Listeners,
+    book: Book,
     cx: Context,
 ) -> Result<(), DriverError> {
     let (bus, bus_runner) = Bus::new();
     let stop = cx.stop.clone();
-    let gate = Gate::new(config, cx.clone(), bus.clone());
+    let gate = Gate::new(config, cx.clone(), bus.clone(), book);
     let tasks = TaskTracker::new();
     tasks.spawn(bus_runner.run(stop.clone()));
     tasks.spawn(live::feed(cx, bus.clone()));

@@ -38,8 +38,10 @@ mod topics;
 #[cfg(test)]
 mod tests;
 
+use codecs::{Book, Codec, Profile};
 use gate::Listeners;
 use sdk::{Context, Driver, DriverError};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -193,6 +195,7 @@ impl Config {
 pub struct Mqtt {
     config: Config,
     listeners: Listeners,
+    book: Book,
     cx: Context,
 }
 
@@ -202,10 +205,12 @@ impl Driver for Mqtt {
 
     async fn open(config: Config, cx: Context) -> Result<Self, DriverError> {
         config.check()?;
+        let book = book(&cx)?;
         let listeners = Listeners::bind(&config).await?;
         Ok(Self {
             config,
             listeners,
+            book,
             cx,
         })
     }
@@ -215,6 +220,18 @@ impl Driver for Mqtt {
     }
 
     async fn run(self) -> Result<(), DriverError> {
-        gate::run(self.config, self.listeners, self.cx).await
+        gate::run(self.config, self.listeners, self.book, self.cx).await
     }
+}
+
+/// Reads the profiles of payload formats.
+fn book(cx: &Context) -> Result<Book, DriverError> {
+    let mut profiles = HashMap::new();
+    for codec in Codec::ALL {
+        profiles.extend(cx.profiles.of::<Profile>(codec.name())?);
+    }
+    let named = profiles
+        .iter()
+        .map(|(name, profile)| (name.as_str(), profile.as_ref()));
+    Book::new(&cx.catalogue, named).map_err(DriverError::Config)
 }

@@ -2,8 +2,8 @@
 
 use crate::packet::{Publish, Qos};
 use crate::topics::{self, Target};
-use codecs::{Decoded, Undecodable, canonical, thingsboard};
-use model::{Catalogue, DeviceKey};
+use codecs::{Book, Decoded, Sender, Undecodable, Uplink, Uplinks, thingsboard};
+use model::{Catalogue, DeviceKey, Timestamp};
 use sdk::{Committed, DeviceEntry, Devices, Part, RawFrame, Submission};
 
 /// Readings after which a batch takes no further message: the bound of one submission.
@@ -83,6 +83,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) writer: &'a DeviceEntry,
     pub(crate) devices: &'a Devices,
     pub(crate) catalogue: &'a Catalogue,
+    pub(crate) book: &'a Book,
+    pub(crate) now: Timestamp,
 }
 
 impl Batch {
@@ -107,16 +109,33 @@ impl Batch {
     ) -> Result<Verdict, Forbidden> {
         let verdict = match topics::target(publish.topic) {
             Target::Telemetry { device } => {
-                let key = own_or_child(desk, device)?;
-                self.take_canonical(desk.catalogue, key, publish.payload)
+                let whose = own_or_child(desk, device)?;
+                self.take_own(desk, &whose, publish.payload, refuse_child)?
             }
             Target::ThingsboardDevice => {
-                self.take_canonical(desk.catalogue, desk.writer.key, publish.payload)
+                let whose = Whose::of(desk.writer);
+                self.take_own(desk, &whose, publish.payload, refuse_child)?
             }
             Target::ThingsboardGateway if is_gateway(desk.writer) => {
                 self.take_gateway(desk, publish.payload, refuse_child)?
             }
+            Target::ChirpstackUp { dev_eui } if is_gateway(desk.writer) => {
+                let named = Named::DevEui(dev_eui);
+                self.take_uplink(desk, named, publish.payload, refuse_child)?
+            }
+            Target::TtsUp {
+                application,
+                device,
+            } if is_gateway(desk.writer) => {
+                let named = Named::Tts(application, device);
+                self.take_uplink(desk, named, publish.payload, refuse_child)?
+            }
+            // There is nothing to store, and the server must not send it again.
+            Target::NetworkEvent if is_gateway(desk.writer) => Verdict::Stored,
             Target::ThingsboardGateway
+            | Target::ChirpstackUp { .. }
+            | Target::TtsUp { .. }
+            | Target::NetworkEvent
             | Target::Commands { .. }
             | Target::CaseSteps { .. }
             | Target::Unknown => {
@@ -134,21 +153,88 @@ impl Batch {
         Verdict::Repeated
     }
 
-    fn take_canonical(
+    /// Takes what a device says of itself, in the format of its profile; a network server, for
+    /// which there is one too, speaks of its devices.
+    fn take_own(
         &mut self,
-        catalogue: &Catalogue,
-        device: DeviceKey,
+        desk: Desk<'_>,
+        whose: &Whose,
         payload: &[u8],
-    ) -> Verdict {
-        let part = self.part_of(device);
+        refuse_child: &mut dyn FnMut(&str, &'static str),
+    ) -> Result<Verdict, Forbidden> {
+        let profile = whose.profile.as_deref();
+        let server = profile.and_then(|_| desk.book.server(profile));
+        if let Some(server) =
+            server.filter(|_| is_gateway(desk.writer) && whose.key == desk.writer.key)
+        {
+            return self.take_uplink(desk, Named::InPayload(server), payload, refuse_child);
+        }
+        let sender = Sender {
+            profile,
+            arrival: desk.now,
+        };
+        let part = self.part_of(whose.key);
         let before = part.observations.len();
-        let decoded = canonical::decode_into(catalogue, payload, part);
+        let decoded = desk.book.decode_into(desk.catalogue, sender, payload, part);
         let added = part.observations.len() - before;
         self.readings += added;
-        match decoded {
+        Ok(match decoded {
             Ok(()) => verdict_on(added),
-            Err(why) => self.quarantine(device, why, payload),
-        }
+            Err(why) => self.quarantine(whose.key, why, payload),
+        })
+    }
+
+    /// Takes what a network server says of one of its devices. Where the topic names the device,
+    /// the payload must name the same.
+    fn take_uplink(
+        &mut self,
+        desk: Desk<'_>,
+        named: Named<'_>,
+        payload: &[u8],
+        refuse_child: &mut dyn FnMut(&str, &'static str),
+    ) -> Result<Verdict, Forbidden> {
+        let uplink = Uplink::read(named.server(), payload).and_then(|uplink| {
+            if named.is(&uplink) {
+                return Ok(uplink);
+            }
+            Err(Undecodable {
+                reason: "other_device".into(),
+                detail: "the topic names another device than the payload".to_owned(),
+            })
+        });
+        let uplink = match uplink {
+            Ok(uplink) => uplink,
+            Err(why) => {
+                let own = desk.writer.key;
+                self.part_of(own).reject_message(&why);
+                return Ok(self.quarantine(own, why, payload));
+            }
+        };
+        let names = uplink.identities();
+        let child = names
+            .iter()
+            .find_map(|(protocol, name)| desk.devices.find_identity(protocol, name));
+        let child = match child {
+            Some(child) if Devices::may_write(desk.writer, &child) => child,
+            other => {
+                let reason = if other.is_some() {
+                    "forbidden_topic"
+                } else {
+                    "unknown_device"
+                };
+                let claimed = names.first().map_or("", |(_, name)| name.as_str());
+                refuse_child(claimed, reason);
+                return Err(Forbidden::EveryChild);
+            }
+        };
+        let part = self.part_of(child.key);
+        let before = part.observations.len();
+        let profile = child.device.profile.as_deref();
+        desk.book
+            .take_uplink(desk.catalogue, profile, &uplink, part);
+        let added = part.observations.len() - before;
+        self.readings += added;
+        Ok(verdict_on(added))
     }
 
     fn take_gateway(
@@ -160,6 +246,7 @@ impl Batch {
         let mut refused = false;
         let decoded = thingsboard::decode_gateway(desk.catalogue, payload, &mut |name| {
             own_or_child(desk, name)
+                .map(|whose| whose.key)
                 .inspect_err(|forbidden| {
                     refused = true;
                     if let Forbidden::Topic { reason, .. } = forbidden {
@@ -247,14 +334,59 @@ fn forbidden_topic(desk: Desk<'_>) -> Forbidden {
     }
 }
 
+/// A device that is written for, and how it writes.
+struct Whose {
+    key: DeviceKey,
+    profile: Option<String>,
+}
+
+impl Whose {
+    fn of(device: &DeviceEntry) -> Self {
+        Self {
+            key: device.key,
+            profile: device.device.profile.clone(),
+        }
+    }
+}
+
+/// The device of an uplink as its topic names it.
+#[derive(Copy, Clone, Debug)]
+enum Named<'a> {
+    /// Only the payload does.
+    InPayload(Uplinks),
+    DevEui(&'a str),
+    Tts(&'a str, &'a str),
+}
+
+impl Named<'_> {
+    fn server(self) -> Uplinks {
+        match self {
+            Self::InPayload(server) => server,
+            Self::DevEui(_) => Uplinks::ChirpstackV4,
+            Self::Tts(..) => Uplinks::TtsV3,
+        }
+    }
+
+    fn is(self, uplink: &Uplink) -> bool {
+        match self {
+            Self::InPayload(_) => true,
+            Self::DevEui(named) => named.eq_ignore_ascii_case(&uplink.dev_eui),
+            Self::Tts(application, device) => uplink
+                .tts
+                .as_ref()
+                .is_some_and(|(of, name)| of == application && name == device),
+        }
+    }
+}
+
 /// Finds the device that is written for: the sender itself, or a child of it.
-fn own_or_child(desk: Desk<'_>, name: &str) -> Result<DeviceKey, Forbidden> {
+fn own_or_child(desk: Desk<'_>, name: &str) -> Result<Whose, Forbidden> {
     if name == desk.writer.device.id.as_str() {
-        return Ok(desk.writer.key);
+        return Ok(Whose::of(desk.writer));
     }
     let claimed = || Some(name.to_owned());
     match desk.devices.find(name) {
-        Some(target) if Devices::may_write(desk.writer, &target) => Ok(target.key),
+        Some(target) if Devices::may_write(desk.writer, &target) => Ok(Whose::of(&target)),
         // Another's device is not claimed to be unknown: what counts is who tried.
         Some(_) => Err(forbidden_topic(desk)),
         None => Err(Forbidden::Topic {
@@ -288,6 +420,9 @@ pub(crate) fn may_will(desk: Desk<'_>, topic: &str) -> Result<(), Forbidden> {
         Target::ThingsboardDevice => Ok(()),
         Target::ThingsboardGateway if is_gateway(desk.writer) => Ok(()),
         Target::ThingsboardGateway
+        | Target::ChirpstackUp { .. }
+        | Target::TtsUp { .. }
+        | Target::NetworkEvent
         | Target::Commands { .. }
         | Target::CaseSteps { .. }
         | Target::Unknown => Err(forbidden_topic(desk)),

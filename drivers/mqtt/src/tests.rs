@@ -63,7 +63,7 @@ impl Bench {
         let mut config = config();
         change(&mut config);
         let (bus, runner) = Bus::new();
-        let gate = Gate::new(config, kit.cx.clone(), bus);
+        let gate = Gate::new(config, kit.cx.clone(), bus, codecs::Book::default());
         Self {
             kit,
             gate,

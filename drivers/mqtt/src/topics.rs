@@ -17,6 +17,15 @@ pub(crate) enum Target<'a> {
     ThingsboardDevice,
     /// `v1/gateway/telemetry`: devices are named in the payload.
     ThingsboardGateway,
+    /// `application/{application}/device/{dev_eui}/event/up` (ChirpStack v4).
+    ChirpstackUp { dev_eui: &'a str },
+    /// `v3/{application}@{tenant}/devices/{device}/up` (The Things Stack v3).
+    TtsUp {
+        application: &'a str,
+        device: &'a str,
+    },
+    /// Another event of a network server, such as a join, of which nothing is kept.
+    NetworkEvent,
     /// `devices/{device}/commands`.
     Commands { device: &'a str },
     /// `cases/{case}/steps`.
@@ -37,6 +46,9 @@ pub(crate) fn target(topic: &str) -> Target<'_> {
     if let Some(case) = case.filter(|case| !case.is_empty() && !case.contains('/')) {
         return Target::CaseSteps { case };
     }
+    if let Some(event) = network_event(topic) {
+        return event;
+    }
     let named = topic
         .strip_prefix("devices/")
         .and_then(|rest| rest.split_once('/'));
@@ -44,6 +56,29 @@ pub(crate) fn target(topic: &str) -> Target<'_> {
         Some((device, "telemetry")) => Target::Telemetry { device },
         Some((device, "commands")) => Target::Commands { device },
         _ => Target::Unknown,
+    }
+}
+
+/// Reads the topics that network servers of LoRaWAN publish to.
+fn network_event(topic: &str) -> Option<Target<'_>> {
+    let mut levels = topic.split('/');
+    let mut next = || levels.next().filter(|level| !level.is_empty());
+    let (root, owner, devices, device) = (next()?, next()?, next()?, next()?);
+    let (kind, event, end) = (next()?, levels.next(), levels.next());
+    match (root, devices, kind, event, end) {
+        ("application", "device", "event", Some("up"), None) => {
+            Some(Target::ChirpstackUp { dev_eui: device })
+        }
+        ("application", "device", "event", Some(_), None) => Some(Target::NetworkEvent),
+        ("v3", "devices", "up", None, None) => {
+            let (application, _) = owner.split_once('@')?;
+            Some(Target::TtsUp {
+                application,
+                device,
+            })
+        }
+        ("v3", "devices", "join" | "service" | "location", _, _) => Some(Target::NetworkEvent),
+        _ => None,
     }
 }
 
@@ -189,7 +224,28 @@ mod tests {
         assert_eq!(target("cases/c7/steps"), Target::CaseSteps { case: "c7" });
         assert_eq!(target("v1/devices/me/telemetry"), Target::ThingsboardDevice);
         assert_eq!(target("v1/gateway/telemetry"), Target::ThingsboardGateway);
+        assert_eq!(
+            target("application/8/device/a840/event/up"),
+            Target::ChirpstackUp { dev_eui: "a840" }
+        );
+        assert_eq!(
+            target("v3/app1@tenant1/devices/dev1/up"),
+            Target::TtsUp {
+                application: "app1",
+                device: "dev1"
+            }
+        );
+        for event in [
+            "application/8/device/a840/event/join",
+            "v3/app1@tenant1/devices/dev1/join",
+        ] {
+            assert_eq!(target(event), Target::NetworkEvent, "{event}");
+        }
         for other in [
+            "application/8/device/a840/event/up/x",
+            "application//device/a840/event/up",
+            "v3/app1/devices/dev1/up",
+            "v3/app1@tenant1/devices/dev1/up/x",
             "devices/a/b/telemetry",
             "devices/telemetry",
             "/devices/a/telemetry",

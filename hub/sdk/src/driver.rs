@@ -26,7 +26,7 @@ pub struct Context {
     pub downlink: Downlink,
     /// How the devices of one model write; a device names its own by [`model::Device::profile`].
     pub profiles: Profiles,
-    /// For replies of protocols that ask for the time, and for nothing else.
+    /// For replies of protocols that ask for the time, and for times that count from the arrival.
     pub clock: Clock,
     pub stop: CancellationToken,
     /// The administrative division of the city (`[city].code`): where an event has no grid cell.

@@ -46,7 +46,7 @@ async fn json(response: Response) -> Value {
 #[tokio::test]
 async fn nothing_is_answered_before_the_commit_and_204_after_it() {
     let mut kit = Kit::new(DEVICES);
-    let router = router(&config(), kit.cx.clone());
+    let router = router(&config(), codecs::Book::default(), kit.cx.clone());
     let request = post(
         "gas-1",
         "s-gas-1",
@@ -70,7 +70,7 @@ async fn nothing_is_answered_before_the_commit_and_204_after_it() {
 #[tokio::test]
 async fn a_commit_that_fails_is_answered_503_with_retry_after() {
     let mut kit = Kit::new(DEVICES);
-    let router = router(&config(), kit.cx.clone());
+    let router = router(&config(), codecs::Book::default(), kit.cx.clone());
     let answer = router.oneshot(post("gas-1", "s-gas-1", r#"{"pressure_kpa":1}"#));
     let (answer, ()) = tokio::join!(answer, async { drop(kit.next().await) });
     let answer = answer.unwrap();
@@ -81,7 +81,7 @@ async fn a_commit_that_fails_is_answered_503_with_retry_after() {
 #[tokio::test]
 async fn a_partly_good_message_is_answered_with_what_was_refused() {
     let mut kit = Kit::new(DEVICES);
-    let router = router(&config(), kit.cx.clone());
+    let router = router(&config(), codecs::Book::default(), kit.cx.clone());
     let answer = router.oneshot(post("gas-1", "s-gas-1", r#"{"pressure_kpa":1,"colour":2}"#));
     let (answer, _) = tokio::join!(answer, kit.store_next());
     let answer = answer.unwrap();
@@ -104,7 +104,8 @@ async fn a_message_of_which_nothing_is_good_is_a_4xx_but_is_counted_on_disk() {
         ),
     ] {
         let mut kit = Kit::new(DEVICES);
-        let answer = router(&config(), kit.cx.clone()).oneshot(post("gas-1", "s-gas-1", payload));
+        let answer = router(&config(), codecs::Book::default(), kit.cx.clone())
+            .oneshot(post("gas-1", "s-gas-1", payload));
         let (answer, submission) = tokio::join!(answer, kit.store_next());
         assert_eq!(submission.unwrap().parts[0].received, 1, "{payload}");
         let answer = answer.unwrap();
@@ -132,7 +133,7 @@ async fn strangers_are_refused_and_counted() {
     ] {
         let kit = Kit::new(DEVICES);
         let request = post(device, secret, r#"{"pressure_kpa":1}"#);
-        let answer = router(&config(), kit.cx.clone())
+        let answer = router(&config(), codecs::Book::default(), kit.cx.clone())
             .oneshot(request)
             .await
             .unwrap();
@@ -151,7 +152,7 @@ async fn strangers_are_refused_and_counted() {
 async fn a_gateway_may_post_for_its_child() {
     let mut kit = Kit::new(DEVICES);
     let request = post("gas-1", "s-gw", r#"{"pressure_kpa":1}"#);
-    let answer = router(&config(), kit.cx.clone()).oneshot(request);
+    let answer = router(&config(), codecs::Book::default(), kit.cx.clone()).oneshot(request);
     let (answer, submission) = tokio::join!(answer, kit.store_next());
     assert_eq!(answer.unwrap().status(), StatusCode::NO_CONTENT);
     assert_eq!(submission.unwrap().parts[0].device, model::DeviceKey(1));
@@ -161,7 +162,7 @@ async fn a_gateway_may_post_for_its_child() {
 async fn a_body_over_the_limit_is_413_and_counted() {
     let kit = Kit::new(DEVICES);
     let request = post("gas-1", "s-gas-1", &" ".repeat(1001));
-    let answer = router(&config(), kit.cx.clone())
+    let answer = router(&config(), codecs::Book::default(), kit.cx.clone())
         .oneshot(request)
         .await
         .unwrap();

@@ -3,7 +3,7 @@
 use super::{READ_BYTES_MIN, Session, write_some};
 use crate::identity::Principal;
 use crate::packet;
-use crate::telemetry::{self, Desk};
+use crate::telemetry;
 use bytes::BytesMut;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -57,11 +57,7 @@ impl Session {
         if let (true, Some(will), Principal::Device { entry, .. }) =
             (with_will, &self.will, &self.principal)
         {
-            let desk = Desk {
-                writer: entry,
-                devices: &self.gate.cx.devices,
-                catalogue: &self.gate.cx.catalogue,
-            };
+            let desk = self.gate.desk(entry);
             let submission = telemetry::will_submission(desk, &will.topic, &will.payload);
             match submission {
                 Ok(Some(submission)) => {

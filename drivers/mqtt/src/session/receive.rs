@@ -5,7 +5,7 @@ use crate::flights::Landed;
 use crate::identity::Principal;
 use crate::packet::{self, Flaw, Incoming, Publish, Qos, Version, kind};
 use crate::steps::StepAsk;
-use crate::telemetry::{Ack, Batch, Desk, Forbidden, Verdict};
+use crate::telemetry::{Ack, Batch, Forbidden, Verdict};
 use crate::topics::{self, Target};
 use bytes::{Buf, Bytes, BytesMut};
 use sdk::{Actor, CommandError, Done};
@@ -148,12 +148,7 @@ impl Session {
         let Principal::Device { entry, .. } = &self.principal else {
             return None;
         };
-        let cx = &self.gate.cx;
-        let desk = Desk {
-            writer: entry,
-            devices: &cx.devices,
-            catalogue: &cx.catalogue,
-        };
+        let desk = self.gate.desk(entry);
         let (gate, peer) = (&self.gate, &self.peer);
         let mut refuse_child = |name: &str, reason: &'static str| {
             gate.refuse(reason, Some(name.to_owned()), peer, true);
