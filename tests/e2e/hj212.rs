@@ -105,12 +105,10 @@ fn a_device_that_nobody_registered_is_not_acknowledged_and_is_shown() {
     let mut device = dial(&hub);
     device.write_all(FRAME).unwrap();
     // The next answer on the line is that of the known device: the unknown one got none.
-    let known = b"##0065QN=20260301080500123;ST=39;CN=9015;PW=123456;MN=M1;Flag=5;CP=&&&&";
-    let sum = Sum::of(known.get(6..).unwrap());
-    device
-        .write_all(&[known.as_slice(), sum.as_bytes(), b"\r\n"].concat())
-        .unwrap();
-    let answer = "QN=20260301080500123;ST=91;CN=9013;PW=123456;MN=M1;Flag=4;CP=&&&&";
+    let head = "QN=20260301080500124;ST=39;CN=2011;PW=123456;MN=M1;Flag=5;";
+    let known = Sum::frame(&format!("{head}CP=&&DataTime=20260301080500;LA-Rtd=60.0&&"));
+    device.write_all(known.as_bytes()).unwrap();
+    let answer = "QN=20260301080500124;ST=91;CN=9014;PW=123456;MN=M1;Flag=4;CP=&&&&";
     hear(&mut device, Sum::frame(answer).as_bytes());
     let unclaimed = hub.api().get("/api/v1/devices/unclaimed");
     let listed = unclaimed.to_string();
