@@ -159,6 +159,7 @@ export function screenJourneys() {
         const watch = await open({ name: "chen", path: "/alarms?tab=suppressed", ...view, before: { theme }, reducedMotion: "reduce" });
         const wall = await watch.tab("/wall");
         await drawn(watch.page, "没有被抑制的报警");
+        await drawn(wall, "实时连接正常");
         await hub.crash();
         await drawn(watch.page, "数据是否为空无法确认");
         await watch.page.getByText(/实时连接自 .* 中断/).waitFor();

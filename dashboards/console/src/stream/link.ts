@@ -170,7 +170,8 @@ function alone(): (message: Up) => void {
 /** Opens the link for one person; the answer closes it. `from` is the `as_of_seq` of the first snapshot. */
 export function openLink(who: { name: string; token: string | null; from: number; refused: (status: number) => void }): () => void {
   heardAt = null;
-  lostAt = null;
+  // Until it is open it is down: a hub that never answers is as gone as one that went.
+  lostAt = Date.now();
   refused = who.refused;
   link.set({ ...QUIET, since: Date.now() });
   up = shared(`cityhub ${who.name}`) ?? alone();
