@@ -367,13 +367,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
     let (requests, intake) = Intake::open();
     let codes = CodesInForce::new(standing.codes);
     let oldest = Timestamp::parse(&config.intake.oldest).context("intake.oldest")?;
-    let options = store::Options {
-        seal_cells: config.store.seal_cells,
-        seal_after_s: config.store.seal_after_s,
-        retention_days: (config.store.retention_days > 0).then_some(config.store.retention_days),
-        source: format!("cityhub/{}", config.city.code),
-        ..store::Options::default()
-    };
+    let options = store_options(config);
     let setting = Setting::new(
         loaded.text(),
         options.retention_days,
@@ -432,6 +426,17 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
         stop: CancellationToken::new(),
     };
     Ok((parts, asks, spawn_writer(opened.writer, intake)))
+}
+
+fn store_options(config: &Config) -> store::Options {
+    let days = config.store.retention_days;
+    store::Options {
+        seal_cells: config.store.seal_cells,
+        seal_after_s: config.store.seal_after_s,
+        retention_days: (days > 0).then_some(days),
+        source: format!("cityhub/{}", config.city.code),
+        ..store::Options::default()
+    }
 }
 
 /// Reads who may sign in, and says how to begin when that is nobody.
