@@ -460,13 +460,14 @@ impl Loaded {
     }
 }
 
-/// Certificates and keys are files too: `tls_cert`, `tls_key`, `client_ca`, `ca_file`.
+/// Certificates, keys and folders are paths too: `tls_cert`, `tls_key`, `client_ca`, `ca_file`,
+/// `maps_dir`.
 fn anchor_files(part: &mut Value, folder: &Path) {
     let ValueKind::Table(table) = &mut part.kind else {
         return;
     };
     for (key, value) in table.iter_mut() {
-        let is_file = ["_cert", "_key", "_ca", "ca_file"]
+        let is_file = ["_cert", "_key", "_ca", "ca_file", "_dir"]
             .iter()
             .any(|end| key.ends_with(end));
         if let ValueKind::String(path) = &mut value.kind

@@ -10,6 +10,7 @@ pub const ALL: &[Registration] = &[
     Registration::of::<driver_hj212::Hj212>(),
     Registration::of::<driver_http::Http>(),
     Registration::of::<driver_jt808::Jt808>(),
+    Registration::of::<driver_modbus::Modbus>(),
     Registration::of::<driver_mqtt::Mqtt>(),
     Registration::of::<driver_pressure::Pressure>(),
 ];
@@ -22,6 +23,7 @@ pub const PROFILES: &[ProfileKind] = &[
     ProfileKind::of::<codecs::Profile>(codecs::Codec::Senml.name()),
     ProfileKind::of::<codecs::Profile>(codecs::Codec::ChirpstackV4.name()),
     ProfileKind::of::<codecs::Profile>(codecs::Codec::TtsV3.name()),
+    ProfileKind::of::<driver_modbus::map::Profile>(driver_modbus::CODEC),
 ];
 
 /// Checks one `[profiles.NAME]` table by what reads it.

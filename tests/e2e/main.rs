@@ -51,6 +51,8 @@ mod jt808;
 #[cfg(test)]
 mod kpi;
 #[cfg(test)]
+mod modbus;
+#[cfg(test)]
 mod path;
 #[cfg(test)]
 mod payloads;

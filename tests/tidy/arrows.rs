@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("driver-hj212", &["model", "sdk"]),
     ("driver-http", &["codecs", "door", "model", "sdk"]),
     ("driver-jt808", &["model", "sdk"]),
+    ("driver-modbus", &["model", "sdk"]),
     ("driver-mqtt", &["codecs", "model", "sdk"]),
     ("driver-pressure", &["codecs", "model", "sdk"]),
     (
@@ -29,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "driver-hj212",
             "driver-http",
             "driver-jt808",
+            "driver-modbus",
             "driver-mqtt",
             "driver-pressure",
             "model",
@@ -58,6 +60,7 @@ const WRAPPED: &[(&str, &[&str])] = &[
     ("rumqttd", &["driver-mqtt", "tests"]),
     ("rumqttc", &["driver-mqtt", "sinks", "tests"]),
     ("rusqlite", &["store"]),
+    ("tokio-modbus", &["driver-modbus"]),
     ("parquet", &["store"]),
 ];
 
