@@ -9,7 +9,7 @@ mod readings;
 mod talk;
 
 use readings::Window;
-use sdk::{Context, Conversation, Driver, DriverError, Limits};
+use sdk::{ConnectionLimits, Context, Driver, DriverError, Listening};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,16 +17,11 @@ use std::time::Duration;
 use talk::Shared;
 use tokio::net::TcpListener;
 
-/// Connections at once, as for every driver.
-const CONNECTIONS_MAX: usize = 4_096;
-
-/// Devices behind one address: a carrier's network hides many.
-const CONNECTIONS_PER_ADDRESS_MAX: usize = 1_024;
-
 /// Locks send a heartbeat every four minutes (H0).
-const IDLE_TIMEOUT_S: u64 = 600;
-const FRAME_TIMEOUT_S: u64 = 30;
-const NOISE_BYTES_MAX: usize = 64 * 1024;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Four of the longest lines.
+const RECEIVED_BYTES_MAX: usize = 4 * frame::LINE_BYTES_MAX;
 
 const TIME_PAST_MAX_D: u16 = 30;
 const TIME_AHEAD_MAX_S: u32 = 600;
@@ -52,21 +47,6 @@ pub struct Config {
     /// How locks are acknowledged: `command` (`…,L1#`) or `re` (`…,Re,L1#`), by their firmware.
     #[serde(default = "reply")]
     pub reply: Reply,
-    /// TCP connections that are served at once.
-    #[serde(default = "connections_max")]
-    pub connections_max: usize,
-    /// TCP connections from one address that are served at once.
-    #[serde(default = "connections_per_address_max")]
-    pub connections_per_address_max: usize,
-    /// Seconds without a byte after which a connection is closed.
-    #[serde(default = "idle_timeout_s")]
-    pub idle_timeout_s: u64,
-    /// Seconds after which a frame that was begun is given up.
-    #[serde(default = "frame_timeout_s")]
-    pub frame_timeout_s: u64,
-    /// Bytes without a good frame between them after which a connection is closed.
-    #[serde(default = "noise_bytes_max")]
-    pub noise_bytes_max: usize,
     /// Days for which a past time of a lock is believed.
     #[serde(default = "time_past_max_d")]
     pub time_past_max_d: u16,
@@ -77,26 +57,6 @@ pub struct Config {
 
 fn reply() -> Reply {
     Reply::Command
-}
-
-fn connections_max() -> usize {
-    CONNECTIONS_MAX
-}
-
-fn connections_per_address_max() -> usize {
-    CONNECTIONS_PER_ADDRESS_MAX
-}
-
-fn idle_timeout_s() -> u64 {
-    IDLE_TIMEOUT_S
-}
-
-fn frame_timeout_s() -> u64 {
-    FRAME_TIMEOUT_S
-}
-
-fn noise_bytes_max() -> usize {
-    NOISE_BYTES_MAX
 }
 
 fn time_past_max_d() -> u16 {
@@ -110,7 +70,7 @@ fn time_ahead_max_s() -> u32 {
 /// The listener for locks of bikes.
 #[derive(Debug)]
 pub struct BikeLock {
-    config: Config,
+    limits: ConnectionLimits,
     listener: TcpListener,
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -119,19 +79,14 @@ pub struct BikeLock {
 
 impl Driver for BikeLock {
     const NAME: &'static str = "bikelock";
-    type Config = Config;
+    type Config = Listening<Config>;
 
-    async fn open(config: Config, cx: Context) -> Result<Self, DriverError> {
-        let limits = [config.connections_max, config.connections_per_address_max];
-        if limits.contains(&0) || config.idle_timeout_s == 0 || config.frame_timeout_s == 0 {
-            let text = "connections_max, connections_per_address_max, idle_timeout_s and \
-                        frame_timeout_s must be above 0";
-            return Err(DriverError::Config(text.to_owned()));
-        }
-        let shared = shared(&config, &cx);
-        let (listener, address) = sdk::bind("listen", config.listen).await?;
+    async fn open(config: Self::Config, cx: Context) -> Result<Self, DriverError> {
+        let Listening { own, limits } = config;
+        let shared = shared(&own, &cx);
+        let (listener, address) = sdk::bind("listen", own.listen).await?;
         Ok(Self {
-            config,
+            limits,
             listener,
             address,
             shared,
@@ -144,40 +99,13 @@ impl Driver for BikeLock {
     }
 
     async fn run(self) -> Result<(), DriverError> {
-        let limits = Limits {
-            connections_max: self.config.connections_max,
-            connections_per_address_max: self.config.connections_per_address_max,
-        };
-        let conversation = conversation(&self.config);
-        sdk::accept(self.listener, limits, &self.cx, |stream, peer| {
-            let (shared, cx) = (Arc::clone(&self.shared), self.cx.clone());
-            async move { serve(stream, peer.to_string(), shared, conversation, cx).await }
+        let conversation = self.limits.conversation(IDLE_TIMEOUT, RECEIVED_BYTES_MAX);
+        let limits = (self.limits.places(), conversation);
+        sdk::serve(self.listener, limits, &self.cx, |line| {
+            talk::Conversation::new(Arc::clone(&self.shared), Some(line))
         })
         .await;
         Ok(())
-    }
-}
-
-async fn serve<S>(
-    stream: S,
-    peer: String,
-    shared: Arc<Shared>,
-    conversation: Conversation,
-    cx: Context,
-) where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
-{
-    let (line, orders) = cx.downlink.line();
-    let talk = talk::Conversation::new(shared, Some(line));
-    sdk::converse(stream, peer, (talk, orders), conversation, cx).await;
-}
-
-fn conversation(config: &Config) -> Conversation {
-    Conversation {
-        idle_timeout: Duration::from_secs(config.idle_timeout_s),
-        frame_timeout: Duration::from_secs(config.frame_timeout_s),
-        received_bytes_max: 4 * frame::LINE_BYTES_MAX,
-        noise_bytes_max: config.noise_bytes_max,
     }
 }
 

@@ -1,10 +1,11 @@
 //! The driver as all drivers are examined, and the fuzzers' corpus.
 
-use crate::fuzzed::{Rig, config};
-use crate::{BikeLock, conversation, serve, shared};
-use bytes::BytesMut;
-use sdk::Registration;
+use crate::fuzzed::{config, rig};
+use crate::talk::Conversation;
+use crate::{BikeLock, IDLE_TIMEOUT, RECEIVED_BYTES_MAX, shared};
 use sdk::testkit::conformance::{Subject, check_config};
+use sdk::testkit::rig::{hold, replay};
+use sdk::{ConnectionLimits, Registration};
 
 const EXAMPLE: &str = "kind = \"bikelock\"\nlisten = \"127.0.0.1:0\"\nreply = \"command\"\n";
 
@@ -23,12 +24,11 @@ async fn the_driver_keeps_all_that_drivers_promise() {
     let subject = Subject {
         devices: vec![r#"{"id":"bike","kind":"bike","identities":{"bikelock":"863725031194523"}}"#],
         serve: |stream, cx| {
-            Box::pin(async move {
-                let shared = shared(&config(), &cx);
-                let mut limits = conversation(&config());
-                limits.idle_timeout = std::time::Duration::from_secs(600);
-                limits.noise_bytes_max = 65_536;
-                serve(stream, "test".to_owned(), shared, limits, cx).await;
+            let shared = shared(&config(), &cx);
+            let limits = ConnectionLimits::default();
+            let limits = limits.conversation(IDLE_TIMEOUT, RECEIVED_BYTES_MAX);
+            hold(stream, cx, limits, |line| {
+                Conversation::new(shared, Some(line))
             })
         },
         greeting: None,
@@ -43,21 +43,5 @@ async fn the_driver_keeps_all_that_drivers_promise() {
 
 #[test]
 fn the_fuzzers_corpus_is_counted_however_it_is_cut() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/bikelock");
-    let mut files = 0;
-    for file in std::fs::read_dir(folder).unwrap() {
-        let input = std::fs::read(file.unwrap().path()).unwrap();
-        let Some((cut, stream)) = input.split_first() else {
-            continue;
-        };
-        let (first, rest) = stream.split_at(usize::from(*cut).min(stream.len()));
-        let (mut rig, mut received, mut values) = (Rig::default(), BytesMut::new(), 0);
-        for piece in [first, rest] {
-            received.extend_from_slice(piece);
-            values += rig.take(&mut received);
-        }
-        assert_eq!(values, Rig::default().take(&mut BytesMut::from(stream)));
-        files += 1;
-    }
-    assert!(files >= 10);
+    replay("bikelock", rig);
 }

@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use driver_gb26875::fuzzed::{Rig, example};
+use driver_gb26875::fuzzed::{example, rig};
 use std::hint::black_box;
 
 fn frames(c: &mut Criterion) {
@@ -14,7 +14,7 @@ fn frames(c: &mut Criterion) {
         ("22 components", 22),
     ] {
         let frame = example(components);
-        let mut rig = Rig::default();
+        let mut rig = rig();
         group.throughput(Throughput::Elements(1));
         group.bench_function(name, |b| {
             b.iter(|| {

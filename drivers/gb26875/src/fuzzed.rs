@@ -3,57 +3,25 @@
 use crate::frame::{Address, Head, Stamp, command, write};
 use crate::talk::Conversation;
 use crate::{Config, shared};
-use bytes::BytesMut;
 use model::Timestamp;
+use sdk::Talk;
 use sdk::testkit::Kit;
-use sdk::{Step, Talk};
+use sdk::testkit::rig::Rig;
 
 /// One connection of a registered device whose address is 00 00 00 0c 38 f6, and of what is behind
 /// it.
-#[derive(Debug)]
-pub struct Rig {
-    talk: Conversation,
-    now: Timestamp,
-}
-
-impl Default for Rig {
-    fn default() -> Self {
-        let kit = Kit::new(&[
-            r#"{"id":"panel","kind":"gateway","identities":{"gb26875":"0000000c38f6"}}"#,
-            r#"{"id":"room","kind":"smoke",
-                "identities":{"gb26875":"0000000c38f6/1.0.0.fb8a0100"}}"#,
-        ]);
-        let config = r#"{"kind":"gb26875","listen":"127.0.0.1:0"}"#;
-        let config: Config = serde_json::from_str(config).expect("the configuration is valid");
-        let shared = shared(&config, &kit.cx).expect("the tables fit the built-in catalogue");
-        Self {
-            talk: Conversation::new(shared, None),
-            // 2021-10-28T10:35:45+08:00, a second after the frame of a real fire.
-            now: Timestamp::from_millis(1_635_388_545_000),
-        }
-    }
-}
-
-impl Rig {
-    /// Takes all that is whole and gives how many values it had; each is counted once.
-    pub fn take(&mut self, received: &mut BytesMut) -> usize {
-        let mut values = 0;
-        loop {
-            let before = received.len();
-            let Some(step) = self.talk.next(received, self.now) else {
-                return values;
-            };
-            let said = matches!(step, Step::Say(_));
-            assert!(said || received.len() < before, "a step takes something");
-            if let Step::Commit { submission, .. } = step {
-                for part in submission.parts {
-                    let counted = part.observations.len() + part.rejected.len();
-                    assert_eq!(part.received as usize, counted);
-                    values += counted;
-                }
-            }
-        }
-    }
+pub fn rig() -> Rig<impl Talk> {
+    let kit = Kit::new(&[
+        r#"{"id":"panel","kind":"gateway","identities":{"gb26875":"0000000c38f6"}}"#,
+        r#"{"id":"room","kind":"smoke",
+            "identities":{"gb26875":"0000000c38f6/1.0.0.fb8a0100"}}"#,
+    ]);
+    let config = r#"{"kind":"gb26875","listen":"127.0.0.1:0"}"#;
+    let config: Config = serde_json::from_str(config).expect("the configuration is valid");
+    let shared = shared(&config, &kit.cx).expect("the tables fit the built-in catalogue");
+    // 2021-10-28T10:35:45+08:00, a second after the frame of a real fire.
+    let now = Timestamp::from_millis(1_635_388_545_000);
+    Rig::new(Conversation::new(shared, None), now)
 }
 
 /// A frame of the rig's device with the states of so many components.

@@ -19,30 +19,18 @@ mod unit;
 pub use profile::{AnalogKind, Prepared, Profile};
 
 use readings::Rules;
-use sdk::{Context, Conversation, Driver, DriverError, Limits};
+use sdk::{Bound, ConnectionLimits, Context, Driver, DriverError, Listening};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use talk::Shared;
-use tokio::net::{TcpListener, UdpSocket};
 
 /// The value of `kind` in the configuration, and of `codec` in profiles.
 pub const NAME: &str = "gb26875";
 
-/// Connections at once, as for every driver.
-const CONNECTIONS_MAX: usize = 4_096;
-
-/// Devices behind one address: a carrier's network hides many.
-const CONNECTIONS_PER_ADDRESS_MAX: usize = 1_024;
-
 /// Devices that say something at all do so every half minute; others hang up by themselves.
-const IDLE_TIMEOUT_S: u64 = 600;
-
-/// A frame is at most 1,054 bytes; not even 1,200 baud need so long.
-const FRAME_TIMEOUT_S: u64 = 30;
-
-const NOISE_BYTES_MAX: usize = 64 * 1024;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Four of the longest frames.
 const RECEIVED_BYTES_MAX: usize =
@@ -53,9 +41,6 @@ const UTC_OFFSET_MIN: i16 = 480;
 
 const TIME_PAST_MAX_D: u16 = 30;
 const TIME_AHEAD_MAX_S: u32 = 600;
-
-/// Free ports of TCP whose number is taken in UDP.
-const PORT_ATTEMPTS: usize = 16;
 
 /// `[drivers.NAME]` with `kind = "gb26875"`.
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
@@ -71,21 +56,6 @@ pub struct Config {
     /// UDP address to listen on, where it is another than that of TCP.
     #[serde(default)]
     pub listen_udp: Option<SocketAddr>,
-    /// TCP connections that are served at once.
-    #[serde(default = "connections_max")]
-    pub connections_max: usize,
-    /// TCP connections from one address that are served at once.
-    #[serde(default = "connections_per_address_max")]
-    pub connections_per_address_max: usize,
-    /// Seconds without a byte after which a connection is closed.
-    #[serde(default = "idle_timeout_s")]
-    pub idle_timeout_s: u64,
-    /// Seconds after which a frame that was begun is given up.
-    #[serde(default = "frame_timeout_s")]
-    pub frame_timeout_s: u64,
-    /// Bytes without a good frame between them after which a connection is closed.
-    #[serde(default = "noise_bytes_max")]
-    pub noise_bytes_max: usize,
     /// Minutes by which the devices' clocks are ahead of UTC.
     #[serde(default = "utc_offset_min")]
     pub utc_offset_min: i16,
@@ -99,26 +69,6 @@ pub struct Config {
 
 fn yes() -> bool {
     true
-}
-
-fn connections_max() -> usize {
-    CONNECTIONS_MAX
-}
-
-fn connections_per_address_max() -> usize {
-    CONNECTIONS_PER_ADDRESS_MAX
-}
-
-fn idle_timeout_s() -> u64 {
-    IDLE_TIMEOUT_S
-}
-
-fn frame_timeout_s() -> u64 {
-    FRAME_TIMEOUT_S
-}
-
-fn noise_bytes_max() -> usize {
-    NOISE_BYTES_MAX
 }
 
 fn utc_offset_min() -> i16 {
@@ -136,53 +86,40 @@ fn time_ahead_max_s() -> u32 {
 /// The listener for transmission devices.
 #[derive(Debug)]
 pub struct Gb26875 {
-    config: Config,
-    listener: TcpListener,
-    socket: Option<UdpSocket>,
-    addresses: Vec<(&'static str, SocketAddr)>,
+    limits: ConnectionLimits,
+    bound: Bound,
     shared: Arc<Shared>,
     cx: Context,
 }
 
 impl Driver for Gb26875 {
     const NAME: &'static str = NAME;
-    type Config = Config;
+    type Config = Listening<Config>;
 
-    async fn open(config: Config, cx: Context) -> Result<Self, DriverError> {
-        let limits = [config.connections_max, config.connections_per_address_max];
-        if limits.contains(&0) || config.idle_timeout_s == 0 || config.frame_timeout_s == 0 {
-            let text = "connections_max, connections_per_address_max, idle_timeout_s and \
-                        frame_timeout_s must be above 0";
-            return Err(DriverError::Config(text.to_owned()));
-        }
-        let shared = shared(&config, &cx)?;
-        let (listener, socket, addresses) = bind(&config).await?;
+    async fn open(config: Self::Config, cx: Context) -> Result<Self, DriverError> {
+        let Listening { own, limits } = config;
+        let shared = shared(&own, &cx)?;
+        let bound = sdk::bind_both(own.listen, own.udp, own.listen_udp).await?;
         Ok(Self {
-            config,
-            listener,
-            socket,
-            addresses,
+            limits,
+            bound,
             shared,
             cx,
         })
     }
 
     fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        self.addresses.clone()
+        self.bound.addresses.clone()
     }
 
     async fn run(self) -> Result<(), DriverError> {
-        let limits = Limits {
-            connections_max: self.config.connections_max,
-            connections_per_address_max: self.config.connections_per_address_max,
-        };
-        let conversation = conversation(&self.config);
-        let connections = sdk::accept(self.listener, limits, &self.cx, |stream, peer| {
-            let (shared, cx) = (Arc::clone(&self.shared), self.cx.clone());
-            async move { serve(stream, peer.to_string(), shared, conversation, cx).await }
+        let conversation = self.limits.conversation(IDLE_TIMEOUT, RECEIVED_BYTES_MAX);
+        let limits = (self.limits.places(), conversation);
+        let connections = sdk::serve(self.bound.listener, limits, &self.cx, |line| {
+            talk::Conversation::new(Arc::clone(&self.shared), Some(line))
         });
         let datagrams = async {
-            if let Some(socket) = self.socket {
+            if let Some(socket) = self.bound.socket {
                 let make = |_| talk::Conversation::new(Arc::clone(&self.shared), None);
                 sdk::datagrams(Arc::new(socket), self.cx.clone(), make).await;
             }
@@ -190,29 +127,6 @@ impl Driver for Gb26875 {
         tokio::join!(connections, datagrams);
         Ok(())
     }
-}
-
-fn conversation(config: &Config) -> Conversation {
-    Conversation {
-        idle_timeout: Duration::from_secs(config.idle_timeout_s),
-        frame_timeout: Duration::from_secs(config.frame_timeout_s),
-        received_bytes_max: RECEIVED_BYTES_MAX,
-        noise_bytes_max: config.noise_bytes_max,
-    }
-}
-
-async fn serve<S>(
-    stream: S,
-    peer: String,
-    shared: Arc<Shared>,
-    conversation: Conversation,
-    cx: Context,
-) where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
-{
-    let (line, orders) = cx.downlink.line();
-    let talk = talk::Conversation::new(shared, Some(line));
-    sdk::converse(stream, peer, (talk, orders), conversation, cx).await;
 }
 
 /// Reads tables and profiles, so that a mistake in them shows at the start.
@@ -234,41 +148,6 @@ fn shared(config: &Config, cx: &Context) -> Result<Arc<Shared>, DriverError> {
         standard: Arc::default(),
     };
     Ok(Shared::new(rules, cx.devices.clone()))
-}
-
-type Bound = (
-    TcpListener,
-    Option<UdpSocket>,
-    Vec<(&'static str, SocketAddr)>,
-);
-
-/// Binds TCP, and UDP on the same port unless said otherwise.
-async fn bind(config: &Config) -> Result<Bound, DriverError> {
-    let mut attempts = 0;
-    loop {
-        attempts += 1;
-        let (listener, address) = sdk::bind("listen", config.listen).await?;
-        let mut addresses = vec![("listen", address)];
-        let wanted = config.listen_udp.or(config.udp.then_some(address));
-        let Some(wanted) = wanted else {
-            return Ok((listener, None, addresses));
-        };
-        match UdpSocket::bind(wanted)
-            .await
-            .and_then(|udp| Ok((udp.local_addr()?, udp)))
-        {
-            Ok((address, socket)) => {
-                addresses.push(("listen_udp", address));
-                return Ok((listener, Some(socket), addresses));
-            }
-            // Port 0 took one that only TCP has free.
-            Err(_) if config.listen.port() == 0 && attempts < PORT_ATTEMPTS => {}
-            Err(source) => {
-                let what = format!("listen_udp {wanted}");
-                return Err(DriverError::Io { what, source });
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The driver as all drivers are examined, with frames that were put together by hand.
 
-use crate::{Config, Pressure, answer, conversation, serve, talk};
+use crate::{Config, IDLE_TIMEOUT, Pressure, RECEIVED_BYTES_MAX, answer, talk};
 use bytes::BytesMut;
 use codecs::pressure_frame::crc;
 use model::Timestamp;
 use sdk::testkit::Kit;
 use sdk::testkit::conformance::{Subject, check_config};
-use sdk::{Registration, Step, Talk};
+use sdk::testkit::rig::hold;
+use sdk::{ConnectionLimits, Registration, Step, Talk};
 
 const DEVICE: &str = r#"{"id":"gas-7","kind":"gas_pressure",
     "identities":{"pressure_frame":"SHGS26030001"}}"#;
@@ -47,16 +48,11 @@ async fn the_driver_keeps_all_that_drivers_promise() {
     let subject = Subject {
         devices: vec![DEVICE],
         serve: |stream, cx| {
-            Box::pin(async move {
-                let answer = answer(&config()).unwrap();
-                serve(
-                    stream,
-                    "test".to_owned(),
-                    answer,
-                    conversation(&config()),
-                    cx,
-                )
-                .await;
+            let limits = ConnectionLimits::default();
+            let limits = limits.conversation(IDLE_TIMEOUT, RECEIVED_BYTES_MAX);
+            let answer = answer(&config()).unwrap();
+            hold(stream, cx.clone(), limits, |line| {
+                talk(&cx, answer, Some(line))
             })
         },
         greeting: None,
@@ -90,7 +86,7 @@ fn any_cut_of_the_stream_gives_the_same_and_strangers_are_not_answered() {
     let stranger = sealed(stranger[..end].to_vec());
     let bytes = [b"\xa5noise\xa5\x5a".to_vec(), good(1), stranger, good(2)].concat();
     for cut in 0..bytes.len() {
-        let mut talk = talk(&kit.cx, answer(&config()).unwrap());
+        let mut talk = talk(&kit.cx, answer(&config()).unwrap(), None);
         let (mut received, mut taken, mut refused) = (BytesMut::new(), 0, 0);
         for piece in [&bytes[..cut], &bytes[cut..]] {
             received.extend_from_slice(piece);

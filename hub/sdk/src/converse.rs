@@ -18,6 +18,9 @@ const FLIGHTS_MAX: usize = 32;
 /// How long a peer may refuse to read an answer.
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
+/// Frames that a peer may begin and leave, one after another with no good one between them.
+const TIMEOUTS_MAX: u32 = 16;
+
 /// Makes the answer to what is on disk.
 pub type Reply = Box<dyn FnOnce(&Committed) -> Bytes + Send>;
 
@@ -98,7 +101,8 @@ pub trait Talk: Send {
 pub struct Conversation {
     /// Nothing was received for this long: the connection is dead.
     pub idle_timeout: Duration,
-    /// A frame that was begun must be whole by then, or its first byte is given up as noise.
+    /// A frame that was begun must be whole by then, or its first byte is given up as noise. Who has
+    /// gone on sending and still has no good frame is hung up.
     pub frame_timeout: Duration,
     /// More than this cannot wait for the rest of its frame.
     pub received_bytes_max: usize,
@@ -133,6 +137,8 @@ pub async fn converse<S, T>(
         peer,
         noise_bytes: 0,
         begun: None,
+        heard: Instant::now(),
+        timeouts: 0,
     };
     let Ended(why) = connection.run(&mut reader, orders).await;
     tracing::debug!(
@@ -244,6 +250,10 @@ struct Connection<W, T> {
     noise_bytes: usize,
     /// When what waits undecoded began to wait.
     begun: Option<Instant>,
+    /// When bytes came last.
+    heard: Instant,
+    /// Frames given up since the last good one.
+    timeouts: u32,
 }
 
 /// What happened next on a connection.
@@ -260,14 +270,14 @@ impl<W: AsyncWrite + Unpin, T: Talk> Connection<W, T> {
     where
         R: AsyncRead + Unpin,
     {
-        let (mut heard, mut orders) = (Instant::now(), Some(orders));
+        let mut orders = Some(orders);
         loop {
             if let Err(ended) = self.speak().await {
                 return ended;
             }
             let deadline = match self.begun {
                 Some(begun) => begun + self.limits.frame_timeout,
-                None => heard + self.limits.idle_timeout,
+                None => self.heard + self.limits.idle_timeout,
             };
             let happened = tokio::select! {
                 biased;
@@ -291,7 +301,7 @@ impl<W: AsyncWrite + Unpin, T: Talk> Connection<W, T> {
                 Happened::Read(Ok(0)) => Err(Ended("the peer hung up")),
                 Happened::Read(Err(_)) => Err(Ended("the peer is gone")),
                 Happened::Read(Ok(_)) => {
-                    heard = Instant::now();
+                    self.heard = Instant::now();
                     self.take().await
                 }
                 Happened::TimeUp => self.time_up().await,
@@ -332,6 +342,7 @@ impl<W: AsyncWrite + Unpin, T: Talk> Connection<W, T> {
     async fn carry_out(&mut self, step: Step) -> Result<(), Ended> {
         if !matches!(step, Step::Skipped { .. }) {
             self.noise_bytes = 0;
+            self.timeouts = 0;
         }
         match step {
             Step::Commit { submission, reply } => self.commit(submission, reply).await,
@@ -391,15 +402,29 @@ impl<W: AsyncWrite + Unpin, T: Talk> Connection<W, T> {
 
     /// A deadline passed: of the whole connection, or of a frame that never became whole.
     async fn time_up(&mut self) -> Result<(), Ended> {
-        if self.begun.take().is_none() {
+        let Some(begun) = self.begun.take() else {
             return Err(Ended("nothing was heard for too long"));
-        }
+        };
+        self.timeouts += 1;
         let now = self.cx.clock.now();
         match self.talk.stalled(&mut self.received, now) {
             Some(step) => self.carry_out(step).await?,
             None => self.drop_first("frame_timeout")?,
         }
-        self.take().await
+        self.take().await?;
+        // What was given up may have hidden good frames: then all is well. Else whoever has sent all
+        // this time, or has begun so often, holds a place and nothing more.
+        if self.timeouts > 0 && (self.heard > begun || self.timeouts >= TIMEOUTS_MAX) {
+            // The bytes were counted as they were given up.
+            self.cx.ingest.refuse(Refusal {
+                reason: "peer_too_slow".into(),
+                claimed: None,
+                peer: self.peer.clone(),
+                message: false,
+            });
+            return Err(Ended("what it sends does not become a frame in time"));
+        }
+        Ok(())
     }
 
     /// Gives up the first byte of what does not become a frame; a good one may stand behind it.

@@ -14,6 +14,7 @@ mod feed;
 mod ingest;
 mod kept;
 mod listen;
+mod listening;
 mod operator;
 mod profile;
 mod step;
@@ -34,7 +35,8 @@ pub use ingest::{
     Ticket, Unclaimed,
 };
 pub use kept::{EXPIRY_NEVER_S, KeptSession};
-pub use listen::{Limits, Place, Places, accept, bind};
+pub use listen::{Bound, Limits, Place, Places, accept, bind, bind_both};
+pub use listening::{ConnectionLimits, Listening, serve};
 pub use operator::{
     Action, AlarmArgs, AlarmVerb, Command, CommandError, Delivered, Done, HandoverPart, Operator,
     PendingCommand, SecretChange, SubscriptionVerb,

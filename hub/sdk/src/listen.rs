@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio_util::task::TaskTracker;
 
 /// Pause after an accept that failed, for want of file descriptors as a rule.
@@ -14,6 +14,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long connections may take to end: to answer what is in flight and to be hung up. The hub
 /// allows its drivers ten seconds.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Free ports of TCP whose number is taken in UDP.
+const PORT_ATTEMPTS: usize = 16;
 
 /// Binds a listener; `what` is the key of the configuration that named the address.
 pub async fn bind(
@@ -27,6 +30,53 @@ pub async fn bind(
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
+}
+
+/// Sockets of a driver that takes streams and datagrams.
+#[derive(Debug)]
+pub struct Bound {
+    pub listener: TcpListener,
+    pub socket: Option<UdpSocket>,
+    /// The keys of the configuration with the real addresses.
+    pub addresses: Vec<(&'static str, SocketAddr)>,
+}
+
+/// Binds TCP to `listen`, and UDP to `listen_udp`, else to the same port if `udp` is wanted.
+pub async fn bind_both(
+    listen: SocketAddr,
+    udp: bool,
+    listen_udp: Option<SocketAddr>,
+) -> Result<Bound, DriverError> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let (listener, address) = bind("listen", listen).await?;
+        let mut addresses = vec![("listen", address)];
+        let Some(wanted) = listen_udp.or(udp.then_some(address)) else {
+            return Ok(Bound {
+                listener,
+                socket: None,
+                addresses,
+            });
+        };
+        let bound = UdpSocket::bind(wanted).await;
+        match bound.and_then(|socket| Ok((socket.local_addr()?, socket))) {
+            Ok((address, socket)) => {
+                addresses.push(("listen_udp", address));
+                return Ok(Bound {
+                    listener,
+                    socket: Some(socket),
+                    addresses,
+                });
+            }
+            // Port 0 took one that only TCP has free.
+            Err(_) if listen.port() == 0 && attempts < PORT_ATTEMPTS => {}
+            Err(source) => {
+                let what = format!("listen_udp {wanted}");
+                return Err(DriverError::Io { what, source });
+            }
+        }
+    }
 }
 
 /// How many connections may be open, as a whole and from one address.

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub mod conformance;
+pub mod rig;
 
 /// A feed that a test fills.
 #[derive(Debug, Default)]

@@ -43,9 +43,10 @@ pub(crate) fn variable_of(key: &str, names: impl IntoIterator<Item = String>) ->
     names.into_iter().find(is_it)
 }
 
-/// Takes the first `word` in back quotes out of a message.
+/// Takes the key out of a message: what stands behind `for key`, else the first word in back quotes.
 pub(crate) fn quoted(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once('`')?;
+    let named = message.split_once("for key `");
+    let (_, rest) = named.or_else(|| message.split_once('`'))?;
     rest.split_once('`').map(|(word, _)| word)
 }
 

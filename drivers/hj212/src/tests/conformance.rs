@@ -2,9 +2,10 @@
 
 use super::framed;
 use super::talks::{DEVICE, config, kit, shared};
-use crate::{Hj212, serve};
-use sdk::Registration;
+use crate::{Hj212, Hj212Talk, IDLE_TIMEOUT};
 use sdk::testkit::conformance::{Subject, check_config};
+use sdk::testkit::rig::hold;
+use sdk::{ConnectionLimits, Conversation, Registration};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
@@ -27,6 +28,10 @@ fn ack(number: usize) -> Vec<u8> {
     framed(&format!("QN={qn};ST=91;CN=9014;{HEAD}Flag=4;CP=&&&&")).into()
 }
 
+fn limits() -> Conversation {
+    ConnectionLimits::default().conversation(IDLE_TIMEOUT, config().received_bytes_max())
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_driver_keeps_what_every_driver_promises() {
     let bad = [
@@ -41,8 +46,8 @@ async fn the_driver_keeps_what_every_driver_promises() {
         let subject = Subject {
             devices: vec![DEVICE],
             serve: |stream, cx| {
-                let limits = config().conversation();
-                Box::pin(serve(stream, "peer".to_owned(), shared(&cx, ""), limits))
+                let shared = shared(&cx, "");
+                hold(stream, cx, limits(), |line| Hj212Talk::new(shared, line))
             },
             greeting: None,
             good,
@@ -66,8 +71,10 @@ fn the_example_is_taken_and_every_key_is_described() {
 async fn a_frame_that_never_ends_is_dropped_in_time_and_the_next_is_taken() {
     let mut kit = kit(&[DEVICE]);
     let (mut peer, ours) = duplex(4096);
-    let limits = config().conversation();
-    let served = serve(ours, "peer".to_owned(), shared(&kit.cx, ""), limits);
+    let shared = shared(&kit.cx, "");
+    let served = hold(ours, kit.cx.clone(), limits(), |line| {
+        Hj212Talk::new(shared, line)
+    });
     let story = async {
         peer.write_all(b"##9999QN=20260301080500123;ST=39;")
             .await
@@ -92,12 +99,40 @@ async fn a_frame_that_never_ends_is_dropped_in_time_and_the_next_is_taken() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn good_frames_that_a_false_beginning_swallowed_are_taken_when_its_time_is_up() {
+    let mut kit = kit(&[DEVICE]);
+    let (mut peer, ours) = duplex(65_536);
+    let shared = shared(&kit.cx, "");
+    let served = hold(ours, kit.cx.clone(), limits(), |line| {
+        Hj212Talk::new(shared, line)
+    });
+    let story = async {
+        peer.write_all(b"##8000").await.unwrap();
+        for number in 0..5 {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            peer.write_all(&good(number)).await.unwrap();
+        }
+        for number in 0..5 {
+            kit.store_next().await.unwrap();
+            let mut heard = vec![0; ack(number).len()];
+            peer.read_exact(&mut heard).await.unwrap();
+            assert_eq!(heard, ack(number));
+        }
+        drop(peer);
+    };
+    tokio::join!(served, story);
+}
+
+#[tokio::test(start_paused = true)]
 async fn bytes_that_come_one_a_minute_do_not_hold_a_connection_for_ever() {
     let kit = kit(&[DEVICE]);
     let (mut peer, ours) = duplex(4096);
-    let mut limits = config().conversation();
+    let mut limits = limits();
     limits.noise_bytes_max = 100;
-    let served = serve(ours, "peer".to_owned(), shared(&kit.cx, ""), limits);
+    let shared = shared(&kit.cx, "");
+    let served = hold(ours, kit.cx.clone(), limits, |line| {
+        Hj212Talk::new(shared, line)
+    });
     let story = async {
         let mut sent = 0;
         for byte in b"##0163QN=1;".iter().cycle() {

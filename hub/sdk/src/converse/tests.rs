@@ -149,6 +149,51 @@ async fn a_frame_that_never_ends_is_given_up_and_the_next_one_is_taken() {
     assert_eq!(reasons, ["frame_timeout"]);
 }
 
+/// Sends a byte every so often until it is hung up on, and gives how long that took.
+async fn trickle(peer: &mut DuplexStream, every: Duration) -> Duration {
+    let begun = tokio::time::Instant::now();
+    while peer.write_all(b"x").await.is_ok() {
+        tokio::time::sleep(every).await;
+    }
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_dribbles_and_never_ends_a_frame_is_hung_up_on_when_its_time_is_up() {
+    let kit = Kit::new(&[r#"{"id":"a","kind":"smoke"}"#]);
+    let (mut peer, _served) = begin(&kit);
+    let held = trickle(&mut peer, Duration::from_secs(1)).await;
+    assert!(held <= LIMITS.frame_timeout + Duration::from_secs(1));
+    let drained = kit.refusals.drain();
+    let samples = drained.samples.iter();
+    let reasons: Vec<_> = samples
+        .map(|(_, refusal, _)| refusal.reason.as_ref())
+        .collect();
+    assert_eq!(reasons, ["frame_timeout", "peer_too_slow"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_begins_frame_after_frame_and_ends_none_is_hung_up_on() {
+    let kit = Kit::new(&[r#"{"id":"a","kind":"smoke"}"#]);
+    let (mut peer, _served) = begin(&kit);
+    let held = trickle(&mut peer, Duration::from_secs(40)).await;
+    assert!(held < Duration::from_secs(17 * 40), "{held:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_whose_frames_are_late_but_good_may_stay() {
+    let mut kit = Kit::new(&[r#"{"id":"a","kind":"smoke"}"#]);
+    let (mut peer, served) = begin(&kit);
+    for _ in 0..20 {
+        peer.write_all(b"xr1").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        peer.write_all(b"\n").await.unwrap();
+        kit.store_next().await.unwrap();
+        assert_eq!(line(&mut peer).await, "r1\n");
+    }
+    assert!(!served.is_finished());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_sends_nothing_or_only_noise_is_hung_up_on() {
     let kit = Kit::new(&[r#"{"id":"a","kind":"smoke"}"#]);
