@@ -9,8 +9,6 @@ mod approval;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
-mod backup;
-#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bikelock;

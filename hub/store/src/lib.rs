@@ -6,7 +6,6 @@
 
 mod alarms;
 mod audit;
-mod backup;
 mod cases;
 mod cell;
 mod check;
@@ -32,7 +31,6 @@ mod reader;
 mod record;
 mod recover;
 mod replay;
-mod restore;
 mod segment;
 mod state_file;
 mod statements;
@@ -42,8 +40,6 @@ mod view;
 mod wire;
 
 pub use audit::verify_audit;
-pub use backup::manifest::{Cut, FileSum, Manifest};
-pub use backup::{BackupPlan, backup};
 pub use cases::{CaseFilter, CasePage, CaseQuery};
 pub use desk::{ShiftEntry, StoredHandover};
 pub use entries::{
@@ -61,4 +57,3 @@ pub use reader::{
 };
 pub use recover::open_read_only;
 pub use replay::Replay;
-pub use restore::{check_backup, restore};
