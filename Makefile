@@ -47,14 +47,17 @@ run: console ## builds everything and runs the demo city with simulated sensors;
 	done
 	if [ -z "$$ready" ]; then
 	  echo "The hub did not start. A port that is taken can be another one for this run:" >&2
-	  echo "CITYHUB__HTTP__LISTEN=127.0.0.1:8090 (CITYHUB__DRIVERS__MQTT__LISTEN, CITYHUB__DRIVERS__INGEST__LISTEN) make run" >&2
+	  echo "CITYHUB__HTTP__LISTEN=127.0.0.1:8090 (CITYHUB__DRIVERS__MQTT__LISTEN, CITYHUB__DRIVERS__INGEST__LISTEN, …) make run" >&2
 	  exit 1
 	fi
 	cat <&$$log &
 	# The addresses are those of the `ready` line, whatever the configuration says.
 	address() { grep -o "$$1=[^ ]*" <<< "$$ready" | cut -d = -f 2; }
 	http=$$(address http)
-	$(TARGET)/cityhub simulate --demo --mqtt $$(address mqtt.listen) --http $$(address ingest.listen) \
+	# Drivers of the demo are called as the simulator calls their protocols; it serves what the hub dials.
+	drivers=$$(grep -oE '[a-z0-9_]+\.(listen|connect)=[^ ]+' <<< "$$ready" | sed -E 's/\.[a-z]+=/=/; s/^/--address /')
+	dialled=$$(sed -nE '/^\[drivers\.modbus\]/,/^$$/s/^connect = "tcp:\/\/(.*)"/--address modbus=\1/p' $(DEMO)/hub.toml)
+	$(TARGET)/cityhub simulate --demo $$drivers $$dialled \
 	  --platform http://$$http --platform-token $$(token platform) --officer-token $$(token duty_script) > data/demo-sensors.log 2>&1 &
 	sensors=$$!
 	printf '\n  Console   http://%s/\n' "$$http"

@@ -23,7 +23,8 @@ UP = ["铅笔街", "橡皮街", "墨盒街", "蜡笔街", "圆规街", "书签�
 ESTATES = ["竹马", "灯笼", "弹珠", "沙包", "皮影", "木偶", "风车", "泥哨", "跳绳", "滚环",
            "拼图", "万花筒", "铁环", "糖画", "布偶", "纸船", "哨子", "响板", "手鼓", "竹笛"]
 # Numbers of places; the rest of the 48 cells stays without.
-STATIONS, SITES, QUIET, FENCES, BIKES = 24, 16, 28, 36, 130
+STATIONS, SITES, QUIET, FENCES, BIKES = 24, 16, 28, 36, 112
+TRUCKS, OUTFALLS = 12, 4
 
 rng = random.Random(SEED)
 
@@ -187,15 +188,21 @@ class City:
     def __init__(self):
         self.devices, self.sites, self.fences, self.counts = [], [], [], {}
 
-    def device(self, kind, short, name, site, place, **more):
+    def device(self, kind, short, name, site, place, protocol="", called="", secret=True, **more):
+        """`called` is the name in the protocol: which identity, and the name with {n} for the number."""
         number = self.counts[short] = self.counts.get(short, 0) + 1
         ident = f"{short}-{number:04}"
         classes = {"gas": "0135", "smoke": "0113", "noise": "0602", "dust": "0602", "fence": "0212"}
         lon, lat = degrees(place)
         row = {
             "id": ident, "kind": kind, "name": name, "site": site, "lon": lon, "lat": lat, "datum": "WGS84",
-            "secret": hashlib.sha256(f"demo/{ident}".encode()).hexdigest()[:32],
+            "secret": hashlib.sha256(f"demo/{ident}".encode()).hexdigest()[:32] if secret else "",
         }
+        if protocol:
+            row["protocol"] = protocol
+        if called:
+            identity, pattern = called.split("=")
+            row[f"identities.{identity}"] = pattern.format(n=number)
         if short in classes:
             row["component_code"] = f"{DISTRICT}{classes[short]}{number:06}"
         self.devices.append(row | more)
@@ -215,8 +222,14 @@ def station(city, number, cell):
     city.building("gas_station", name, [box(place, 26, 18, between(0, 0.4))])
     gateway = city.device("gateway", "gw", f"{name}网关", name, city.near(place, 6), cadence_s=10, protocol="mqtt5" if number % 2 else "mqtt")
     third = "high" if number % 6 == 5 else "low"
+    # Every fourth station has terminals with batteries beside its gateway, every eighth registers that are asked.
+    own = {3: ("pressure", "pressure_frame=SHSM{n:08}"), 6: ("pressure-udp", "pressure_frame=SHSM{n:08}"), 7: ("modbus-tcp", "modbus=modbus/{n}")}
     for point, kind in enumerate(["medium", "low", third], 1):
-        city.device("gas_pressure", "gas", f"{name}测点{point}", name, city.near(place, 9), parent=gateway, cadence_s=10, pressure=kind)
+        protocol, called = own.get(number % 8, ("", "")) if point == 2 else ("", "")
+        more = {} if protocol else {"parent": gateway}
+        if protocol == "modbus-tcp":
+            more["profile"] = "transmitter"
+        city.device("gas_pressure", "gas", f"{name}测点{point}", name, city.near(place, 9), protocol=protocol, called=called, cadence_s=10, pressure=kind, **more)
 
 
 def estate(city, number, cell):
@@ -226,19 +239,45 @@ def estate(city, number, cell):
     houses = [(place[0] + x, place[1] + y) for x in (-48, 0, 48) for y in (-26, 26)]
     houses = [h for h in houses if dry(h, 12)]
     city.building("estate", name, [box(h, 34, 15, turn) for h in houses])
-    gateway = city.device("gateway", "gw", f"{name}网关", name, city.near(place, 6), cadence_s=10, protocol="mqtt" if number % 2 else "mqtt5")
+    # Every fourth estate has a user transmission device (用户信息传输装置), whose detectors are its components.
+    panel = number % 4 == 2
+    if panel:
+        gateway = city.device("gateway", "gw", f"{name}用传", name, city.near(place, 6), cadence_s=10, protocol="gb26875", called="gb26875=0f0000{n:06x}")
+    else:
+        gateway = city.device("gateway", "gw", f"{name}网关", name, city.near(place, 6), cadence_s=10, protocol="mqtt" if number % 2 else "mqtt5")
     for flat in range(7 + number % 2):
         house = houses[flat % len(houses)]
         where = f"{flat % len(houses) + 1}栋{flat // len(houses) + 1}单元"
-        city.device("smoke", "smoke", f"{name}{where}烟感", name, city.near(house, 7), parent=gateway, cadence_s=20)
+        place = city.near(house, 7)
+        if number % 4 == 3 and flat == 7:
+            # The porter's detector has a modem of its own.
+            city.device("smoke", "smoke", f"{name}门卫烟感", name, place, protocol="gb26875-udp", called="gb26875=0f0001{n:06x}", cadence_s=20)
+            continue
+        called = f"gb26875=0f0000{int(gateway[3:]):06x}/1.1.40.{flat + 1:02x}000000" if panel else ""
+        city.device("smoke", "smoke", f"{name}{where}烟感", name, place, called=called, parent=gateway, cadence_s=20)
 
 
 def building_site(city, number, cell):
     name = f"{UP[cell[0]]}{number + 1}号工地"
     place = dry_place(*cell, margin=60.0)
     city.building("building_site", name, [box(place, 95, 70, between(-0.4, 0.4))])
-    city.device("noise", "noise", f"{name}噪声仪", name, city.near(place, 40), cadence_s=15, protocol="mqtt", zone="construction")
-    city.device("dust", "dust", f"{name}扬尘仪", name, city.near(place, 40), cadence_s=15, protocol="http", dust_rule="liaoning", area="urban")
+    noise = {"protocol": "mqtt"}
+    dust = {"protocol": "http"}
+    if number % 2 == 0:
+        noise = {"protocol": "hj212", "called": "hj212_mn=0F0000000000000000{n:06}", "secret": False}
+        dust = {"protocol": "hj212", "called": "hj212_mn=0F0000000000000001{n:06}", "secret": False}
+    elif number % 8 == 1:
+        dtu = city.device("gateway", "gw", f"{name}DTU", name, city.near(place, 40), protocol="modbus-dtu", called="dtu=SIM-DTU-{n:04}", cadence_s=15)
+        noise = {"called": f"modbus={dtu}/1", "parent": dtu}
+        dust = {"called": f"modbus={dtu}/2", "parent": dtu, "profile": "station"}
+    city.device("noise", "noise", f"{name}噪声仪", name, city.near(place, 40), cadence_s=15, zone="construction", **noise)
+    # A station behind a DTU has no sensor for TSP, on which the rule is.
+    rule = {} if "parent" in dust else {"dust_rule": "liaoning", "area": "urban"}
+    city.device("dust", "dust", f"{name}扬尘仪", name, city.near(place, 40), cadence_s=15, **rule, **dust)
+    if number < TRUCKS:
+        # Terminals of both editions: numbers of 12 digits and of 20.
+        called = "jt808=1{n:011}" if number % 2 else "jt808=1{n:019}"
+        city.device("truck", "truck", f"渣土车{number + 1:02}", name, city.near(place, 40), protocol="jt808", called=called, cadence_s=15)
 
 
 def quiet_places(city, cells):
@@ -273,7 +312,19 @@ def shared_bikes(city, cells):
         stands.append((name, place))
     for number in range(BIKES):
         name, place = stands[number % FENCES]
-        city.device("bike", "bike", f"共享单车{number + 1:03}", name, city.near(place, 4), cadence_s=20, protocol="http")
+        lock = {"protocol": "http"}
+        if number % 4 == 3:
+            lock = {"protocol": "bikelock", "called": "bikelock=99000000{n:07}"}
+        city.device("bike", "bike", f"共享单车{number + 1:03}", name, city.near(place, 4), cadence_s=20, **lock)
+
+
+def outfalls(city):
+    """Where treated sewage goes into the river, from west to east."""
+    for number in range(OUTFALLS):
+        east = 600.0 + number * 900.0
+        place = (east, river(east) + 50.0)
+        name = f"砚水河{number + 1}号排口"
+        city.device("sewage", "sewage", f"{name}污水监测仪", name, place, protocol="hj212", called="hj212_mn=0F0000000000000002{n:06}", secret=False, cadence_s=30)
 
 
 def blocks(city, cells):
@@ -291,7 +342,8 @@ def blocks(city, cells):
 
 
 COLUMNS_OUT = ["id", "kind", "name", "site", "lon", "lat", "datum", "parent", "cadence_s", "secret", "component_code",
-               "tags.protocol", "tags.class", "tags.capacity", "tags.fence", "tags.zone", "tags.dust_rule", "tags.area"]
+               "profile", "identities.hj212_mn", "identities.gb26875", "identities.pressure_frame", "identities.jt808", "identities.bikelock",
+               "identities.dtu", "identities.modbus", "tags.protocol", "tags.class", "tags.capacity", "tags.fence", "tags.zone", "tags.dust_rule", "tags.area"]
 
 
 def main():
@@ -311,6 +363,7 @@ def main():
         building_site(city, number, cells[number])
     quiet_places(city, shuffled(cells))
     shared_bikes(city, shuffled(cells))
+    outfalls(city)
     blocks(city, cells)
     write("map/sites.geojson", city.sites)
     write("map/fences.geojson", city.fences)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
-use tests::hub::{Place, program, root, words};
+use tests::hub::{Hub, Place, program, root, words};
 use tests::time::ms;
 
 /// 2026-11-22T10:00:00+08:00, a working hour.
@@ -36,8 +36,11 @@ fn judged(seconds: u32) -> Vec<Value> {
     assert!(played.status.success(), "{}", words(&played));
     std::fs::write(place.path().join("demo.jsonl"), played.stdout).unwrap();
     let (devices, rules) = (demo("devices.csv"), demo("rules.d"));
+    let config = demo("hub.toml");
     let output = place.run(&[
         "backtest",
+        "--config",
+        &config,
         "--input",
         "demo.jsonl",
         "--devices",
@@ -136,14 +139,57 @@ fn after_the_opening_alarms_come_as_seldom_as_an_officer_can_follow() {
     assert_eq!(by_rule.get("fire.confirmed"), Some(&1), "{by_rule:?}");
 }
 
+/// The drivers of the demo, and what each stores in fifteen seconds at the least.
+const DRIVERS: [(&str, u64); 9] = [
+    ("mqtt", 100),
+    ("ingest", 100),
+    ("hj212", 60),
+    ("gb26875", 40),
+    ("pressure", 5),
+    ("jt808", 30),
+    ("bikelock", 50),
+    ("dtu", 2),
+    ("modbus", 0),
+];
+
+/// Takes free ports instead of the demo's.
+fn with_free_ports(text: &str) -> String {
+    let free = |line: &str| {
+        let fixed = line.split_once("127.0.0.1:");
+        match fixed.filter(|_| line.starts_with("listen") || line.starts_with("connect")) {
+            Some((before, _)) if line.contains("\"tcp://") => {
+                format!("{before}127.0.0.1:{}\"", free_port())
+            }
+            Some((before, _)) => format!("{before}127.0.0.1:0\""),
+            None => line.to_owned(),
+        }
+    };
+    text.lines().map(free).collect::<Vec<_>>().join("\n")
+}
+
+/// Tells the simulator where each protocol is spoken, as `make run` does.
+fn spoken(hub: &Hub, config: &str) -> Vec<String> {
+    let listeners = hub.addresses().filter_map(|(name, addr)| {
+        let (driver, what) = name.split_once('.')?;
+        matches!(what, "listen" | "connect").then(|| format!("--address={driver}={addr}"))
+    });
+    let dialled = config.lines().filter_map(|line| {
+        let addr = line.strip_prefix("connect = \"tcp://")?;
+        Some(format!("--address=modbus={}", addr.trim_end_matches('"')))
+    });
+    listeners.chain(dialled).collect()
+}
+
+/// Finds a port at which the simulator can listen.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 #[test]
 fn the_fleet_of_the_demo_is_at_home_in_its_hub_by_every_protocol() {
     let text = std::fs::read_to_string(demo("hub.toml")).unwrap();
-    let ports = [":8080", ":1883", ":8081"];
-    let mut text = ports
-        .iter()
-        .fold(text, |text, port| text.replace(port, ":0"))
-        .replace("../../data/demo", "data");
+    let mut text = with_free_ports(&text).replace("../../data/demo", "data");
     for file in ["devices.csv", "rules.d", "grid.geojson", "map/"] {
         text = text.replace(&format!("\"{file}"), &format!("\"{}", demo(file)));
     }
@@ -153,24 +199,34 @@ fn the_fleet_of_the_demo_is_at_home_in_its_hub_by_every_protocol() {
     api.token = "demo-admin-token".to_owned();
     let output = Command::new(program())
         .args(["simulate", "--demo", "--duration-s", "15"])
-        .args(["--mqtt", &hub.mqtt().to_string()])
-        .args(["--http", &hub.addr("ingest.listen").to_string()])
+        .args(spoken(&hub, &text))
         .stdin(Stdio::null())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", words(&output));
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["devices"], 500);
-    assert_eq!(
-        (&summary["planned"], &summary["refused"], &summary["resent"]),
-        (&summary["acked"], &json!(0), &json!(0)),
-        "{summary}"
-    );
+    for nothing in ["refused", "partly_stored", "resent", "connects_failed"] {
+        assert_eq!(summary[nothing], 0, "{summary}");
+    }
+    let count = |name: &str| summary[name].as_u64().unwrap();
+    // Of what registers hold, a little is overwritten before it is asked for, or never asked for.
+    let unasked = count("skipped") + count("abandoned");
+    assert!(unasked < 12, "{summary}");
+    let told = count("acked") + count("unconfirmed");
+    assert_eq!(count("planned"), told + unasked, "{summary}");
     let ledger = api.get("/api/v1/ledger");
-    for driver in ["mqtt", "ingest"] {
+    for (driver, least) in DRIVERS {
         let counts = &ledger["drivers"][driver];
-        assert!(counts["stored"].as_u64() > Some(100), "{ledger}");
-        assert_eq!(counts["received"], counts["stored"], "{ledger}");
+        assert!(
+            counts["stored"].as_u64() >= Some(least),
+            "{driver}: {counts}"
+        );
+        // A server that is not there yet is counted; it is the simulator's own.
+        if driver != "modbus" {
+            let same = counts["stored"].as_u64().unwrap() + counts["duplicate"].as_u64().unwrap();
+            assert_eq!(counts["received"], same, "{driver}: {counts}");
+        }
     }
     let public = api.get("/api/v1/config/public");
     let layers = public["map"]["layers"].as_array().unwrap();

@@ -69,6 +69,8 @@ mod scenarios;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
+mod simulate;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod verbs;

@@ -278,6 +278,13 @@ impl Hub {
             .unwrap_or_else(|| panic!("no {name} in {:?}", self.addresses))
     }
 
+    /// Lists the real addresses of all listeners by their names.
+    pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
+        self.addresses
+            .iter()
+            .map(|(name, addr)| (name.as_str(), *addr))
+    }
+
     pub fn mqtt(&self) -> SocketAddr {
         self.addr("mqtt.listen")
     }

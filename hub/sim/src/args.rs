@@ -14,6 +14,16 @@ pub struct Args {
     #[arg(long, value_name = "ADDR")]
     pub http: Option<String>,
 
+    /// Address of another protocol, such as `hj212=127.0.0.1:9212`: where the hub listens, or where the
+    /// simulator shall, for `modbus`, which the hub dials. May be given several times.
+    #[arg(long, value_name = "NAME=ADDR")]
+    pub address: Vec<String>,
+
+    /// Devices of this file instead of invented ones: the hub's own CSV, in which the tag `protocol`
+    /// says how each one speaks.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["demo", "devices", "scenario"])]
+    pub fleet: Option<std::path::PathBuf>,
+
     /// Base address of the hub's API, such as http://127.0.0.1:8080; registers the fleet first.
     #[arg(long, value_name = "URL", requires = "token")]
     pub api: Option<String>,

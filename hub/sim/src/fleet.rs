@@ -3,9 +3,13 @@
 //! The fleet depends on its size, its prefix and the secret seed only, so that a device file made
 //! once fits every later run.
 
+mod file;
+
+pub(crate) use file::read;
+
 use crate::kind::Kind;
-use crate::link::Way;
 use crate::random::{Random, mix};
+use crate::way::Way;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,6 +80,9 @@ pub(crate) struct Device {
     pub(crate) ordinal: usize,
     /// How it reaches the hub, where that is decided.
     pub(crate) way: Option<Way>,
+    /// What it is called in its protocol.
+    pub(crate) identities: BTreeMap<String, String>,
+    pub(crate) profile: Option<String>,
 }
 
 /// What the fleet shall look like.
@@ -147,7 +154,18 @@ impl Fleet {
             secret: &device.secret,
             component_code: device.component_code.as_deref(),
             tags: &device.tags,
+            identities: &device.identities,
+            profile: device.profile.as_deref(),
         }
+    }
+
+    /// Tells how a device is heard: by its own protocol, or by that of its gateway.
+    pub(crate) fn way_of(&self, index: usize) -> Option<Way> {
+        let device = self.devices.get(index)?;
+        let parent = || self.devices.get(device.parent?)?.way;
+        device
+            .way
+            .or_else(|| parent().filter(|way| way.carries_children()))
     }
 
     /// Writes the fleet as the hub's device file, one device a line. No field has a comma or a
@@ -206,6 +224,10 @@ pub(crate) struct Row<'a> {
     component_code: Option<&'a str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    identities: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'a str>,
 }
 
 #[derive(Copy, Clone, Debug, Serialize)]
@@ -284,6 +306,8 @@ impl Builder<'_> {
             gas_class,
             ordinal: number - 1,
             way: None,
+            identities: BTreeMap::new(),
+            profile: None,
             id,
         }
     }
@@ -294,9 +318,7 @@ fn tags(kind: Kind, gas_class: GasClass) -> BTreeMap<String, String> {
     let tag = match kind {
         Kind::GasPressure => ("class", gas_class.name().to_owned()),
         Kind::BikeFence => ("capacity", FENCE_CAPACITY.to_string()),
-        Kind::Smoke | Kind::Noise | Kind::Dust | Kind::Bike | Kind::Gateway => {
-            return BTreeMap::new();
-        }
+        _ => return BTreeMap::new(),
     };
     BTreeMap::from([(tag.0.to_owned(), tag.1)])
 }
@@ -313,120 +335,4 @@ pub(crate) fn secret(seed: &str, id: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fleet(devices: usize) -> Fleet {
-        Fleet::new(&FleetPlan {
-            devices,
-            prefix: "sim",
-            secret_seed: "demo",
-            cadence_s: None,
-        })
-    }
-
-    #[test]
-    fn a_round_of_sites_has_every_kind_and_gateways_come_before_their_children() {
-        let fleet = fleet(11);
-        let ids: Vec<&str> = fleet
-            .devices
-            .iter()
-            .map(|device| device.id.as_str())
-            .collect();
-        assert_eq!(
-            ids,
-            [
-                "sim-noise-0001",
-                "sim-dust-0001",
-                "sim-gw-0001",
-                "sim-gas-0001",
-                "sim-gas-0002",
-                "sim-gw-0002",
-                "sim-smoke-0001",
-                "sim-smoke-0002",
-                "sim-fence-0001",
-                "sim-bike-0001",
-                "sim-bike-0002",
-            ]
-        );
-        let parents: Vec<Option<usize>> =
-            fleet.devices.iter().map(|device| device.parent).collect();
-        let (a, b) = (Some(2), Some(5));
-        assert_eq!(
-            parents,
-            [None, None, None, a, a, None, b, b, None, None, None]
-        );
-        assert_eq!(fleet.devices[3].gas_class, GasClass::Medium);
-        assert_eq!(fleet.devices[4].gas_class, GasClass::Low);
-    }
-
-    #[test]
-    fn a_fleet_has_the_size_asked_for_and_unique_names() {
-        for size in [0, 1, 7, 1000] {
-            let fleet = fleet(size);
-            assert_eq!(fleet.devices.len(), size);
-            let mut ids: Vec<&str> = fleet
-                .devices
-                .iter()
-                .map(|device| device.id.as_str())
-                .collect();
-            ids.sort_unstable();
-            ids.dedup();
-            assert_eq!(ids.len(), size);
-        }
-        assert!(
-            fleet(1000)
-                .devices
-                .iter()
-                .any(|device| device.gas_class == GasClass::High)
-        );
-    }
-
-    #[test]
-    fn a_smaller_fleet_is_the_beginning_of_a_larger_one() {
-        let (small, large) = (fleet(9).csv(), fleet(30).csv());
-        assert!(large.starts_with(&small), "{small}");
-    }
-
-    #[test]
-    fn the_json_row_has_the_columns_of_the_contract() {
-        let fleet = fleet(5);
-        let row = serde_json::to_value(&fleet.rows()[3]).unwrap();
-        assert_eq!(row["id"], "sim-gas-0001");
-        assert_eq!(row["kind"], "gas_pressure");
-        assert_eq!(row["parent"], "sim-gw-0001");
-        assert_eq!(row["cadence_s"], 60);
-        assert_eq!(row["component_code"], "3502030135000001");
-        assert_eq!(row["tags"]["class"], "medium");
-        assert_eq!(row["location"]["datum"], "WGS84");
-        let lon = row["location"]["lon"].as_f64().unwrap();
-        assert!((118.05..118.13).contains(&lon), "{lon}");
-        assert_eq!(row["secret"].as_str().unwrap().len(), 32);
-    }
-
-    #[test]
-    fn every_csv_line_has_the_columns_of_the_header() {
-        let csv = fleet(60).csv();
-        let commas = |line: &str| line.matches(',').count();
-        assert_eq!(csv.lines().count(), 61);
-        assert!(csv.lines().all(|line| commas(line) == 12), "{csv}");
-        assert!(csv.contains(",,medium\n") && csv.contains(",20,\n"));
-    }
-
-    #[test]
-    fn another_secret_seed_gives_other_secrets_to_the_same_devices() {
-        let other = Fleet::new(&FleetPlan {
-            devices: 3,
-            prefix: "sim",
-            secret_seed: "other",
-            cadence_s: Some(7),
-        });
-        for (left, right) in fleet(3).devices.iter().zip(&other.devices) {
-            assert_eq!(
-                (&left.id, left.lon, right.cadence_s),
-                (&right.id, right.lon, 7)
-            );
-            assert_ne!(left.secret, right.secret);
-        }
-    }
-}
+mod tests;

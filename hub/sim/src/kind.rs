@@ -10,10 +10,12 @@ pub(crate) enum Kind {
     BikeFence,
     Bike,
     Gateway,
+    Sewage,
+    Truck,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::GasPressure,
         Self::Smoke,
         Self::Noise,
@@ -21,6 +23,8 @@ impl Kind {
         Self::BikeFence,
         Self::Bike,
         Self::Gateway,
+        Self::Sewage,
+        Self::Truck,
     ];
 
     /// Finds a kind by its name in the hub's catalogue.
@@ -38,6 +42,8 @@ impl Kind {
             Self::BikeFence => "bike_fence",
             Self::Bike => "bike",
             Self::Gateway => "gateway",
+            Self::Sewage => "sewage",
+            Self::Truck => "truck",
         }
     }
 
@@ -51,6 +57,8 @@ impl Kind {
             Self::BikeFence => "fence",
             Self::Bike => "bike",
             Self::Gateway => "gw",
+            Self::Sewage => "sewage",
+            Self::Truck => "truck",
         }
     }
 
@@ -64,13 +72,20 @@ impl Kind {
             Self::BikeFence => "电子围栏",
             Self::Bike => "单车",
             Self::Gateway => "网关",
+            Self::Sewage => "污水监测仪",
+            Self::Truck => "渣土车",
         }
     }
 
     /// Seconds between two messages.
     pub(crate) fn cadence_s(self) -> u32 {
         match self {
-            Self::GasPressure | Self::Noise | Self::Dust | Self::Gateway => 60,
+            Self::GasPressure
+            | Self::Noise
+            | Self::Dust
+            | Self::Gateway
+            | Self::Sewage
+            | Self::Truck => 60,
             Self::Smoke | Self::BikeFence | Self::Bike => 300,
         }
     }
@@ -83,7 +98,7 @@ impl Kind {
             Self::Smoke => Some("0113"),
             Self::Noise | Self::Dust => Some("0602"),
             Self::BikeFence => Some("0212"),
-            Self::Bike | Self::Gateway => None,
+            Self::Bike | Self::Gateway | Self::Sewage | Self::Truck => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod api;
 mod args;
+mod calendar;
 mod clock;
 mod demo;
 mod error;
@@ -23,6 +24,7 @@ mod run;
 mod scenario;
 mod signal;
 mod tally;
+mod way;
 #[cfg(test)]
 mod wire_tap;
 

@@ -1,15 +1,25 @@
-//! How a device reaches the hub: what MQTT and HTTP links share.
+//! How a device reaches the hub: what all links share.
 
+mod bikelock;
+mod frame;
+mod gb26875;
+mod hj212;
 mod http;
+mod jt808;
+mod modbus;
 mod mqtt;
+mod pressure;
+mod router;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
 pub(crate) use http::HttpLink;
+#[cfg(test)]
 pub(crate) use mqtt::{MqttLink, MqttSetup};
+pub(crate) use router::Router;
 
 use crate::fleet::{Device, Fleet};
-use crate::mqtt::Version;
 use crate::plan::Message;
 use crate::random::Random;
 use crate::tally::{Outcome, Tally};
@@ -27,32 +37,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The first pause between two tries, and the longest.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
-
-/// A protocol by which a device, or a gateway for its children, reaches the hub.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    Mqtt(Version),
-    Http,
-}
-
-impl Way {
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 3] = [
-        Self::Mqtt(Version::V311),
-        Self::Mqtt(Version::V5),
-        Self::Http,
-    ];
-
-    /// Finds a way by its name in a device file.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        match name {
-            "mqtt" => Some(Self::Mqtt(Version::V311)),
-            "mqtt5" => Some(Self::Mqtt(Version::V5)),
-            "http" => Some(Self::Http),
-            _ => None,
-        }
-    }
-}
 
 /// What all links share.
 #[derive(Debug)]
@@ -123,7 +107,7 @@ impl Shared {
 
 /// Pauses that double, with jitter, so that a fleet does not come back in one wave.
 #[derive(Debug)]
-struct Backoff {
+pub(crate) struct Backoff {
     random: Random,
     next: Duration,
 }

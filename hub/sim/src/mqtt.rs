@@ -13,7 +13,7 @@ const LENGTH_BYTES_MAX: usize = 4;
 const PROPERTY_SESSION_EXPIRY: u8 = 0x11;
 
 /// The protocol edition a connection speaks.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Version {
     /// MQTT 3.1.1, protocol level 4.
     #[default]

@@ -32,7 +32,7 @@ impl Observation {
 }
 
 /// Writes a measured quantity as JSON.
-fn json(measure: &Measure) -> String {
+pub(crate) fn json(measure: &Measure) -> String {
     match measure {
         Measure::Number { value, decimals } => format!("{value:.decimals$}"),
         Measure::Position {

@@ -53,6 +53,7 @@ impl Message {
     /// Writes the line of the ack log; garbage has none, for nothing of it need be stored.
     pub(crate) fn log_line(&self, device: &str) -> Option<String> {
         match &self.content {
+            Content::Observations(observations) if observations.is_empty() => None,
             Content::Observations(observations) => Some(log_line(device, self.ts_ms, observations)),
             Content::Garbage(_) => None,
         }
@@ -260,6 +261,8 @@ fn first_metric(kind: Kind) -> &'static str {
         Kind::BikeFence => "parked_count",
         Kind::Bike => "battery_pct",
         Kind::Gateway => "signal_dbm",
+        Kind::Sewage => "cod_mgl",
+        Kind::Truck => "speed_kmh",
     }
 }
 

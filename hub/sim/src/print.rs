@@ -1,6 +1,7 @@
 //! Writes what would be sent as a stream: one JSON line a message, in the order of receipt.
 
 use crate::fleet::Fleet;
+use crate::plan::{Content, Message};
 use crate::run::Source;
 use std::io::{self, Write};
 
@@ -21,6 +22,9 @@ pub(crate) fn write_stream(
         let Some(device) = fleet.devices.get(message.device) else {
             continue;
         };
+        let Some(message) = heard(message, fleet) else {
+            continue;
+        };
         let payload = message.payload();
         // The payload is an object with `ts` and `values`; the stream puts two fields before them.
         let fields = payload.strip_prefix(b"{").unwrap_or_default();
@@ -33,4 +37,19 @@ pub(crate) fn write_stream(
         out.write_all(b"\n")?;
     }
     writeln!(out, "{{\"received_at\":{end_ms}}}")
+}
+
+/// Leaves of a message what the protocol of its device can say.
+fn heard(mut message: Message, fleet: &Fleet) -> Option<Message> {
+    let device = fleet.devices.get(message.device)?;
+    if let (Some(way), Content::Observations(all)) =
+        (fleet.way_of(message.device), &message.content)
+    {
+        let said = way.says(device, all).into_owned();
+        if said.is_empty() {
+            return None;
+        }
+        message.content = Content::Observations(said);
+    }
+    Some(message)
 }

@@ -4,18 +4,18 @@ use crate::api::Base;
 use crate::args::{Args, PrintFormat};
 use crate::demo::{self, Officer, Platform};
 use crate::error::SimError;
-use crate::fleet::{Fleet, FleetPlan};
-use crate::link::{HttpLink, MqttLink, MqttSetup, QUEUE_MESSAGES, Shared, Way};
+use crate::fleet::{self, Fleet, FleetPlan};
+use crate::link::{Router, Shared};
 use crate::plan::{DEVICE_RATE_MAX, Message, Plan, PlanSpec};
 use crate::print::write_stream;
-use crate::random::Random;
 use crate::register::{put_rules, register};
 use crate::scenario::{self, Stage};
-use crate::tally::{Counts, Outcome, Summary, Tally};
+use crate::tally::{Counts, Summary, Tally};
+use crate::way::Addresses;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,6 +39,8 @@ pub async fn run(args: Args) -> Result<(), SimError> {
     }
     let fleet = if args.demo {
         demo::fleet()?
+    } else if let Some(file) = &args.fleet {
+        listed(file)?
     } else {
         Fleet::new(&FleetPlan {
             devices: args.devices,
@@ -59,7 +61,7 @@ pub async fn run(args: Args) -> Result<(), SimError> {
     if let (Some(api), Some(token)) = (&args.api, &args.token) {
         register(&Base::parse(api)?, token, &fleet).await?;
     }
-    if args.mqtt.is_none() && args.http.is_none() && args.platform.is_none() {
+    if addresses(&args)?.is_empty() && args.platform.is_none() {
         return Ok(());
     }
     let start_ms = args.start_ms.unwrap_or_else(crate::clock::wall_ms);
@@ -100,7 +102,7 @@ async fn play(args: &Args, name: &str) -> Result<(), SimError> {
         register(&base, token, &fleet).await?;
         put_rules(&base, token, &entry.rules(&script.packs)?).await?;
     }
-    if args.mqtt.is_none() && args.http.is_none() {
+    if addresses(args)?.is_empty() {
         return Ok(());
     }
     let start_ms = args.start_ms.unwrap_or_else(crate::clock::wall_ms);
@@ -149,11 +151,12 @@ fn check(args: &Args) -> Result<(), SimError> {
         scenario::find(name)?;
     }
     let usage = |text: &str| Err(SimError::Usage(text.to_owned()));
-    let targets = [&args.mqtt, &args.http, &args.api, &args.platform];
+    let idle = addresses(args)?.is_empty() && args.api.is_none() && args.platform.is_none();
     let shows = args.print || args.scenario.as_deref() == Some("list");
-    if args.print_devices.is_none() && !shows && targets.iter().all(|target| target.is_none()) {
+    if args.print_devices.is_none() && !shows && idle {
         return usage(
-            "nothing to do: give --mqtt, --http, --api, --platform, --print or --print-devices",
+            "nothing to do: give --mqtt, --http, --address, --api, --platform, --print or \
+             --print-devices",
         );
     }
     if args.print && args.scenario.is_none() && args.duration_s == 0 {
@@ -179,15 +182,28 @@ fn check(args: &Args) -> Result<(), SimError> {
             ));
         }
     }
-    for addr in [&args.mqtt, &args.http].into_iter().flatten() {
-        if addr
-            .rsplit_once(':')
-            .is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
-        {
-            return usage(&format!("`{addr}` is no host:port"));
-        }
-    }
     Ok(())
+}
+
+/// Gathers where every protocol is spoken.
+fn addresses(args: &Args) -> Result<Addresses, SimError> {
+    let gather = || {
+        let mut addresses = Addresses::read(args.address.iter().map(String::as_str))?;
+        for (name, addr) in [("mqtt", &args.mqtt), ("http", &args.http)] {
+            if let Some(addr) = addr {
+                addresses.put(name, addr)?;
+            }
+        }
+        Ok(addresses)
+    };
+    gather().map_err(SimError::Usage)
+}
+
+/// Reads the fleet of a file.
+fn listed(file: &Path) -> Result<Fleet, SimError> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string());
+    let fleet = text.and_then(|text| fleet::read(&text));
+    fleet.map_err(|reason| SimError::Usage(format!("{}: {reason}", file.display())))
 }
 
 fn listing(fleet: &Fleet, format: PrintFormat) -> Result<String, SimError> {
@@ -256,7 +272,11 @@ pub(crate) async fn simulate(
     })?;
     let shared = Arc::new(Shared::new(fleet, tally));
     let tracker = TaskTracker::new();
-    let router = Router::open(args, &shared, &tracker);
+    let router = Router::open(args, &addresses(args)?, &shared, &tracker);
+    for name in router.missing() {
+        let line = format!("simulate: no --address {name}=…, so its devices say nothing\n");
+        drop(std::io::stderr().lock().write_all(line.as_bytes()));
+    }
     let finished = stop.child_token();
     tracker.spawn(progress(Arc::clone(&shared), finished.clone(), started));
     let span = Span {
@@ -286,103 +306,6 @@ pub(crate) async fn simulate(
     Ok(shared
         .tally
         .summary(shared.fleet.devices.len(), started.elapsed().as_secs_f64()))
-}
-
-/// Which link carries the messages of which device.
-#[derive(Debug)]
-struct Router {
-    /// One per link.
-    senders: Vec<mpsc::Sender<Message>>,
-    /// Per device, the index of its link.
-    routes: Vec<usize>,
-}
-
-impl Router {
-    /// Starts the links. Devices without a way of their own take MQTT and HTTP in turn where both are
-    /// given; a gateway is then MQTT if there is MQTT. It speaks for its children there.
-    fn open(args: &Args, shared: &Arc<Shared>, tracker: &TaskTracker) -> Self {
-        let mqtt: Option<Arc<str>> = args.mqtt.as_deref().map(Arc::from);
-        let http: Option<Arc<str>> = args.http.as_deref().map(Arc::from);
-        let mut router = Self {
-            senders: Vec::new(),
-            routes: Vec::new(),
-        };
-        let mut alone = 0u32;
-        for (device, row) in shared.fleet.devices.iter().enumerate() {
-            let gateway = row.parent.filter(|_| mqtt.is_some() && !args.direct);
-            if let Some(route) = gateway.and_then(|parent| router.routes.get(parent)) {
-                let route = *route;
-                router.routes.push(route);
-                continue;
-            }
-            let in_turn = alone.is_multiple_of(2) || row.kind == crate::kind::Kind::Gateway;
-            alone += 1;
-            let own = match row.way {
-                Some(way) => way,
-                None if in_turn => Way::Mqtt(args.mqtt_version),
-                None => Way::Http,
-            };
-            // A protocol without an address leaves its devices to the other one.
-            let way = match own {
-                Way::Mqtt(_) if mqtt.is_none() => Way::Http,
-                Way::Http if http.is_none() => Way::Mqtt(args.mqtt_version),
-                own => own,
-            };
-            let (sender, queue) = mpsc::channel(QUEUE_MESSAGES);
-            router.routes.push(router.senders.len());
-            router.senders.push(sender);
-            match (way, &mqtt, &http) {
-                (Way::Mqtt(version), Some(addr), _) => {
-                    let setup = MqttSetup {
-                        shared: Arc::clone(shared),
-                        addr: Arc::clone(addr),
-                        device,
-                        version,
-                        window: args.window,
-                        seed: args.seed,
-                    };
-                    spawn_link(tracker, shared, MqttLink::new(setup, queue).run());
-                }
-                (Way::Http, _, Some(addr)) => {
-                    let random = Random::new(!args.seed, device as u64);
-                    let link = HttpLink::new(Arc::clone(shared), Arc::clone(addr), random, queue);
-                    spawn_link(tracker, shared, link.run());
-                }
-                // Without an address there is no link; the sender's messages count as skipped.
-                (_, _, _) => {}
-            }
-        }
-        router
-    }
-
-    /// Hands a message to its link, or skips it when the device's buffer is full.
-    fn send(&self, message: Message, shared: &Shared) {
-        shared.tally.count(|counts| counts.planned += 1);
-        let sender = self
-            .routes
-            .get(message.device)
-            .and_then(|route| self.senders.get(*route));
-        let taken = sender.is_some_and(|sender| sender.try_send(message).is_ok());
-        if !taken {
-            shared.tally.settle(Outcome::Skipped, || None);
-        }
-    }
-}
-
-/// Runs a link until it has ended or is cut off.
-fn spawn_link(
-    tracker: &TaskTracker,
-    shared: &Arc<Shared>,
-    link: impl Future<Output = ()> + Send + 'static,
-) {
-    let shared = Arc::clone(shared);
-    tracker.spawn(async move {
-        tokio::select! {
-            biased;
-            () = shared.cut_off.cancelled() => {}
-            () = link => {}
-        }
-    });
 }
 
 /// When the simulation runs.
@@ -470,12 +393,13 @@ async fn progress(shared: Arc<Shared>, stop: CancellationToken, started: Instant
         let counts = &summary.counts;
         let line = format!(
             "simulate: {seconds:.0} s, sent {}, acked {}, resent {}, refused {}, partly {}, \
-             skipped {}, connected {}, ack p50 {} µs, p99 {} µs\n",
+             unconfirmed {}, skipped {}, connected {}, ack p50 {} µs, p99 {} µs\n",
             counts.sent,
             counts.acked,
             counts.resent,
             counts.refused,
             counts.partly_stored,
+            counts.unconfirmed,
             counts.skipped,
             counts.connected,
             summary.ack_p50_us,

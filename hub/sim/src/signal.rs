@@ -9,7 +9,9 @@ mod episode;
 mod gas;
 mod noise;
 mod rider;
+mod sewage;
 mod smoke;
+mod truck;
 
 use crate::demo::Cast;
 use crate::fleet::{Device, GasClass};
@@ -139,6 +141,8 @@ pub(crate) enum Signal {
     Bike(bikes::Bike),
     Rider(rider::Rider),
     Gateway(Gateway),
+    Sewage(sewage::Sewage),
+    Truck(truck::Truck),
 }
 
 impl Signal {
@@ -153,6 +157,8 @@ impl Signal {
             Kind::BikeFence => Self::Fence(bikes::Fence::new(device, cast, random)),
             Kind::Bike => Self::Bike(bikes::Bike::new(device, cast, random)),
             Kind::Gateway => Self::Gateway(Gateway::new(random)),
+            Kind::Sewage => Self::Sewage(sewage::Sewage::new()),
+            Kind::Truck => Self::Truck(truck::Truck::new(device, random)),
         }
     }
 
@@ -167,6 +173,8 @@ impl Signal {
             Self::Bike(bike) => bike.sample(moment, random),
             Self::Rider(rider) => rider.sample(moment, random),
             Self::Gateway(gateway) => gateway.sample(moment, random),
+            Self::Sewage(sewage) => sewage.sample(moment, random),
+            Self::Truck(truck) => truck.sample(moment, random),
         }
     }
 }

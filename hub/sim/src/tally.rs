@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Counts of messages. When all is over, `planned` equals `acked` + `partly_stored` + `refused` +
-/// `skipped` + `abandoned`.
+/// `skipped` + `unconfirmed` + `abandoned`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Counts {
     pub(crate) planned: u64,
@@ -24,6 +24,9 @@ pub(crate) struct Counts {
     pub(crate) refused: u64,
     /// Never sent, because the device's own buffer was full.
     pub(crate) skipped: u64,
+    /// Handed over by a protocol that says nothing of it: registers that were read, positions of a lock,
+    /// broken frames.
+    pub(crate) unconfirmed: u64,
     /// Given up without an answer, at the end or after repeated hang-ups.
     pub(crate) abandoned: u64,
     /// MQTT connections that are up.
@@ -35,8 +38,8 @@ pub(crate) struct Counts {
 impl Counts {
     /// Books every message without an outcome as abandoned.
     pub(crate) fn abandon_the_rest(&mut self) {
-        let settled =
-            self.acked + self.partly_stored + self.refused + self.skipped + self.abandoned;
+        let answered = self.acked + self.partly_stored + self.refused;
+        let settled = answered + self.skipped + self.unconfirmed + self.abandoned;
         self.abandoned += self.planned.saturating_sub(settled);
     }
 }
@@ -48,6 +51,7 @@ pub(crate) enum Outcome {
     PartlyStored,
     Refused,
     Skipped,
+    Unconfirmed,
     Abandoned,
 }
 
@@ -116,6 +120,7 @@ impl Tally {
             Outcome::PartlyStored => counts.partly_stored += 1,
             Outcome::Refused => counts.refused += 1,
             Outcome::Skipped => counts.skipped += 1,
+            Outcome::Unconfirmed => counts.unconfirmed += 1,
             Outcome::Abandoned => counts.abandoned += 1,
         }
     }

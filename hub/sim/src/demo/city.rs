@@ -2,10 +2,8 @@
 
 use super::programme::{Part, parts};
 use crate::error::SimError;
-use crate::fleet::{Device, Fleet, GasClass};
+use crate::fleet::{self, Fleet};
 use crate::kind::Kind;
-use crate::link::Way;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 const DEVICES: &str = include_str!("../../../../deploy/demo/devices.csv");
@@ -33,74 +31,15 @@ pub(crate) fn cast(fleet: &Fleet, seed: u64) -> Vec<Cast> {
 
 /// Reads the fleet of the demo city.
 pub(crate) fn fleet() -> Result<Fleet, SimError> {
-    read(DEVICES).map_err(|reason| SimError::Usage(format!("the demo city: {reason}")))
-}
-
-/// Reads a device file without quotes, as the demo's script writes it.
-fn read(text: &str) -> Result<Fleet, String> {
-    let mut lines = text.lines();
-    let columns: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    let mut fleet = Fleet::default();
-    let mut known: HashMap<String, usize> = HashMap::new();
-    let mut counts: HashMap<Kind, usize> = HashMap::new();
-    for line in lines {
-        let row: BTreeMap<&str, &str> = columns
-            .iter()
-            .copied()
-            .zip(line.split(','))
-            .filter(|(_, value)| !value.is_empty())
-            .collect();
-        let mut device = device(&row).ok_or_else(|| format!("what is `{line}`?"))?;
-        if let Some(parent) = row.get("parent") {
-            let gateway = known.get(*parent).copied();
-            let gateway = gateway.ok_or_else(|| format!("`{parent}` comes after `{line}`"))?;
-            device.parent = Some(gateway);
-        }
-        let count = counts.entry(device.kind).or_default();
-        device.ordinal = *count;
-        *count += 1;
-        known.insert(device.id.clone(), fleet.devices.len());
-        fleet.devices.push(device);
-    }
-    Ok(fleet)
-}
-
-fn device(row: &BTreeMap<&str, &str>) -> Option<Device> {
-    let text = |column: &str| row.get(column).map(|value| (*value).to_owned());
-    let tags: BTreeMap<String, String> = row
-        .iter()
-        .filter_map(|(column, value)| Some((column.strip_prefix("tags.")?, value)))
-        .map(|(tag, value)| (tag.to_owned(), (*value).to_owned()))
-        .collect();
-    let way = match tags.get("protocol") {
-        Some(protocol) => Some(Way::named(protocol)?),
-        None => None,
-    };
-    Some(Device {
-        id: text("id")?,
-        kind: Kind::named(row.get("kind")?)?,
-        name: text("name")?,
-        site: text("site")?,
-        lon: row.get("lon")?.parse().ok()?,
-        lat: row.get("lat")?.parse().ok()?,
-        parent: None,
-        cadence_s: row.get("cadence_s")?.parse().ok()?,
-        secret: text("secret")?,
-        component_code: text("component_code"),
-        gas_class: match tags.get("class").map(String::as_str) {
-            Some("low") => GasClass::Low,
-            Some("high") => GasClass::High,
-            _ => GasClass::Medium,
-        },
-        tags,
-        ordinal: 0,
-        way,
-    })
+    fleet::read(DEVICES).map_err(|reason| SimError::Usage(format!("the demo city: {reason}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::read;
+    use crate::way::Way;
+    use std::collections::BTreeSet;
 
     #[test]
     fn the_demo_city_has_some_five_hundred_devices_of_every_kind() {
@@ -124,10 +63,8 @@ mod tests {
     #[test]
     fn every_protocol_speaks_for_somebody_and_children_stand_near_their_gateway() {
         let fleet = fleet().unwrap();
-        for way in Way::ALL {
-            let speaks = fleet.devices.iter().any(|d| d.way == Some(way));
-            assert!(speaks, "nobody uses {way:?}");
-        }
+        let spoken: BTreeSet<Way> = fleet.devices.iter().filter_map(|d| d.way).collect();
+        assert_eq!(spoken, Way::all().collect());
         for device in &fleet.devices {
             match device.parent {
                 Some(parent) => {

@@ -2,7 +2,7 @@
 
 use super::script::{Group, Script};
 use crate::fleet::{Device, Fleet, secret};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a device is told to do.
 #[derive(Copy, Clone, Debug)]
@@ -64,6 +64,8 @@ pub(crate) fn cast<'a>(
             gas_class: crate::fleet::GasClass::Medium,
             ordinal: part.number - 1,
             way: None,
+            identities: BTreeMap::new(),
+            profile: None,
             id: id.clone(),
         });
         if known.insert(id.clone(), index).is_some() {
