@@ -6,7 +6,9 @@ use sdk::{ProfileKind, Registration};
 /// The drivers, by the `kind` of their configuration.
 pub const ALL: &[Registration] = &[
     Registration::of::<driver_bikelock::BikeLock>(),
+    Registration::of::<driver_camera::CameraProbe>(),
     Registration::of::<driver_gb26875::Gb26875>(),
+    Registration::of::<driver_gb28181::Gb28181>(),
     Registration::of::<driver_hj212::Hj212>(),
     Registration::of::<driver_http::Http>(),
     Registration::of::<driver_jt808::Jt808>(),
@@ -18,12 +20,12 @@ pub const ALL: &[Registration] = &[
 /// What reads profiles, by the `codec` of their configuration.
 pub const PROFILES: &[ProfileKind] = &[
     ProfileKind::of::<driver_gb26875::Prepared>(driver_gb26875::NAME),
+    ProfileKind::of::<driver_gb28181::Profile>(driver_gb28181::NAME),
     ProfileKind::of::<driver_hj212::Profile>(driver_hj212::CODEC),
     ProfileKind::of::<codecs::Profile>(codecs::Codec::Json.name()),
     ProfileKind::of::<codecs::Profile>(codecs::Codec::Senml.name()),
     ProfileKind::of::<codecs::Profile>(codecs::Codec::ChirpstackV4.name()),
     ProfileKind::of::<codecs::Profile>(codecs::Codec::TtsV3.name()),
-    ProfileKind::of::<codecs::Profile>(codecs::Codec::SparkplugB.name()),
     ProfileKind::of::<driver_modbus::map::Profile>(driver_modbus::CODEC),
 ];
 

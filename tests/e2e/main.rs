@@ -41,6 +41,8 @@ mod fault;
 #[cfg(test)]
 mod gb26875;
 #[cfg(test)]
+mod gb28181;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod hj212;

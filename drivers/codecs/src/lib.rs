@@ -10,11 +10,9 @@ mod instant;
 mod json;
 mod mapped;
 mod plain;
-mod position;
 pub mod pressure_frame;
 mod profile;
 mod senml;
-pub mod sparkplug;
 pub mod thingsboard;
 mod uplink;
 #[cfg(test)]

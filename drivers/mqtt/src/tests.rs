@@ -6,7 +6,6 @@ mod bus;
 mod config;
 mod events;
 mod listeners;
-mod sparkplug;
 mod steps;
 mod wire;
 

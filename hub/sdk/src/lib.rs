@@ -17,6 +17,7 @@ mod listen;
 mod listening;
 mod operator;
 mod profile;
+mod secret;
 mod step;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
@@ -42,4 +43,5 @@ pub use operator::{
     PendingCommand, SecretChange, SubscriptionVerb,
 };
 pub use profile::{ProfileKind, Profiles, codec_of};
+pub use secret::Secret;
 pub use step::{StepReport, UNNAMED};

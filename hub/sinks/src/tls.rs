@@ -1,41 +1,11 @@
 //! Whom a sink trusts: the authorities of the system, or those of one file.
 
 use crate::SinkError;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Makes the client side of TLS 1.2 and 1.3.
 pub(crate) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SinkError> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(path) => {
-            let wrong =
-                |reason: String| SinkError::key("ca_file", format!("{}: {reason}", path.display()));
-            let certificates =
-                CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-                roots
-                    .add(certificate)
-                    .map_err(|error| wrong(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(wrong("has no certificate in it".to_owned()));
-            }
-        }
-        None => {
-            // What of the system's store cannot be read is trusted by nobody.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| SinkError(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    dial::trust(ca_file).map_err(|reason| SinkError::key("ca_file", reason))
 }
