@@ -1,7 +1,7 @@
 //! The canary: a test sensor of the hub's own that goes the whole way of a reading once a minute.
 //!
-//! As a device it sends 1 and then 0 to every listener that takes telemetry; the reading must be
-//! stored, the rule `~canary` must raise and clear, its event must be in the feed, and a tail of
+//! As a device it sends 1 and then 0 to every plain MQTT and HTTP listener, or to the intake behind the
+//! drivers where the configuration has no such listener; the reading must be stored, the rule `~canary` must raise and clear, its event must be in the feed, and a tail of
 //! the feed must have seen it. What does not happen in time is named: the stage, and the driver.
 
 mod course;
@@ -9,7 +9,7 @@ mod link;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use course::Way;
+pub(crate) use course::{Way, is_gate};
 use model::Timestamp;
 use sdk::Clock;
 use serde_json::json;
@@ -68,12 +68,20 @@ impl fmt::Display for Stage {
     }
 }
 
-/// A driver instance that takes telemetry.
+/// How the test sensor comes in.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    Http(std::net::SocketAddr),
+    Mqtt(std::net::SocketAddr),
+    /// Behind the drivers, where none of them speaks a protocol that the sensor speaks.
+    Intake,
+}
+
+/// What takes telemetry: a driver instance, or the intake itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Gate {
     pub(crate) driver: String,
-    pub(crate) kind: String,
-    pub(crate) address: std::net::SocketAddr,
+    pub(crate) door: Door,
 }
 
 /// What the test sensor says, and when.
@@ -191,7 +199,7 @@ impl<C: Course> Canary<C> {
             return Err(Break {
                 stage: Stage::Protocol,
                 driver: None,
-                reason: "no driver has a plain listener that takes telemetry".to_owned(),
+                reason: "no plain MQTT or HTTP listener is open".to_owned(),
             });
         };
         if memory.is_unsettled {

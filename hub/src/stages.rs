@@ -1,6 +1,7 @@
 //! Start, supervise, stop, in order.
 
 mod handed_over;
+mod self_test;
 mod supervise;
 
 use crate::codes::{Codes, CodesInForce};
@@ -11,7 +12,7 @@ use crate::reload::{self, Reloader};
 use crate::rulebook::{self, Rulebook};
 use crate::shifts::Shifts;
 use crate::writer::{self, CaseSetup, Setup, Times, Writer};
-use crate::{canary, codes, desk, drivers, grid::Grids, inventory, standing};
+use crate::{codes, desk, drivers, grid::Grids, inventory, standing};
 use access::{AccessFile, Accounts, Asks, Trail};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
@@ -31,9 +32,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::{DeskSetup, Health, ReloadError, Reloads, Setting};
-
-/// Random bytes in the secret of the test sensor.
-const CANARY_SECRET_BYTES: usize = 16;
 
 /// Connections of people and platforms at once.
 const PEERS_MAX: usize = 1_024;
@@ -253,41 +251,6 @@ impl Parts {
                 error => anyhow::anyhow!("bring the rules into force: {error}"),
             })
             .map(drop)
-    }
-
-    /// Lets the hub's own test sensor go its way, and a tail of the feed listen for it.
-    fn spawn_canary(
-        &self,
-        config: &Config,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) -> Result<()> {
-        if !config.canary.enabled {
-            return Ok(());
-        }
-        let secret = access::random::<CANARY_SECRET_BYTES>()?;
-        let (course, follower) = canary::Way::new(
-            (self.published.devices.clone(), &self.catalogue),
-            (self.reader.clone(), self.tail.clone()),
-            (
-                Operator::new(self.requests.clone()),
-                self.published.canary.clone(),
-            ),
-            self.health.clone(),
-            secret.iter().map(|byte| format!("{byte:02x}")).collect(),
-        );
-        let canary = canary::Canary {
-            course,
-            clock: self.clock.clone(),
-            every: Duration::from_secs(config.canary.every_s.into()),
-            webhook: config.canary.caller()?,
-            health: self.health.clone(),
-            city: serde_json::json!({ "code": config.city.code, "name": config.city.name }),
-        };
-        // They end with the drivers: a device that is refused while these stop is no failure.
-        tasks.spawn(follower.run(stop.clone()));
-        tasks.spawn(canary.run(stop.clone()));
-        Ok(())
     }
 
     fn access_trail(&self, asks: Asks) -> Trail {

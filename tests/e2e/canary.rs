@@ -91,6 +91,31 @@ fn a_reading_of_its_own_goes_the_whole_way_and_is_in_nobodys_way() {
 }
 
 #[test]
+fn where_no_driver_speaks_what_it_speaks_it_goes_in_behind_them() {
+    let (head, rest) = plain_config()
+        .split_once("[drivers.mqtt]")
+        .map(|(head, rest)| (head.to_owned(), rest.to_owned()))
+        .expect("the plain configuration has drivers");
+    let (_, tokens) = rest.split_once("[auth").expect("and tokens");
+    let field = "[drivers.fire]\nkind = \"gb26875\"\nlisten = \"127.0.0.1:0\"\n";
+    let text = format!("{head}{field}[canary]\nevery_s = 1\n[auth{tokens}");
+    let place = Place::with_config(&text);
+    let hub = place.start();
+    until("the canary passes", || {
+        canary(&hub)["passes"].as_u64() >= Some(2)
+    });
+    let told = canary(&hub);
+    assert_eq!(
+        (&told["state"], &told["failures"]),
+        (&json!("passing"), &json!(0))
+    );
+    assert!(told["drivers"]["intake"].is_string(), "{told}");
+    assert_eq!(audit::ledger(&hub.api()).total.received, 0);
+    hub.stop();
+    place.verify();
+}
+
+#[test]
 fn a_listener_that_takes_no_more_is_named_and_posted_and_so_is_its_recovery() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port for the webhook");
     let hook = listener.local_addr().expect("an address");

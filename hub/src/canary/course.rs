@@ -1,12 +1,12 @@
 //! The real way: loopback listeners, the store's reader, the writer's verdict, a tail of the feed.
 
-use super::{Chirp, Course, Gate, Stage, link};
+use super::{Chirp, Course, Door, Gate, Stage, link};
 use crate::standing;
 use crate::writer::{CANARY, CANARY_METRIC, Verdict};
-use model::{Catalogue, MetricKey, Value};
+use model::{Catalogue, DeviceKey, MetricKey, Observation, Quality, Value};
 use sdk::{
-    Action, Command, CommandError, DeviceEntry, Devices, FeedError, Operator, SecretHash,
-    SubscriptionVerb, Tail,
+    Action, Command, CommandError, DeviceEntry, Devices, FeedError, Ingest, Operator, Part,
+    SecretHash, Submission, SubscriptionVerb, Tail,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -16,6 +16,9 @@ use store::Reader;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use web::{Health, SinkState};
+
+/// What the intake is called among the drivers that a test came through.
+const INTAKE: &str = "intake";
 
 /// Events that the tail reads at once.
 const EVENTS_AT_ONCE: usize = 1_000;
@@ -31,6 +34,8 @@ pub(crate) struct Way {
     heard: watch::Receiver<Heard>,
     metric: Option<MetricKey>,
     secret: String,
+    /// Set where no driver of the configuration speaks what the sensor speaks.
+    intake: Option<Ingest>,
 }
 
 /// How far the tail has come.
@@ -57,7 +62,7 @@ impl Way {
         (reader, tail): (Reader, Tail),
         (operator, verdict): (Operator, watch::Receiver<Verdict>),
         health: Health,
-        secret: String,
+        (secret, intake): (String, Option<Ingest>),
     ) -> (Self, Follower) {
         let event = tail.mark.borrow().event;
         let (heard, receiver) = watch::channel(Heard { event, canary: 0 });
@@ -75,6 +80,7 @@ impl Way {
             verdict,
             heard: receiver,
             secret,
+            intake,
         };
         (way, follower)
     }
@@ -93,6 +99,29 @@ impl Way {
             self.devices.put([entry]);
         }
         Ok(entry)
+    }
+
+    /// Hands the reading in as a driver does.
+    async fn submit(&self, device: DeviceKey, chirp: Chirp) -> Result<(), String> {
+        let ingest = self.intake.as_ref().ok_or("there is no intake")?;
+        let observation = Observation {
+            metric: self.metric.ok_or("the metric is not in the table")?,
+            value: Value::number(chirp.value).ok_or("the value is no number")?,
+            observed_at: Some(chirp.at),
+            quality: Quality::GOOD,
+        };
+        let part = Part {
+            device,
+            received: 1,
+            observations: vec![observation],
+            rejected: Vec::new(),
+        };
+        let submission = Submission {
+            parts: vec![part],
+            quarantined: Vec::new(),
+        };
+        let committed = ingest.commit(submission).await;
+        committed.map(drop).map_err(|error| error.to_string())
     }
 
     fn is_stored(&self, chirp: Chirp) -> Result<bool, String> {
@@ -138,6 +167,15 @@ impl Way {
     }
 }
 
+/// Tells whether a `[drivers.NAME]` table has a listener to which the sensor can speak.
+pub(crate) fn is_gate(driver: &config::Value) -> bool {
+    let table = driver.clone().into_table().unwrap_or_default();
+    let kind = table
+        .get("kind")
+        .and_then(|kind| kind.clone().into_string().ok());
+    matches!(kind.as_deref(), Some("mqtt" | "http")) && table.contains_key("listen")
+}
+
 /// Gives the address under which the hub itself reaches a listener.
 fn loopback(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
@@ -150,31 +188,43 @@ fn loopback(address: SocketAddr) -> SocketAddr {
 
 impl Course for Way {
     fn gates(&self) -> Vec<Gate> {
+        if self.intake.is_some() {
+            return vec![Gate {
+                driver: INTAKE.to_owned(),
+                door: Door::Intake,
+            }];
+        }
         let drivers = self.health.drivers().into_iter();
         let gates = drivers.filter_map(|(driver, health)| {
             let listen = health.addresses.get("listen")?;
             let address = listen.parse().ok().map(loopback)?;
-            matches!(health.kind.as_str(), "mqtt" | "http").then_some(Gate {
-                driver,
-                kind: health.kind,
-                address,
-            })
+            let door = match health.kind.as_str() {
+                "http" => Door::Http(address),
+                "mqtt" => Door::Mqtt(address),
+                _ => return None,
+            };
+            Some(Gate { driver, door })
         });
         gates.collect()
     }
 
     async fn send(&self, gate: &Gate, chirp: Chirp) -> Result<(), String> {
-        self.admit()?;
+        let entry = self.admit()?;
         let values = BTreeMap::from([(CANARY_METRIC, chirp.value)]);
         let message = json!({ "ts": chirp.at.millis(), "values": values });
-        if gate.kind == "http" {
-            let url = link::Url::of(gate.address, &format!("/devices/{CANARY}/telemetry"));
-            return link::post(&url, Some(&self.secret), &message).await;
+        match gate.door {
+            Door::Http(address) => {
+                let url = link::Url::of(address, &format!("/devices/{CANARY}/telemetry"));
+                link::post(&url, Some(&self.secret), &message).await
+            }
+            Door::Mqtt(address) => {
+                let topic = format!("devices/{CANARY}/telemetry");
+                let payload = message.to_string();
+                let identity = (CANARY, self.secret.as_str());
+                link::publish(address, identity, (&topic, payload.as_bytes())).await
+            }
+            Door::Intake => self.submit(entry.key, chirp).await,
         }
-        let topic = format!("devices/{CANARY}/telemetry");
-        let payload = message.to_string();
-        let identity = (CANARY, self.secret.as_str());
-        link::publish(gate.address, identity, (&topic, payload.as_bytes())).await
     }
 
     async fn is_writing(&self) -> Result<(), String> {

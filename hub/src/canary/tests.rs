@@ -1,6 +1,6 @@
 //! Each stage is broken in turn; time is in the test's hand.
 
-use super::{Canary, Chirp, Course, Gate, Stage, Way, link};
+use super::{Canary, Chirp, Course, Door, Gate, Stage, Way, link};
 use crate::feed::JournalFeed;
 use crate::writer::Verdict;
 use model::{Catalogue, Timestamp};
@@ -53,12 +53,14 @@ impl Stub {
 impl Course for Stub {
     fn gates(&self) -> Vec<Gate> {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let gate = |kind: &str| Gate {
-            driver: kind.to_owned(),
-            kind: kind.to_owned(),
-            address,
+        let gate = |driver: &str, door| Gate {
+            driver: driver.to_owned(),
+            door,
         };
-        vec![gate("http"), gate("mqtt")]
+        vec![
+            gate("http", Door::Http(address)),
+            gate("mqtt", Door::Mqtt(address)),
+        ]
     }
 
     async fn send(&self, _: &Gate, chirp: Chirp) -> Result<(), String> {
@@ -282,7 +284,7 @@ async fn a_tail_and_each_delivery_that_runs_must_have_come_as_far_as_the_canary(
         (reader, tail),
         (Operator::new(requests), verdict),
         health.clone(),
-        "secret".to_owned(),
+        ("secret".to_owned(), None),
     );
     let stop = CancellationToken::new();
     TaskTracker::new().spawn(follower.run(stop.clone()));
