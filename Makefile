@@ -15,7 +15,7 @@ MINUTES ?= 10
 RELEASE := cargo build --release --locked -p hub
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
-.PHONY: help run test console bench crash soak scenarios laws
+.PHONY: help run test console bench field crash soak scenarios laws
 
 help: ## lists these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 - \2/p' Makefile
@@ -83,6 +83,14 @@ bench: ## prints the figures beside those of a bare broker in the same run
 	cargo bench --locked -p rules --bench engine
 	cargo bench --locked -p rules --bench memory
 	cargo bench --locked -p model --bench geo
+	for bench in drivers/*/benches/frames.rs; do
+	  driver=$${bench#drivers/}
+	  cargo bench --locked -p driver-$${driver%%/*} --bench frames
+	done
+
+field: ## connects a thousand devices of each field protocol, and peers that misbehave
+	@$(RELEASE)
+	tests/foreign/field_load.py $(TARGET)/cityhub
 
 crash: ## kills the hub CYCLES times under load
 	@$(RELEASE)

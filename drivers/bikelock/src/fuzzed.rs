@@ -27,3 +27,8 @@ pub(crate) fn config() -> Config {
         time_ahead_max_s: 600,
     }
 }
+
+/// The place of the rig's bike, a second before the rig's time.
+pub fn example() -> Vec<u8> {
+    b"*CMDR,OM,863725031194523,210118140516,D0,0,140516.00,A,2237.7514,N,11408.6214,E,6,0.21,180121,10,M,A#\n".to_vec()
+}

@@ -27,3 +27,14 @@ pub(crate) fn config() -> Config {
         time_ahead_max_s: 600,
     }
 }
+
+/// The location of the rig's truck in the vectors.
+pub fn example() -> Vec<u8> {
+    let hex = "0200001c1122334455660000000000010000000200ba7f0e07e4f11c0028003c0000180715101010";
+    let digits = hex.as_bytes().chunks(2);
+    let bytes = digits.filter_map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok());
+    let mut plain: Vec<u8> = bytes.collect();
+    plain.push(plain.iter().fold(0, |sum, byte| sum ^ byte));
+    // None of these bytes has to be escaped.
+    [&[0x7e], plain.as_slice(), &[0x7e]].concat()
+}

@@ -2,6 +2,8 @@
 //!
 //! The frame itself is `codecs::pressure_frame`, which other carriers share.
 
+#[cfg(any(test, feature = "testkit"))]
+pub mod fuzzed;
 mod talk;
 
 use bytes::Bytes;

@@ -6,7 +6,7 @@ use codecs::pressure_frame::crc;
 use model::Timestamp;
 use sdk::testkit::Kit;
 use sdk::testkit::conformance::{Subject, check_config};
-use sdk::testkit::rig::hold;
+use sdk::testkit::rig::{hold, replay};
 use sdk::{ConnectionLimits, Registration, Step, Talk};
 
 const DEVICE: &str = r#"{"id":"gas-7","kind":"gas_pressure",
@@ -97,4 +97,17 @@ fn any_cut_of_the_stream_gives_the_same_and_strangers_are_not_answered() {
         }
         assert_eq!((taken, refused, received.len()), (2, 1, 0), "cut at {cut}");
     }
+}
+
+#[test]
+fn the_fuzzers_corpus_is_counted_however_it_is_cut() {
+    replay("pressure_stream", crate::fuzzed::rig);
+}
+
+#[test]
+fn the_example_of_the_benches_has_ten_records_and_a_current_value() {
+    let mut example = BytesMut::from(crate::fuzzed::example().as_slice());
+    let values = crate::fuzzed::rig().take(&mut example);
+    // The last record and the current value differ, so there are eleven pressures; and six states.
+    assert_eq!((values, example.len()), (17, 0));
 }
