@@ -8,7 +8,7 @@ use crate::{
 };
 use model::{Catalogue, Device, DeviceKey, Event};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -80,6 +80,9 @@ impl FakeFeed {
     }
 }
 
+/// Read once: fuzzers make a kit for every input.
+static CATALOGUE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| Arc::new(Catalogue::built_in()));
+
 /// Both ends of a hub that is not there.
 #[derive(Debug)]
 pub struct Kit {
@@ -136,7 +139,7 @@ impl Kit {
             ingest: Ingest::new(DriverKey(1), sender.clone(), intake.refusals.clone()),
             operator: Operator::new(sender),
             devices: register,
-            catalogue: Arc::new(Catalogue::built_in()),
+            catalogue: Arc::clone(&CATALOGUE),
             access: Access::new(tokens(), || None),
             tail,
             downlink: Downlink::default(),
