@@ -410,6 +410,11 @@ impl Loaded {
         &self.text
     }
 
+    /// The file, where there is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// Reads the layers once more, as they are now.
     pub fn again(&self) -> Result<Self, ConfigError> {
         load(self.file.as_deref(), Some(&self.config.data_dir))

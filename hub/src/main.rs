@@ -1,6 +1,7 @@
 //! `cityhub`: the commands of the hub.
 
 mod admin;
+mod keep;
 
 use admin::AdminCommand;
 use anyhow::{Context, Result};
@@ -53,6 +54,10 @@ enum Command {
     Backtest(BacktestArgs),
     /// Replays history and demands the same alarms; checks every checksum, sequence and count.
     Verify(VerifyArgs),
+    /// Copies the data of a hub, running or not, into a new folder.
+    Backup(keep::BackupArgs),
+    /// Makes an empty data directory of a backup, after every file of it was checked.
+    Restore(keep::RestoreArgs),
     /// Manages who may sign in.
     Admin {
         #[command(subcommand)]
@@ -119,6 +124,8 @@ fn carry_out(cli: Cli) -> Result<ExitCode> {
         Command::Backtest(args) => backtest(&load()?, &args),
         Command::Verify(args) if args.audit => verify_audit(&load()?, args.head),
         Command::Verify(_) => verify(&load()?),
+        Command::Backup(args) => keep::backup(&load()?, &args),
+        Command::Restore(args) => keep::restore(&load()?, &args),
         Command::Admin { command } => admin::carry_out(&load()?.config, command),
     }
 }
@@ -141,7 +148,9 @@ fn code_of(error: &anyhow::Error) -> u8 {
         .chain()
         .find_map(|cause| cause.downcast_ref::<StoreError>())
     {
-        Some(StoreError::Locked(_) | StoreError::NewerFormat { .. }) => EXIT_CONFIG,
+        Some(StoreError::Locked(_) | StoreError::NewerFormat { .. } | StoreError::Refused(_)) => {
+            EXIT_CONFIG
+        }
         Some(_) => EXIT_JOURNAL,
         None => 1,
     }

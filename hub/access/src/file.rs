@@ -223,6 +223,26 @@ impl AccessFile {
         Ok(outcome)
     }
 
+    /// Notes what was done beside the hub, for the audit trail: it is taken over within a second, or
+    /// at the next start.
+    pub fn note_done(
+        &self,
+        action: &'static str,
+        subject: &str,
+        detail: Map<String, Value>,
+    ) -> Result<(), AccessError> {
+        self.update(|stored| {
+            let said = Said {
+                action,
+                name: subject,
+                role: Role::Admin,
+                detail,
+            };
+            stored.note(None, said);
+            Ok(())
+        })
+    }
+
     /// Refuses names that nobody could read in the audit trail, or that somebody has.
     pub(crate) fn check_name(&self, stored: &Stored, name: &str) -> Result<(), AccessError> {
         let refuse = |reason: String| Err(AccessError::invalid("name", reason));

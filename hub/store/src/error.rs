@@ -32,6 +32,9 @@ pub enum StoreError {
     Expired { oldest: u64 },
     #[error("{0}")]
     Invalid(String),
+    /// What was asked for cannot be done here; nothing was changed.
+    #[error("{0}")]
+    Refused(String),
 }
 
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;

@@ -61,6 +61,7 @@ pub struct Journal {
 
 /// Opens a data directory for writing, creating it if need be, and recovers what it holds.
 pub fn open(dir: &Path, options: Options) -> Result<(Journal, Reader, Recovered)> {
+    crate::restore::refuse_unfinished(dir)?;
     folder::open(dir)?;
     let lock = lock(dir)?;
     let mut conn = db::open_writer(dir)?;

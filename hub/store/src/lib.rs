@@ -6,6 +6,7 @@
 
 mod alarms;
 mod audit;
+mod backup;
 mod cases;
 mod cell;
 mod check;
@@ -31,6 +32,7 @@ mod reader;
 mod record;
 mod recover;
 mod replay;
+mod restore;
 mod segment;
 mod state_file;
 mod statements;
@@ -40,6 +42,8 @@ mod view;
 mod wire;
 
 pub use audit::verify_audit;
+pub use backup::manifest::{Cut, FileSum, Manifest};
+pub use backup::{BackupPlan, backup};
 pub use cases::{CaseFilter, CasePage, CaseQuery};
 pub use desk::{ShiftEntry, StoredHandover};
 pub use entries::{
@@ -57,3 +61,4 @@ pub use reader::{
 };
 pub use recover::open_read_only;
 pub use replay::Replay;
+pub use restore::{check_backup, restore};

@@ -267,6 +267,11 @@ fn list(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
 /// Opens a data directory for reading, beside a running hub or alone. The reader shows the
 /// readings as they were when it was opened; tables, such as events, as they are.
 pub fn open_read_only(dir: &Path) -> Result<(Reader, Recovered)> {
+    crate::restore::refuse_unfinished(dir)?;
+    open_as_it_is(dir)
+}
+
+pub(crate) fn open_as_it_is(dir: &Path) -> Result<(Reader, Recovered)> {
     let mut attempts = 0;
     loop {
         attempts += 1;

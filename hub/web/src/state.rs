@@ -189,6 +189,7 @@ pub(crate) fn store_problem(what: &'static str, error: &StoreError) -> Problem {
         | StoreError::Damaged(_)
         | StoreError::Io { .. }
         | StoreError::Sqlite { .. }
-        | StoreError::Broken(_) => Problem::internal(what, error),
+        | StoreError::Broken(_)
+        | StoreError::Refused(_) => Problem::internal(what, error),
     }
 }
