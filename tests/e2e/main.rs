@@ -41,6 +41,8 @@ mod duplicates;
 #[cfg(test)]
 mod fault;
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod gb26875;
 #[cfg(test)]
 mod gb28181;
