@@ -1,5 +1,6 @@
 //! Replays the fuzzers' corpus (`tests/corpus`) with an ordinary test run.
 
+use crate::sparkplug::{Birth, Payload};
 use crate::{Book, Decoded, Profile, Sender, canonical, pressure_frame, thingsboard};
 use model::{Catalogue, DeviceKey, Timestamp};
 use std::path::PathBuf;
@@ -35,8 +36,10 @@ fn every_canonical_payload_of_the_corpus_is_counted() {
 fn every_gateway_payload_of_the_corpus_is_counted() {
     let catalogue = Catalogue::built_in();
     for (path, payload) in corpus("gateway") {
-        let mut resolve = |_: &str| Some(DeviceKey(1));
-        let parts = thingsboard::decode_gateway(&catalogue, &payload, &mut resolve);
+        let mut resolve = |_: &str| Some((DeviceKey(1), None));
+        let at = (&catalogue, Timestamp::from_millis(0));
+        let book = Book::default();
+        let parts = thingsboard::decode_gateway(&book, at, &payload, &mut resolve);
         for part in parts.unwrap_or_default() {
             let counted = part.observations.len() + part.rejected.len();
             assert_eq!(part.received as usize, counted, "{}", path.display());
@@ -79,6 +82,26 @@ fn every_pressure_frame_of_the_corpus_is_counted_or_refused() {
             let counted = decoded.observations.len() + decoded.rejected.len();
             assert_eq!(decoded.received as usize, counted, "{}", path.display());
             assert!(counted > 0, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_sparkplug_message_of_the_corpus_is_counted() {
+    let catalogue = Catalogue::built_in();
+    let profile = include_str!("../../../tests/corpus/sparkplug_profile.json");
+    let profile: Profile = serde_json::from_str(profile).unwrap();
+    let book = Book::new(&catalogue, [("p", &profile)]).unwrap();
+    for (path, input) in corpus("sparkplug") {
+        let (length, rest) = input.split_first_chunk::<2>().unwrap();
+        let (birth, data) = rest.split_at(usize::from(u16::from_be_bytes(*length)));
+        let birth = Payload::read(birth).ok().map(|birth| Birth::of(&birth));
+        let message = Payload::read(data).unwrap();
+        for profile in [None, Some("p")] {
+            let mut out = Decoded::new(DeviceKey(1));
+            book.take_sparkplug(&catalogue, profile, (&message, birth.as_ref()), &mut out);
+            let counted = out.observations.len() + out.rejected.len();
+            assert_eq!(out.received as usize, counted, "{}", path.display());
         }
     }
 }

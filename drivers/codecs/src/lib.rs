@@ -10,9 +10,11 @@ mod instant;
 mod json;
 mod mapped;
 mod plain;
+mod position;
 pub mod pressure_frame;
 mod profile;
 mod senml;
+pub mod sparkplug;
 pub mod thingsboard;
 mod uplink;
 #[cfg(test)]

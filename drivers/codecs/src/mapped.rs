@@ -91,7 +91,7 @@ type Wrong = (&'static str, String);
 /// Reads what a rule names; `None` if it is not there.
 fn read(rule: &Rule, record: &Json) -> Option<Result<Value, Wrong>> {
     match &rule.take {
-        Take::Named { .. } => None,
+        Take::Named { .. } | Take::Halves { .. } => None,
         Take::At(at) => {
             let found = record.pointer(at.as_str())?;
             Some(number(found, rule.is_flag).and_then(|raw| scaled(rule, raw)))

@@ -2,7 +2,7 @@
 
 use crate::instant::TimeFormat;
 use crate::uplink::{self, Uplink};
-use crate::{Decoded, Undecodable, canonical, mapped, plain, senml};
+use crate::{Decoded, Undecodable, canonical, mapped, plain, senml, sparkplug};
 use model::{Catalogue, MetricDef, MetricKey, MetricShape, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,6 +23,8 @@ pub enum Codec {
     ChirpstackV4,
     /// What The Things Stack v3 made of a LoRaWAN frame, as its `decoded_payload`.
     TtsV3,
+    /// Sparkplug B, whose births name the metrics.
+    SparkplugB,
 }
 
 /// A LoRaWAN network server, by the envelope that it sends.
@@ -33,7 +35,13 @@ pub enum Uplinks {
 }
 
 impl Codec {
-    pub const ALL: &[Self] = &[Self::Json, Self::Senml, Self::ChirpstackV4, Self::TtsV3];
+    pub const ALL: &[Self] = &[
+        Self::Json,
+        Self::Senml,
+        Self::ChirpstackV4,
+        Self::TtsV3,
+        Self::SparkplugB,
+    ];
 
     /// The value of `codec` in the configuration.
     pub const fn name(self) -> &'static str {
@@ -42,7 +50,13 @@ impl Codec {
             Self::Senml => "senml",
             Self::ChirpstackV4 => "chirpstack_v4",
             Self::TtsV3 => "tts_v3",
+            Self::SparkplugB => "sparkplug_b",
         }
+    }
+
+    /// Tells whether values are found by name, and each has its own time.
+    const fn names_records(self) -> bool {
+        matches!(self, Self::Senml | Self::SparkplugB)
     }
 }
 
@@ -107,18 +121,17 @@ pub struct ValueRule {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub at: Option<Pointer>,
-    /// JSON pointer to the longitude (WGS84) of a position, instead of `at`.
+    /// JSON pointer to the longitude (WGS84) of a position, instead of `at`; with SenML and
+    /// Sparkplug B a name, as in `name`.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub lon: Option<Pointer>,
-    /// JSON pointer to the latitude (WGS84) of a position, instead of `at`.
+    pub lon: Option<String>,
+    /// The same for the latitude.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub lat: Option<Pointer>,
-    /// SenML: the end of the record's resolved name, instead of `at`.
+    pub lat: Option<String>,
+    /// SenML: the end of the record's resolved name, instead of `at`. Sparkplug B: the metric's name.
     #[serde(default)]
     pub name: Option<String>,
-    /// SenML: the unit that the record must have.
+    /// SenML: the unit that the record must have. Sparkplug B: its property `engUnit`.
     #[serde(default)]
     pub unit: Option<String>,
     /// SenML: take the record's sum, not its value.
@@ -147,11 +160,16 @@ pub(crate) enum Take {
         lon: Pointer,
         lat: Pointer,
     },
-    /// A record of SenML.
+    /// A record of SenML, or a metric of Sparkplug B.
     Named {
         name: String,
         unit: Option<String>,
         sum: bool,
+    },
+    /// Two of them.
+    Halves {
+        lon: String,
+        lat: String,
     },
 }
 
@@ -213,10 +231,8 @@ impl Plan {
             rule.map_err(|wrong| format!("values.{name}: {wrong}"))
         });
         let stray = profile.time.is_some() || profile.records.is_some();
-        if profile.codec == Codec::Senml && stray {
-            return Err(
-                "time: a SenML record has its own time, and a pack no other records".into(),
-            );
+        if profile.codec.names_records() && stray {
+            return Err("time and records are of JSON: here each value has its own time".into());
         }
         if profile.utc_offset_min.abs() > 18 * 60 {
             return Err("utc_offset_min must be within 1080 either way".to_owned());
@@ -242,26 +258,10 @@ fn rule_of(
     let (Some(metric), Some(def)) = (found, found.and_then(|key| catalogue.def(key))) else {
         return Err("the metric catalogue has no such metric".to_owned());
     };
-    let is_named = rule.name.is_some() || rule.unit.is_some() || rule.sum;
-    let take = match (def.shape, &rule.at, &rule.lon, &rule.lat) {
-        (MetricShape::Number, None, None, None) if codec == Codec::Senml => {
-            let Some(name) = rule.name.clone().filter(|name| !name.is_empty()) else {
-                return Err("needs `name`".to_owned());
-            };
-            let (unit, sum) = (rule.unit.clone(), rule.sum);
-            Take::Named { name, unit, sum }
-        }
-        _ if codec == Codec::Senml => {
-            return Err("needs `name`, and a metric of numbers".to_owned());
-        }
-        _ if is_named => return Err("name, unit and sum are SenML's".to_owned()),
-        (MetricShape::Number, Some(at), None, None) => Take::At(at.clone()),
-        (MetricShape::Position, None, Some(lon), Some(lat)) => Take::Position {
-            lon: lon.clone(),
-            lat: lat.clone(),
-        },
-        (MetricShape::Number, ..) => return Err("needs `at`, and neither lon nor lat".to_owned()),
-        (MetricShape::Position, ..) => return Err("needs `lon` and `lat`, and no `at`".to_owned()),
+    let take = if codec.names_records() {
+        take_by_name(codec, def.shape, rule)?
+    } else {
+        take_by_pointer(def.shape, rule)?
     };
     if !rule.scale.is_finite() || rule.scale == 0.0 || !rule.offset.is_finite() {
         return Err("scale must be a number other than 0, and offset a number".to_owned());
@@ -275,6 +275,42 @@ fn rule_of(
         offset: rule.offset,
         sentinels: rule.sentinels.clone(),
     })
+}
+
+fn take_by_name(codec: Codec, shape: MetricShape, rule: &ValueRule) -> Result<Take, String> {
+    if rule.at.is_some() {
+        return Err("at is of JSON: needs `name`".to_owned());
+    }
+    let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+    if shape == MetricShape::Position {
+        let (Some(lon), Some(lat), None) = (named(&rule.lon), named(&rule.lat), &rule.name) else {
+            return Err("needs the names `lon` and `lat`, and no `name`".to_owned());
+        };
+        return Ok(Take::Halves { lon, lat });
+    }
+    let (Some(name), None, None) = (named(&rule.name), &rule.lon, &rule.lat) else {
+        return Err("needs `name`, and neither lon nor lat".to_owned());
+    };
+    if rule.sum && codec != Codec::Senml {
+        return Err("sum is SenML's".to_owned());
+    }
+    let (unit, sum) = (rule.unit.clone(), rule.sum);
+    Ok(Take::Named { name, unit, sum })
+}
+
+fn take_by_pointer(shape: MetricShape, rule: &ValueRule) -> Result<Take, String> {
+    if rule.name.is_some() || rule.unit.is_some() || rule.sum {
+        return Err("name, unit and sum are of SenML and Sparkplug B".to_owned());
+    }
+    match (shape, &rule.at, &rule.lon, &rule.lat) {
+        (MetricShape::Number, Some(at), None, None) => Ok(Take::At(at.clone())),
+        (MetricShape::Position, None, Some(lon), Some(lat)) => Ok(Take::Position {
+            lon: Pointer::try_from(lon.clone())?,
+            lat: Pointer::try_from(lat.clone())?,
+        }),
+        (MetricShape::Number, ..) => Err("needs `at`, and neither lon nor lat".to_owned()),
+        (MetricShape::Position, ..) => Err("needs `lon` and `lat`, and no `at`".to_owned()),
+    }
 }
 
 /// Whose payload it is, and when it came.
@@ -327,6 +363,10 @@ impl Book {
             Codec::Senml => senml::decode(catalogue, plan, payload, sender.arrival, out),
             Codec::ChirpstackV4 => uplink_of(catalogue, plan, Uplinks::ChirpstackV4, payload, out),
             Codec::TtsV3 => uplink_of(catalogue, plan, Uplinks::TtsV3, payload, out),
+            // Without a topic there is no birth, and only what has a name is known.
+            Codec::SparkplugB => sparkplug::Payload::read(payload).map(|message| {
+                sparkplug::take(catalogue, plan, &message, None, out);
+            }),
         };
         decoded.inspect_err(|why| out.reject_message(why))
     }
@@ -337,7 +377,26 @@ impl Book {
         match self.plan(profile)?.codec {
             Codec::ChirpstackV4 => Some(Uplinks::ChirpstackV4),
             Codec::TtsV3 => Some(Uplinks::TtsV3),
-            Codec::Json | Codec::Senml => None,
+            Codec::Json | Codec::Senml | Codec::SparkplugB => None,
+        }
+    }
+
+    /// Takes the metrics of a node or device of Sparkplug B by its profile; without one their names
+    /// are those of ours.
+    ///
+    /// Tells whether every metric could be named: by itself, or by the birth.
+    pub fn take_sparkplug(
+        &self,
+        catalogue: &Catalogue,
+        profile: Option<&str>,
+        (message, birth): (&sparkplug::Payload, Option<&sparkplug::Birth>),
+        out: &mut Decoded,
+    ) -> bool {
+        match self.plan(profile) {
+            Some(plan) if plan.codec == Codec::SparkplugB => {
+                sparkplug::take(catalogue, plan, message, birth, out)
+            }
+            _ => sparkplug::take(catalogue, &Plan::bare(), message, birth, out),
         }
     }
 
@@ -351,7 +410,7 @@ impl Book {
         out: &mut Decoded,
     ) {
         match self.plan(profile) {
-            Some(plan) if plan.codec != Codec::Senml => {
+            Some(plan) if !plan.codec.names_records() => {
                 uplink::take(catalogue, plan, uplink, out);
             }
             _ => uplink::take(catalogue, &Plan::bare(), uplink, out),

@@ -1,5 +1,6 @@
 //! SenML (RFC 8428) in JSON and CBOR: base fields resolved, then named by the profile.
 
+use crate::position::{Axis, Halves};
 use crate::profile::{Plan, Rule, Take};
 use crate::{Decoded, Undecodable, instant, json, mapped};
 use ciborium::Value as Cbor;
@@ -73,12 +74,34 @@ impl Record {
         Some(arrival.plus_ms(since.millis()))
     }
 
+    /// Tells whether its time, if it gives one, is a time.
+    fn is_timed(&self, at: Option<Timestamp>) -> bool {
+        at.is_some() || (self.is_relative && self.seconds == 0.0)
+    }
+
     /// The part of the name that a metric is called by.
     fn short(&self) -> &str {
         self.name
             .rsplit([':', '/'])
             .next()
             .unwrap_or(self.name.as_str())
+    }
+
+    /// The coordinate that this is by its unit (RFC 8428 table 1) or its name, and of what.
+    fn coordinate(&self) -> Option<(Axis, &str)> {
+        let short = self.short();
+        let is = |units: &str, names: [&str; 2]| {
+            let named = names.iter().any(|name| short.eq_ignore_ascii_case(name));
+            self.unit.as_deref() == Some(units) || named
+        };
+        let axis = if is("lon", ["lon", "longitude"]) {
+            Axis::Lon
+        } else if is("lat", ["lat", "latitude"]) {
+            Axis::Lat
+        } else {
+            return None;
+        };
+        Some((axis, self.name.strip_suffix(short).unwrap_or_default()))
     }
 }
 
@@ -90,21 +113,69 @@ pub(crate) fn decode(
     out: &mut Decoded,
 ) -> Result<(), Undecodable> {
     let before = out.received;
-    for record in resolve(payload)? {
+    let records = resolve(payload)?;
+    let position = bare_position(catalogue);
+    let mut halves = Halves::default();
+    for record in &records {
         let at = record.at(arrival);
         if plan.rules.is_empty() {
-            take_named(catalogue, &record, at, out);
+            let coordinate = record.coordinate();
+            match (&position, coordinate) {
+                (Some(rule), Some(found)) => {
+                    take_half(catalogue, (rule, found), (record, at), &mut halves, out);
+                }
+                _ => take_named(catalogue, record, at, out),
+            }
             continue;
         }
-        for rule in plan.rules.iter().filter(|rule| fits(rule, &record)) {
-            take(catalogue, rule, &record, at, out);
+        for rule in &plan.rules {
+            if let Some(found) = half_of(rule, record) {
+                take_half(catalogue, (rule, found), (record, at), &mut halves, out);
+            } else if fits(rule, record) {
+                take(catalogue, rule, record, at, out);
+            }
         }
     }
+    halves.finish(out);
     if out.received == before {
         let detail = || "no record of the pack is a metric's".to_owned();
         out.reject(None, "no_values", detail);
     }
     Ok(())
+}
+
+/// The rule for coordinates without a profile.
+fn bare_position(catalogue: &Catalogue) -> Option<Rule> {
+    let key = catalogue.find("position")?;
+    Some(Rule::plain(key, catalogue.def(key)?))
+}
+
+/// Takes a longitude or a latitude.
+fn take_half<'a>(
+    catalogue: &Catalogue,
+    (rule, (axis, thing)): (&'a Rule, (Axis, &'a str)),
+    (record, at): (&'a Record, Option<Timestamp>),
+    halves: &mut Halves<'a>,
+    out: &mut Decoded,
+) {
+    match degrees(rule, record, at) {
+        Ok(degrees) => {
+            halves.take((catalogue, rule), (thing, at), (axis, degrees), out);
+        }
+        Err((reason, detail)) => out.reject(Some(&rule.name), reason, || detail),
+    }
+}
+
+fn degrees(
+    rule: &Rule,
+    record: &Record,
+    at: Option<Timestamp>,
+) -> Result<f64, (&'static str, String)> {
+    let value = mapped::scaled(rule, found(rule, record)?)?;
+    if !record.is_timed(at) {
+        return Err(("bad_timestamp", format!("{} s is no time", record.seconds)));
+    }
+    Ok(value.as_number().unwrap_or_default())
 }
 
 /// Takes a record whose name ends with that of a metric.
@@ -123,16 +194,45 @@ fn take_named(catalogue: &Catalogue, record: &Record, at: Option<Timestamp>, out
     }
 }
 
+/// Tells what stands before the end of a name, if that is its end.
+fn before<'a>(name: &'a str, end: &str) -> Option<&'a str> {
+    let before = name.strip_suffix(end)?;
+    let is_part = before.is_empty() || before.ends_with([':', '/', '.', '_', '-']);
+    is_part.then_some(before)
+}
+
+/// The coordinate that a rule takes from this record, and of what it is.
+fn half_of<'a>(rule: &Rule, record: &'a Record) -> Option<(Axis, &'a str)> {
+    let Take::Halves { lon, lat } = &rule.take else {
+        return None;
+    };
+    let of = |axis, end| before(&record.name, end).map(|thing| (axis, thing));
+    of(Axis::Lon, lon).or_else(|| of(Axis::Lat, lat))
+}
+
 /// Tells whether a rule means this record: by the end of its name, and by its unit if it gives one.
 fn fits(rule: &Rule, record: &Record) -> bool {
     let Take::Named { name, unit, .. } = &rule.take else {
         return false;
     };
-    let is_end = record.name.strip_suffix(name.as_str());
-    is_end.is_some_and(|before| before.is_empty() || before.ends_with([':', '/', '.', '_', '-']))
+    before(&record.name, name).is_some()
         && unit
             .as_ref()
             .is_none_or(|unit| record.unit.as_ref() == Some(unit))
+}
+
+/// Reads the number that a rule takes from a record.
+fn found(rule: &Rule, record: &Record) -> Result<f64, (&'static str, String)> {
+    let is_sum = matches!(rule.take, Take::Named { sum: true, .. });
+    match (&record.value, record.sum) {
+        (_, Some(sum)) if is_sum => Ok(sum),
+        _ if is_sum => Err(("no_value", "the record has no sum".to_owned())),
+        (Some(Held::Number(number)), _) => Ok(*number),
+        (Some(Held::Flag(flag)), _) if rule.is_flag => Ok(f64::from(u8::from(*flag))),
+        (Some(Held::Text(text)), _) => mapped::number(&Json::from(text.as_str()), false),
+        (Some(_), _) => Err(("wrong_type", "expected a number".to_owned())),
+        (None, _) => Err(("no_value", "the record has only a sum".to_owned())),
+    }
 }
 
 fn take(
@@ -142,19 +242,8 @@ fn take(
     at: Option<Timestamp>,
     out: &mut Decoded,
 ) {
-    let is_sum = matches!(rule.take, Take::Named { sum: true, .. });
-    let found = match (&record.value, record.sum) {
-        (_, Some(sum)) if is_sum => Ok(sum),
-        _ if is_sum => Err(("no_value", "the record has no sum".to_owned())),
-        (Some(Held::Number(number)), _) => Ok(*number),
-        (Some(Held::Flag(flag)), _) if rule.is_flag => Ok(f64::from(u8::from(*flag))),
-        (Some(Held::Text(text)), _) => mapped::number(&Json::from(text.as_str()), false),
-        (Some(_), _) => Err(("wrong_type", "expected a number".to_owned())),
-        (None, _) => Err(("no_value", "the record has only a sum".to_owned())),
-    };
-    let timed = at.is_some() || (record.is_relative && record.seconds == 0.0);
-    match found.and_then(|raw| mapped::scaled(rule, raw)) {
-        Ok(_) if !timed => {
+    match found(rule, record).and_then(|raw| mapped::scaled(rule, raw)) {
+        Ok(_) if !record.is_timed(at) => {
             let detail = || format!("{} s is no time", record.seconds);
             out.reject(Some(&rule.name), "bad_timestamp", detail);
         }

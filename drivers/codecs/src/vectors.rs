@@ -2,22 +2,22 @@
 
 use crate::profile::{Plan, Profile, Uplinks};
 use crate::senml::{self, Held};
-use crate::{Decoded, Uplink, plain, thingsboard};
+use crate::{Book, Decoded, Uplink, plain, thingsboard};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{Catalogue, DeviceKey, Observation};
+use model::{Catalogue, DeviceKey, Observation, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// One vector.
-struct Vector {
-    name: String,
-    input: Vec<u8>,
-    expect: Value,
-    error: Option<String>,
+pub(crate) struct Vector {
+    pub(crate) name: String,
+    pub(crate) input: Vec<u8>,
+    pub(crate) expect: Value,
+    pub(crate) error: Option<String>,
 }
 
 /// Reads a file of vectors, and checks how many there are, so that none is lost unseen.
-fn vectors(text: &str, count: usize) -> Vec<Vector> {
+pub(crate) fn vectors(text: &str, count: usize) -> Vec<Vector> {
     let read = |line: &str| {
         let row: Value = serde_json::from_str(line).unwrap();
         let input = match (row["input_text"].as_str(), row["input_hex"].as_str()) {
@@ -155,9 +155,11 @@ fn every_thingsboard_vector_gives_its_numbers_and_counts_the_rest() {
         let decoded = if vector.name.contains("gateway") {
             let mut resolve = |child: &str| {
                 children.push(json!(child));
-                u32::try_from(children.len()).ok().map(DeviceKey)
+                let key = u32::try_from(children.len()).ok().map(DeviceKey);
+                key.map(|key| (key, None))
             };
-            thingsboard::decode_gateway(&catalogue, &vector.input, &mut resolve)
+            let at = (&catalogue, Timestamp::from_millis(0));
+            thingsboard::decode_gateway(&Book::default(), at, &vector.input, &mut resolve)
         } else {
             let mut out = Decoded::new(DeviceKey(0));
             thingsboard::decode_device_into(&catalogue, &vector.input, &mut out).map(|()| vec![out])

@@ -2,10 +2,11 @@
 
 use crate::bus::Bus;
 use crate::sessions::Sessions;
+use crate::sparkplug::Lives;
 use crate::telemetry::Desk;
 use crate::{Config, live, session, tls};
 use codecs::Book;
-use model::Reason;
+use model::{Reason, Timestamp};
 use sdk::{Context, DeviceEntry, DriverError, Limits, Places, Refusal, bind};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
@@ -34,6 +35,10 @@ pub(crate) struct Gate {
     pub(crate) bus: Bus,
     /// How the devices with a profile write their payloads.
     pub(crate) book: Book,
+    /// Which life each node of Sparkplug B is in.
+    pub(crate) lives: Arc<Lives>,
+    /// Since when the hub is there for them.
+    pub(crate) since: Timestamp,
     places: Arc<Places>,
 }
 
@@ -51,12 +56,15 @@ impl Gate {
             connections_max: config.connections_max,
             connections_per_address_max: config.connections_per_address_max,
         });
+        let since = cx.clock.now();
         Arc::new(Self {
             cx,
             config,
             sessions: Arc::default(),
             bus,
             book,
+            lives: Arc::default(),
+            since,
             places,
         })
     }

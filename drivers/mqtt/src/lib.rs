@@ -29,6 +29,7 @@ mod live;
 mod packet;
 mod session;
 mod sessions;
+mod sparkplug;
 mod steps;
 mod subscriptions;
 mod telemetry;
@@ -68,6 +69,9 @@ const INFLIGHT_BATCHES_MAX: usize = 8;
 
 /// Unacknowledged publications of one version 5 client.
 const RECEIVE_MAXIMUM: u16 = 1_024;
+
+/// A birth takes a node some seconds, and the data that it meanwhile sends is no news.
+const SPARKPLUG_REBIRTH_PAUSE_S: u32 = 10;
 
 /// Whether a client on the TLS listener must have a certificate.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
@@ -130,6 +134,13 @@ pub struct Config {
     /// QoS 1 and 2 messages that a version 5 client may have unacknowledged.
     #[serde(default = "receive_maximum")]
     pub receive_maximum: u16,
+    /// Name of the hub as a Sparkplug B host application: nodes that wait for a primary host subscribe to
+    /// `spBv1.0/STATE/NAME`. Without it the hub says nothing there.
+    #[serde(default)]
+    pub sparkplug_host_id: Option<String>,
+    /// Seconds before a Sparkplug B node is asked for its births again.
+    #[serde(default = "sparkplug_rebirth_pause_s")]
+    pub sparkplug_rebirth_pause_s: u32,
 }
 
 fn packet_bytes_max() -> usize {
@@ -164,6 +175,10 @@ fn receive_maximum() -> u16 {
     RECEIVE_MAXIMUM
 }
 
+fn sparkplug_rebirth_pause_s() -> u32 {
+    SPARKPLUG_REBIRTH_PAUSE_S
+}
+
 impl Config {
     /// Tells what contradicts itself.
     fn check(&self) -> Result<(), DriverError> {
@@ -183,6 +198,12 @@ impl Config {
             "keep_alive_s_max must be above 0"
         } else if self.inflight_batches_max == 0 || self.receive_maximum == 0 {
             "inflight_batches_max and receive_maximum must be above 0"
+        } else if self
+            .sparkplug_host_id
+            .as_ref()
+            .is_some_and(|host| host.is_empty() || host.contains(['/', '+', '#']))
+        {
+            "sparkplug_host_id must be one level of a topic"
         } else {
             return Ok(());
         };

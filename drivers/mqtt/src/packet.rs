@@ -9,7 +9,8 @@ mod write;
 pub(crate) use connect::{Connect, Will, read_connect, sniff};
 pub(crate) use write::{
     Welcome, connack, connack_refused, connack_unknown_version, disconnect, pingresp, pubcomp,
-    publish, publish_ack, publish_handed, publish_refusal, publish_told, suback, unsuback,
+    publish, publish_ack, publish_handed, publish_refusal, publish_retained, publish_told, suback,
+    unsuback,
 };
 
 use bytes::{Bytes, BytesMut};

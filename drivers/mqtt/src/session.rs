@@ -5,6 +5,7 @@
 
 mod close;
 mod receive;
+mod tell;
 
 use crate::connect::{self, Admitted};
 use crate::events::Outlet;
@@ -13,6 +14,7 @@ use crate::gate::{Gate, Peer};
 use crate::identity::Principal;
 use crate::packet::{self, Qos, Version, Welcome, Will};
 use crate::sessions::Seat;
+use crate::sparkplug::Nodes;
 use crate::steps;
 use crate::steps::StepAsk;
 use crate::subscriptions::{self, Subscriptions};
@@ -82,6 +84,8 @@ struct Session {
     subscriptions: Subscriptions,
     outlet: Outlet,
     will: Option<Will>,
+    /// The nodes of Sparkplug B that speak by this connection.
+    nodes: Nodes,
     inbox: BytesMut,
     /// Bytes to make room for before the next read.
     read_bytes: usize,
@@ -176,6 +180,8 @@ impl Session {
         let mut out = BytesMut::new();
         packet::connack(&mut out, version, welcome);
         let subscriptions = Subscriptions::open(&gate, &principal, &connect, resumed, &seat);
+        let pause_s = gate.config.sparkplug_rebirth_pause_s;
+        let nodes = Nodes::new(Arc::clone(&gate.lives), pause_s);
         let now = Instant::now();
         Self {
             flights: Flights::new(gate.config.inflight_batches_max),
@@ -192,6 +198,7 @@ impl Session {
                 out_bytes_max: OUT_BYTES_PAUSE,
             },
             will: connect.will,
+            nodes,
             inbox,
             read_bytes: READ_BYTES_MIN,
             out,
@@ -301,6 +308,7 @@ impl Session {
             self.close_with(Some(code::TAKEN_OVER), true);
         } else {
             // The hub stops: the device is well, and its will would tell otherwise.
+            self.tell_state(false);
             self.close_with(Some(code::SHUTTING_DOWN), false);
         }
     }

@@ -139,6 +139,8 @@ impl Subscriptions {
             return Err(QUOTA_EXCEEDED);
         }
         let granted = match source {
+            // Said once, and lost if it is: a node that still needs it gives occasion to say it again.
+            Source::Own => Qos::AtMostOnce,
             Source::Bus => {
                 let subscriber = self
                     .live
@@ -158,6 +160,12 @@ impl Subscriptions {
         };
         self.filters.insert(filter.path, granted);
         Ok(granted)
+    }
+
+    /// Tells whether something that is said to this client on a topic is wanted.
+    pub(crate) fn wants(&self, topic: &str) -> bool {
+        let mut filters = self.filters.keys();
+        filters.any(|filter| topics::matches(filter, topic))
     }
 
     fn start_tail(&mut self, gate: &Gate) {

@@ -1,6 +1,9 @@
 //! From PUBLISH packets to one submission: many messages, one commit, one row of acknowledgements.
 
+mod sparkplug;
+
 use crate::packet::{Publish, Qos};
+use crate::sparkplug::Nodes;
 use crate::topics::{self, Target};
 use codecs::{Book, Decoded, Sender, Undecodable, Uplink, Uplinks, thingsboard};
 use model::{Catalogue, DeviceKey, Timestamp};
@@ -104,6 +107,7 @@ impl Batch {
     pub(crate) fn take(
         &mut self,
         desk: Desk<'_>,
+        nodes: &mut Nodes,
         publish: &Publish<'_>,
         refuse_child: &mut dyn FnMut(&str, &'static str),
     ) -> Result<Verdict, Forbidden> {
@@ -129,6 +133,9 @@ impl Batch {
             } if is_gateway(desk.writer) => {
                 let named = Named::Tts(application, device);
                 self.take_uplink(desk, named, publish.payload, refuse_child)?
+            }
+            Target::Sparkplug(said) => {
+                self.take_sparkplug(desk, nodes, (said, publish.payload), refuse_child)?
             }
             // There is nothing to store, and the server must not send it again.
             Target::NetworkEvent if is_gateway(desk.writer) => Verdict::Stored,
@@ -244,9 +251,10 @@ impl Batch {
         refuse_child: &mut dyn FnMut(&str, &'static str),
     ) -> Result<Verdict, Forbidden> {
         let mut refused = false;
-        let decoded = thingsboard::decode_gateway(desk.catalogue, payload, &mut |name| {
+        let at = (desk.catalogue, desk.now);
+        let decoded = thingsboard::decode_gateway(desk.book, at, payload, &mut |name| {
             own_or_child(desk, name)
-                .map(|whose| whose.key)
+                .map(|whose| (whose.key, whose.profile))
                 .inspect_err(|forbidden| {
                     refused = true;
                     if let Forbidden::Topic { reason, .. } = forbidden {
@@ -396,30 +404,15 @@ fn own_or_child(desk: Desk<'_>, name: &str) -> Result<Whose, Forbidden> {
     }
 }
 
-/// Reads a will as the message that it is.
-pub(crate) fn will_submission(
-    desk: Desk<'_>,
-    topic: &str,
-    payload: &[u8],
-) -> Result<Option<Submission>, Forbidden> {
-    let mut batch = Batch::default();
-    let publish = Publish {
-        qos: Qos::AtMostOnce,
-        packet_id: 0,
-        topic,
-        payload,
-    };
-    batch.take(desk, &publish, &mut |_, _| {})?;
-    Ok(batch.close().0)
-}
-
 /// Tells whether a device may leave a will on this topic.
 pub(crate) fn may_will(desk: Desk<'_>, topic: &str) -> Result<(), Forbidden> {
     match topics::target(topic) {
         Target::Telemetry { device } => own_or_child(desk, device).map(drop),
         Target::ThingsboardDevice => Ok(()),
         Target::ThingsboardGateway if is_gateway(desk.writer) => Ok(()),
+        Target::Sparkplug(said) if sparkplug::may_die(desk, said) => Ok(()),
         Target::ThingsboardGateway
+        | Target::Sparkplug(_)
         | Target::ChirpstackUp { .. }
         | Target::TtsUp { .. }
         | Target::NetworkEvent

@@ -6,6 +6,7 @@ mod bus;
 mod config;
 mod events;
 mod listeners;
+mod sparkplug;
 mod steps;
 mod wire;
 

@@ -1,5 +1,6 @@
 //! What a topic means, and which filters a subscriber may use.
 
+use crate::sparkplug::{self, Said};
 use sdk::Role;
 
 /// Levels of the topics `events/{place}/{type}`.
@@ -24,6 +25,8 @@ pub(crate) enum Target<'a> {
         application: &'a str,
         device: &'a str,
     },
+    /// `spBv1.0/{group}/{message}/{node}[/{device}]` (Sparkplug B).
+    Sparkplug(Said<'a>),
     /// Another event of a network server, such as a join, of which nothing is kept.
     NetworkEvent,
     /// `devices/{device}/commands`.
@@ -48,6 +51,9 @@ pub(crate) fn target(topic: &str) -> Target<'_> {
     }
     if let Some(event) = network_event(topic) {
         return event;
+    }
+    if let Some(said) = Said::read(topic) {
+        return Target::Sparkplug(said);
     }
     let named = topic
         .strip_prefix("devices/")
@@ -115,6 +121,8 @@ pub(crate) enum Source {
     Bus,
     /// The journal: by cursor, at least once.
     Events,
+    /// The session itself: what is said to this one client, at most once.
+    Own,
 }
 
 /// Who asks for a subscription.
@@ -146,6 +154,7 @@ pub(crate) fn grant(reader: Reader<'_>, filter: &str) -> Result<Source, FilterRe
     let granted = match reader {
         Reader::Device(id) => match target(filter) {
             Target::Commands { device } if device == id => Some(Source::Bus),
+            _ if sparkplug::is_filter(filter) => Some(Source::Own),
             _ => None,
         },
         Reader::Role(role) => match target(filter) {

@@ -60,6 +60,18 @@ fn a_profile_that_cannot_be_used_is_told_with_its_key() {
             "profiles.p.values.pm10_ugm3: scale must be a number other than 0, and offset a number",
         ),
         (
+            json!({"codec":"json","values":{"position":{"lon":"x","lat":"/y"}}}),
+            "profiles.p.values.position: `x` is no JSON pointer (RFC 6901): it starts with `/`",
+        ),
+        (
+            json!({"codec":"senml","values":{"position":{"name":"x"}}}),
+            "profiles.p.values.position: needs the names `lon` and `lat`, and no `name`",
+        ),
+        (
+            json!({"codec":"sparkplug_b","values":{"pm10_ugm3":{"name":"a","sum":true}}}),
+            "profiles.p.values.pm10_ugm3: sum is SenML's",
+        ),
+        (
             json!({"codec":"json","time":"ts"}),
             "`ts` is no JSON pointer (RFC 6901): it starts with `/`",
         ),

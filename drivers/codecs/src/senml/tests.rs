@@ -75,3 +75,43 @@ fn a_pack_that_must_not_be_understood_in_part_is_refused_as_a_whole() {
         assert_eq!((decoded.received, decoded.rejected.len()), (1, 1));
     }
 }
+
+#[test]
+fn a_longitude_and_a_latitude_of_one_instant_are_a_position() {
+    // RFC 8428, 5.1.4, with a pair that lacks its half.
+    let pack = br#"[{"bn":"urn:dev:ow:10e2073a01080063","bt":1772323200,"u":"lon","v":24.30621},
+        {"u":"lat","v":60.07965},{"u":"lon","t":60,"v":24.30622}]"#;
+    let (decoded, done) = decode(json!({"codec": "senml"}), pack);
+    done.unwrap();
+    let [position] = decoded.observations.as_slice() else {
+        panic!("{decoded:?}");
+    };
+    let model::Value::Position(place) = position.value else {
+        panic!("{position:?}");
+    };
+    assert_eq!((place.lon, place.lat), (24.30621, 60.07965));
+    assert_eq!(
+        position.observed_at.unwrap().millis(),
+        1_772_323_200_000,
+        "the time of both"
+    );
+    assert_eq!(decoded.rejected[0].reason, "half_position");
+    assert_eq!(decoded.received, 2);
+}
+
+#[test]
+fn a_profile_names_the_halves_of_a_position() {
+    let profile = json!({"codec": "senml", "values": {"position": {"lon": "x", "lat": "y"}}});
+    let pack = br#"[{"bn":"a:","n":"y","v":24.5},{"bn":"b:","n":"x","v":1},{"bn":"a:","n":"x","v":118.1}]"#;
+    let (decoded, done) = decode(profile, pack);
+    done.unwrap();
+    let model::Value::Position(place) = decoded.observations[0].value else {
+        panic!("{decoded:?}");
+    };
+    assert_eq!((place.lon, place.lat), (118.1, 24.5));
+    assert_eq!(
+        decoded.rejected.len(),
+        1,
+        "the other thing has only one half"
+    );
+}

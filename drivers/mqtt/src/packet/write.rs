@@ -251,6 +251,16 @@ pub(crate) fn publish(
     out.put_slice(payload);
 }
 
+/// PUBLISH of something that was said before this subscription, and still holds.
+pub(crate) fn publish_retained(out: &mut BytesMut, version: Version, topic: &str, payload: &[u8]) {
+    const RETAIN: u8 = 0x01;
+    let begin = out.len();
+    publish(out, version, None, topic, payload);
+    if let Some(first) = out.get_mut(begin) {
+        *first |= RETAIN;
+    }
+}
+
 fn publish_body_len(
     version: Version,
     packet_id: Option<u16>,

@@ -1,9 +1,9 @@
 //! How a session ends: the last word, the will, and hanging up.
 
-use super::{READ_BYTES_MIN, Session, write_some};
+use super::{READ_BYTES_MIN, Session, code, write_some};
 use crate::identity::Principal;
-use crate::packet;
-use crate::telemetry;
+use crate::packet::{self, Publish, Qos};
+use crate::telemetry::Batch;
 use bytes::BytesMut;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -52,28 +52,9 @@ impl Session {
     }
 
     /// Commits the will of a client that was lost, and leaves everything in order.
-    pub(super) async fn close(self: Box<Self>) {
+    pub(super) async fn close(mut self: Box<Self>) {
         let with_will = self.closing.is_some_and(|closing| closing.with_will);
-        if let (true, Some(will), Principal::Device { entry, .. }) =
-            (with_will, &self.will, &self.principal)
-        {
-            let desk = self.gate.desk(entry);
-            let submission = telemetry::will_submission(desk, &will.topic, &will.payload);
-            match submission {
-                Ok(Some(submission)) => {
-                    if let Err(error) = self.gate.cx.ingest.commit(submission).await {
-                        tracing::warn!(%error, device = %entry.device.id, "a will was not stored");
-                    }
-                }
-                Ok(None) => {}
-                Err(_) => self.gate.refuse(
-                    "forbidden_topic",
-                    Some(entry.device.id.as_str().to_owned()),
-                    &self.peer,
-                    true,
-                ),
-            }
-        }
+        self.leave(with_will).await;
         let Self {
             subscriptions,
             seat,
@@ -81,5 +62,39 @@ impl Session {
             ..
         } = *self;
         subscriptions.close(&seat, &gate.cx).await;
+    }
+
+    /// Commits the last that is known of the device: its will, and the end of the nodes that it was.
+    async fn leave(&mut self, with_will: bool) {
+        let Principal::Device { entry, .. } = &self.principal else {
+            return;
+        };
+        let desk = self.gate.desk(entry);
+        let mut batch = Batch::default();
+        if let (true, Some(will)) = (with_will, &self.will) {
+            let publish = Publish {
+                qos: Qos::AtMostOnce,
+                packet_id: 0,
+                topic: &will.topic,
+                payload: &will.payload,
+            };
+            let taken = batch.take(desk, &mut self.nodes, &publish, &mut |_, _| {});
+            if taken.is_err() {
+                let claimed = Some(entry.device.id.as_str().to_owned());
+                let reason = "forbidden_topic";
+                self.gate.refuse(reason, claimed, &self.peer, true);
+            }
+        }
+        // Where the hub hangs up by itself, the device is well and will be back.
+        let code = self.closing.and_then(|closing| closing.code);
+        if !matches!(code, Some(code::SHUTTING_DOWN | code::SERVER_BUSY)) {
+            batch.end_nodes(desk, &mut self.nodes);
+        }
+        let (Some(submission), _) = batch.close() else {
+            return;
+        };
+        if let Err(error) = self.gate.cx.ingest.commit(submission).await {
+            tracing::warn!(%error, device = %entry.device.id, "the last of a device was not stored");
+        }
     }
 }

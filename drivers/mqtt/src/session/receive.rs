@@ -153,7 +153,9 @@ impl Session {
         let mut refuse_child = |name: &str, reason: &'static str| {
             gate.refuse(reason, Some(name.to_owned()), peer, true);
         };
-        match batch.take(desk, publish, &mut refuse_child) {
+        let taken = batch.take(desk, &mut self.nodes, publish, &mut refuse_child);
+        self.tell_rebirths();
+        match taken {
             Ok(verdict) => Some(verdict),
             Err(Forbidden::Topic { reason, claimed }) => self.deny(reason, claimed, NOT_AUTHORIZED),
             // Counted already, child by child. A 3.1.1 gateway must not lose the connection of all
@@ -283,6 +285,7 @@ impl Session {
             }
             Incoming::Subscribe { packet_id, filters } => {
                 let gate = Arc::clone(&self.gate);
+                let paths: Vec<_> = filters.iter().map(|filter| filter.path.clone()).collect();
                 let codes =
                     self.subscriptions
                         .subscribe(&gate, &self.principal, filters, &self.seat);
@@ -292,7 +295,8 @@ impl Session {
                 }
                 let mut suback = BytesMut::new();
                 packet::suback(&mut suback, self.version, packet_id, &codes);
-                return self.answer_kept(&suback);
+                self.answer_kept(&suback);
+                return self.greet(&paths);
             }
             Incoming::Unsubscribe { packet_id, filters } => {
                 let codes = self.subscriptions.unsubscribe(&filters, &self.seat);

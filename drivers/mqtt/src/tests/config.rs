@@ -32,7 +32,7 @@ fn every_field_is_described_for_those_who_fill_it_in() {
         .get("properties")
         .and_then(|p| p.as_object())
         .unwrap();
-    assert_eq!(fields.len(), 15);
+    assert_eq!(fields.len(), 17);
     for (name, field) in fields {
         assert!(field.get("description").is_some(), "{name}");
     }
