@@ -27,6 +27,7 @@ pub const PROFILES: &[ProfileKind] = &[
     ProfileKind::of::<codecs::Profile>(codecs::Codec::ChirpstackV4.name()),
     ProfileKind::of::<codecs::Profile>(codecs::Codec::TtsV3.name()),
     ProfileKind::of::<codecs::Profile>(codecs::Codec::SparkplugB.name()),
+    ProfileKind::of::<codecs::Profile>(codecs::Codec::PressureFrame.name()),
     ProfileKind::of::<driver_modbus::map::Profile>(driver_modbus::CODEC),
 ];
 

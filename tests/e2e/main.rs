@@ -64,6 +64,7 @@ mod path;
 mod payloads;
 #[cfg(test)]
 mod pressure_frame;
+mod push;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

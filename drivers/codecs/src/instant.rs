@@ -12,6 +12,15 @@ const SECONDS_MAX: f64 = 1e11;
 /// 2^53: beyond it a float does not tell one millisecond from the next.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
+/// The hub takes no time before 2020 and none more than a day ahead (ADR 0007).
+const BELIEVABLE_FROM_MS: i64 = 1_577_836_800_000;
+const AHEAD_MAX_MS: i64 = 86_400_000;
+
+/// Tells whether a clock that says so can be right.
+pub fn is_believable(at: Timestamp, now: Timestamp) -> bool {
+    at.millis() >= BELIEVABLE_FROM_MS && at.since_ms(now) <= AHEAD_MAX_MS
+}
+
 /// How a time is written.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -23,12 +32,12 @@ pub enum TimeFormat {
     S,
     /// Milliseconds since the epoch.
     Ms,
-    /// RFC 3339, or `YYYY-MM-DD hh:mm:ss`, or `YYYYMMDDhhmmss`.
+    /// RFC 3339, or `YYYY-MM-DD hh:mm:ss`, or `YYYYMMDDhhmmss`, or `YYYYMMDDThhmmssZ`.
     Text,
 }
 
 /// Reads a time; `null` and the empty text are none.
-pub(crate) fn read(
+pub fn read(
     value: &Value,
     format: TimeFormat,
     utc_offset_min: i64,
@@ -109,6 +118,14 @@ fn written(text: &str, utc_offset_min: i64) -> Option<Timestamp> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
+    // The basic form of ISO 8601.
+    if let Some((day, time)) = text.split_once('T')
+        && let (time, is_utc) = time.strip_suffix('Z').map_or((time, false), |t| (t, true))
+        && let compact = format!("{day}{time}")
+        && is_compact(&compact)
+    {
+        return written(&compact, if is_utc { 0 } else { utc_offset_min });
+    }
     Timestamp::parse(text)
         .ok()
         .or_else(|| local(text, utc_offset_min))
@@ -145,6 +162,8 @@ mod tests {
             json!("2026-03-01 08:00:00"),
             json!("2026-03-01T08:00:00"),
             json!("20260301080000"),
+            json!("20260301T080000"),
+            json!("20260301T000000Z"),
         ];
         for value in same {
             assert_eq!(

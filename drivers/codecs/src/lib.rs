@@ -13,17 +13,24 @@ mod plain;
 mod position;
 pub mod pressure_frame;
 mod profile;
+mod raw;
 mod senml;
 pub mod sparkplug;
 pub mod thingsboard;
 mod uplink;
 #[cfg(test)]
 mod vectors;
+mod words;
 
-pub use instant::TimeFormat;
+pub use instant::{TimeFormat, is_believable, read as read_time};
 use model::{DeviceKey, Observation, Reason, Rejected};
 pub use profile::{Book, Codec, Pointer, Profile, Sender, Uplinks, ValueRule};
 pub use uplink::{Frame, Uplink};
+
+/// Reads JSON, `NaN` and `Infinity` as texts among it.
+pub fn parse_json(payload: &[u8]) -> Result<serde_json::Value, Undecodable> {
+    json::parse(payload, |bytes| serde_json::from_slice(bytes))
+}
 
 /// Rejections of one message that are described in words; more are counted only.
 const DETAILED_MAX: usize = 64;

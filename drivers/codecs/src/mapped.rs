@@ -86,7 +86,7 @@ pub(crate) fn put(
     });
 }
 
-type Wrong = (&'static str, String);
+pub(crate) type Wrong = (&'static str, String);
 
 /// Reads what a rule names; `None` if it is not there.
 fn read(rule: &Rule, record: &Json) -> Option<Result<Value, Wrong>> {
@@ -94,6 +94,9 @@ fn read(rule: &Rule, record: &Json) -> Option<Result<Value, Wrong>> {
         Take::Named { .. } | Take::Halves { .. } => None,
         Take::At(at) => {
             let found = record.pointer(at.as_str())?;
+            if let Some(words) = &rule.words {
+                return Some(words.read(rule, found));
+            }
             Some(number(found, rule.is_flag).and_then(|raw| scaled(rule, raw)))
         }
         Take::Position { lon, lat } => {
@@ -128,7 +131,15 @@ fn without_sentinel(rule: &Rule, raw: f64) -> Result<f64, Wrong> {
 /// Makes a number of the device one of the metric.
 pub(crate) fn scaled(rule: &Rule, raw: f64) -> Result<Value, Wrong> {
     let raw = without_sentinel(rule, raw)?;
-    let number = raw * rule.scale + rule.offset;
+    // 402 × 0.01 is 4.0200000000000005, and 402 / 100 is 4.02.
+    let parts = (1.0 / rule.scale).round();
+    let is_part = parts.abs() > 1.0 && (parts * rule.scale - 1.0).abs() < f64::EPSILON;
+    let number = if is_part {
+        raw / parts
+    } else {
+        raw * rule.scale
+    };
+    let number = number + rule.offset;
     Value::number(number).ok_or_else(|| ("not_finite", format!("found {number}")))
 }
 

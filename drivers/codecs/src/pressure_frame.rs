@@ -4,8 +4,10 @@
 //! TCP, UDP and CTWing carry the bytes, MQTT and OneNET the same bytes as hexadecimal text. Layout and
 //! tables: the maker's "智能无线终端通讯协议 V3.0", section 2 (上行报文格式) and tables 1 to 3. Big endian.
 
-use crate::{Decoded, Undecodable};
+use crate::profile::Pointer;
+use crate::{Decoded, Undecodable, is_believable};
 use model::{Catalogue, Cause, DeviceKey, Observation, Quality, Timestamp, Value};
+use serde_json::{Map, Value as Json};
 use std::borrow::Cow;
 
 /// 帧起始标记 and 帧结尾标记.
@@ -30,10 +32,6 @@ const ALARM_HIGH: u8 = 1 << 1;
 const ALARM_BATTERY: u8 = 1 << 2;
 const SENSOR_FAULT: u8 = 1 << 3;
 const HARDWARE_FAULT: u8 = 1 << 4;
-
-/// The hub takes no time before 2020 and none more than a day ahead (ADR 0007).
-const PLAUSIBLE_FROM_MS: i64 = 1_577_836_800_000;
-const AHEAD_MAX_S: i64 = 86_400;
 
 /// One report.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -163,8 +161,7 @@ pub fn decode(
     now: Timestamp,
 ) -> Decoded {
     let mut out = Decoded::new(device);
-    let plausible =
-        frame.at.millis() >= PLAUSIBLE_FROM_MS && frame.at.since_ms(now) <= AHEAD_MAX_S * 1000;
+    let plausible = is_believable(frame.at, now);
     let mut report = Report {
         catalogue,
         out: &mut out,
@@ -194,6 +191,54 @@ pub fn decode(
         report.put("pressure_kpa", current);
     }
     out
+}
+
+/// Decodes one frame and appends what it holds; on an error `out` is as before.
+pub fn decode_into(
+    catalogue: &Catalogue,
+    bytes: &[u8],
+    now: Timestamp,
+    out: &mut Decoded,
+) -> Result<(), Undecodable> {
+    let decoded = decode(catalogue, out.device, &parse(bytes)?, now);
+    if let Some(whole) = decoded.rejected.iter().find(|bad| bad.metric.is_none()) {
+        return Err(Undecodable {
+            reason: whole.reason.clone(),
+            detail: whole.detail.clone().unwrap_or_default(),
+        });
+    }
+    out.received = out.received.saturating_add(decoded.received);
+    out.observations.extend(decoded.observations);
+    out.rejected.extend(decoded.rejected);
+    Ok(())
+}
+
+/// Tells whether bytes begin as a frame does.
+pub fn begins(bytes: &[u8]) -> bool {
+    bytes.starts_with(&START)
+}
+
+/// Finds a frame in JSON: hexadecimal digits or an array of bytes, where the pointer says, or in
+/// the first value that begins like one.
+pub fn within(found: &Json, at: Option<&Pointer>) -> Option<Vec<u8>> {
+    if let Some(at) = at {
+        return digits_in(found.pointer(at.as_str())?);
+    }
+    let fields = found.as_object().into_iter().flat_map(Map::values);
+    let mut found = fields.chain([found]).filter_map(digits_in);
+    found.find(|bytes| begins(bytes))
+}
+
+fn digits_in(found: &Json) -> Option<Vec<u8>> {
+    match found {
+        Json::String(text) => Some(bytes_of(text.as_bytes()).into_owned()),
+        Json::Array(bytes) => bytes.iter().map(byte_in).collect(),
+        _ => None,
+    }
+}
+
+fn byte_in(found: &Json) -> Option<u8> {
+    u8::try_from(found.as_u64()?).ok()
 }
 
 struct Report<'a> {

@@ -2,7 +2,8 @@
 
 use crate::instant::TimeFormat;
 use crate::uplink::{self, Uplink};
-use crate::{Decoded, Undecodable, canonical, mapped, plain, senml, sparkplug};
+use crate::words::Words;
+use crate::{Decoded, Undecodable, canonical, mapped, plain, raw, senml, sparkplug};
 use model::{Catalogue, MetricDef, MetricKey, MetricShape, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,6 +26,8 @@ pub enum Codec {
     TtsV3,
     /// Sparkplug B, whose births name the metrics.
     SparkplugB,
+    /// The raw frame of a pressure terminal, as it is or in hexadecimal digits.
+    PressureFrame,
 }
 
 /// A LoRaWAN network server, by the envelope that it sends.
@@ -41,6 +44,7 @@ impl Codec {
         Self::ChirpstackV4,
         Self::TtsV3,
         Self::SparkplugB,
+        Self::PressureFrame,
     ];
 
     /// The value of `codec` in the configuration.
@@ -51,12 +55,18 @@ impl Codec {
             Self::ChirpstackV4 => "chirpstack_v4",
             Self::TtsV3 => "tts_v3",
             Self::SparkplugB => "sparkplug_b",
+            Self::PressureFrame => "pressure_frame",
         }
     }
 
     /// Tells whether values are found by name, and each has its own time.
     const fn names_records(self) -> bool {
         matches!(self, Self::Senml | Self::SparkplugB)
+    }
+
+    /// Tells whether values are found by pointers, in whatever JSON.
+    pub(crate) const fn reads_json(self) -> bool {
+        matches!(self, Self::Json | Self::ChirpstackV4 | Self::TtsV3)
     }
 }
 
@@ -97,6 +107,10 @@ pub struct Profile {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub time: Option<Pointer>,
+    /// Raw pressure frames: JSON pointer to the digits of the frame, where the payload is JSON.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub frame: Option<Pointer>,
     /// How the time is written.
     #[serde(default)]
     pub time_format: TimeFormat,
@@ -137,6 +151,18 @@ pub struct ValueRule {
     /// SenML: take the record's sum, not its value.
     #[serde(default)]
     pub sum: bool,
+    /// Characters at which a text is cut into parts.
+    #[serde(default)]
+    pub split: Option<String>,
+    /// Which of those parts is the value; the first is 0.
+    #[serde(default)]
+    pub part: usize,
+    /// Texts, or numbers as they are written, and what each of them stands for.
+    #[serde(default)]
+    pub words: BTreeMap<String, f64>,
+    /// What everything stands for that is not among the words.
+    #[serde(default)]
+    pub otherwise: Option<f64>,
     /// What the number is multiplied by.
     #[serde(default = "one")]
     pub scale: f64,
@@ -184,6 +210,7 @@ pub(crate) struct Rule {
     pub(crate) scale: f64,
     pub(crate) offset: f64,
     pub(crate) sentinels: Vec<f64>,
+    pub(crate) words: Option<Words>,
 }
 
 impl Rule {
@@ -197,6 +224,7 @@ impl Rule {
             scale: 1.0,
             offset: 0.0,
             sentinels: Vec::new(),
+            words: None,
         }
     }
 }
@@ -207,6 +235,7 @@ pub(crate) struct Plan {
     pub(crate) codec: Codec,
     pub(crate) records: Option<Pointer>,
     pub(crate) time: Option<Pointer>,
+    pub(crate) frame: Option<Pointer>,
     pub(crate) time_format: TimeFormat,
     pub(crate) utc_offset_min: i64,
     pub(crate) rules: Vec<Rule>,
@@ -219,6 +248,7 @@ impl Plan {
             codec: Codec::Json,
             records: None,
             time: None,
+            frame: None,
             time_format: TimeFormat::Auto,
             utc_offset_min: UTC_OFFSET_MIN,
             rules: Vec::new(),
@@ -234,6 +264,13 @@ impl Plan {
         if profile.codec.names_records() && stray {
             return Err("time and records are of JSON: here each value has its own time".into());
         }
+        let is_raw = profile.codec == Codec::PressureFrame;
+        if is_raw && (stray || !profile.values.is_empty()) {
+            return Err("a raw frame has its own time and values: only `frame` fits".into());
+        }
+        if !is_raw && profile.frame.is_some() {
+            return Err("frame: only raw frames have it".into());
+        }
         if profile.utc_offset_min.abs() > 18 * 60 {
             return Err("utc_offset_min must be within 1080 either way".to_owned());
         }
@@ -241,6 +278,7 @@ impl Plan {
             codec: profile.codec,
             records: profile.records.clone(),
             time: profile.time.clone(),
+            frame: profile.frame.clone(),
             time_format: profile.time_format,
             utc_offset_min: profile.utc_offset_min,
             rules: rules.collect::<Result<_, _>>()?,
@@ -266,6 +304,10 @@ fn rule_of(
     if !rule.scale.is_finite() || rule.scale == 0.0 || !rule.offset.is_finite() {
         return Err("scale must be a number other than 0, and offset a number".to_owned());
     }
+    let words = Words::of(rule)?;
+    if words.is_some() && !matches!(take, Take::At(_)) {
+        return Err("words, otherwise, split and part need `at`".to_owned());
+    }
     Ok(Rule {
         metric,
         name: name.to_owned(),
@@ -274,6 +316,7 @@ fn rule_of(
         scale: rule.scale,
         offset: rule.offset,
         sentinels: rule.sentinels.clone(),
+        words,
     })
 }
 
@@ -367,6 +410,7 @@ impl Book {
             Codec::SparkplugB => sparkplug::Payload::read(payload).map(|message| {
                 sparkplug::take(catalogue, plan, &message, None, out);
             }),
+            Codec::PressureFrame => raw::decode(catalogue, plan, sender.arrival, payload, out),
         };
         decoded.inspect_err(|why| out.reject_message(why))
     }
@@ -377,7 +421,7 @@ impl Book {
         match self.plan(profile)?.codec {
             Codec::ChirpstackV4 => Some(Uplinks::ChirpstackV4),
             Codec::TtsV3 => Some(Uplinks::TtsV3),
-            Codec::Json | Codec::Senml | Codec::SparkplugB => None,
+            Codec::Json | Codec::Senml | Codec::SparkplugB | Codec::PressureFrame => None,
         }
     }
 
@@ -410,14 +454,19 @@ impl Book {
         out: &mut Decoded,
     ) {
         match self.plan(profile) {
-            Some(plan) if !plan.codec.names_records() => {
+            Some(plan) if plan.codec.reads_json() => {
                 uplink::take(catalogue, plan, uplink, out);
             }
             _ => uplink::take(catalogue, &Plan::bare(), uplink, out),
         }
     }
 
-    fn plan(&self, profile: Option<&str>) -> Option<&Plan> {
+    /// Tells whether this is a profile of a payload format.
+    pub fn has(&self, profile: Option<&str>) -> bool {
+        self.plan(profile).is_some()
+    }
+
+    pub(crate) fn plan(&self, profile: Option<&str>) -> Option<&Plan> {
         self.plans.get(profile?)
     }
 }

@@ -3,12 +3,17 @@
 //! `POST /devices/{device}/telemetry` with `Authorization: Bearer <secret>`: 204 when all is on
 //! disk, 200 with a list when a part of it was refused, 4xx when nothing could be taken, 503 with
 //! `Retry-After` when the hub cannot keep up.
+//!
+//! NB-IoT platforms push to addresses of their own (`push`).
 
+mod push;
 mod serve;
+
+pub use push::{Push, PushConfig};
 
 use codecs::{Book, Codec, Profile};
 use sdk::{Context, Driver, DriverError};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
@@ -44,6 +49,10 @@ pub struct Config {
     /// Seconds that one request may take, its body included.
     #[serde(default = "request_timeout_s")]
     pub request_timeout_s: u64,
+    /// NB-IoT platforms that push to this port, each with a name of your own.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, PushConfig>")]
+    pub push: BTreeMap<String, Push>,
 }
 
 fn body_bytes_max() -> usize {
@@ -87,6 +96,7 @@ impl Driver for Http {
                         be above 0";
             return Err(DriverError::Config(text.to_owned()));
         }
+        check_pushes(&config)?;
         let book = book(&cx)?;
         let failed = |source| DriverError::Io {
             what: format!("listen {}", config.listen),
@@ -118,6 +128,29 @@ impl Driver for Http {
         .await
         .map_err(|error| DriverError::Failed(format!("http listener: {error}")))
     }
+}
+
+/// Refuses two platforms at one address, and one to which anybody in the network could push.
+fn check_pushes(config: &Config) -> Result<(), DriverError> {
+    let mut paths = BTreeMap::new();
+    for (name, push) in &config.push {
+        if let Some(other) = paths.insert(&push.path, name) {
+            let text = format!("push.{name}.path is that of push.{other}");
+            return Err(DriverError::Config(text));
+        }
+        if !push.is_open() {
+            continue;
+        }
+        if !config.listen.ip().is_loopback() {
+            let text = format!(
+                "push.{name}: its pushes are not signed, so its path ends in at least 16 random \
+                 characters, or `from` or `header` says who may push"
+            );
+            return Err(DriverError::Config(text));
+        }
+        tracing::warn!(push = %name, "who guesses the path of a platform can push in its name");
+    }
+    Ok(())
 }
 
 /// Reads the profiles of payload formats.

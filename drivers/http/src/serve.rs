@@ -1,6 +1,7 @@
 //! One request: who is it, what is in it, is it on disk.
 
 use crate::Config;
+use crate::push::{self, Pushes};
 use axum::body::{self, Body};
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -22,18 +23,19 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Bytes of an undecodable message that are kept for an engineer to look at.
-const QUARANTINED_BYTES_MAX: usize = 4096;
+pub(crate) const QUARANTINED_BYTES_MAX: usize = 4096;
 
 /// What a device is told to wait before it sends again.
 const RETRY_AFTER_S: u32 = 5;
 
-struct Shared {
-    cx: Context,
+pub(crate) struct Shared {
+    pub(crate) cx: Context,
     /// How the devices with a profile write their payloads.
-    book: Book,
+    pub(crate) book: Book,
+    pub(crate) pushes: Pushes,
     body_bytes_max: usize,
-    timeout: Duration,
-    slots: Semaphore,
+    pub(crate) timeout: Duration,
+    pub(crate) slots: Semaphore,
     /// Of this start of the hub, in the ids of its requests.
     prefix: String,
     requests: AtomicU64,
@@ -45,19 +47,14 @@ pub(crate) fn router(config: &Config, book: Book, cx: Context) -> Router {
         requests: AtomicU64::new(1),
         cx,
         book,
+        pushes: Pushes::new(&config.push),
         body_bytes_max: config.body_bytes_max,
         timeout: Duration::from_secs(config.request_timeout_s),
         slots: Semaphore::new(config.requests_max),
     });
     Router::new()
         .route("/devices/{device}/telemetry", post(telemetry))
-        .fallback(async || {
-            problem(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "there is no such resource",
-            )
-        })
+        .fallback(push::serve)
         .method_not_allowed_fallback(async || {
             problem(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -259,7 +256,7 @@ fn admit(
     }
 }
 
-async fn read_body(
+pub(crate) async fn read_body(
     shared: &Shared,
     peer: SocketAddr,
     device: &str,
@@ -329,7 +326,7 @@ fn nothing_taken(rejected: &[Rejected]) -> Response {
     problem_response(status, body)
 }
 
-fn busy(error: IngestError) -> Response {
+pub(crate) fn busy(error: IngestError) -> Response {
     let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string());
     response
         .headers_mut()
@@ -350,7 +347,7 @@ fn problem_body(status: StatusCode, reason: &str, detail: &str) -> Value {
     })
 }
 
-fn problem(status: StatusCode, reason: &str, detail: &str) -> Response {
+pub(crate) fn problem(status: StatusCode, reason: &str, detail: &str) -> Response {
     problem_response(status, problem_body(status, reason, detail))
 }
 

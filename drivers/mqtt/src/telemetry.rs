@@ -5,9 +5,13 @@ mod sparkplug;
 use crate::packet::{Publish, Qos};
 use crate::sparkplug::Nodes;
 use crate::topics::{self, Target};
-use codecs::{Book, Decoded, Sender, Undecodable, Uplink, Uplinks, thingsboard};
+use codecs::{Book, Decoded, Sender, Undecodable, Uplink, Uplinks, pressure_frame, thingsboard};
 use model::{Catalogue, DeviceKey, Timestamp};
 use sdk::{Committed, DeviceEntry, Devices, Part, RawFrame, Submission};
+use std::sync::Arc;
+
+/// The name of pressure terminals in a device's identities.
+const PRESSURE_FRAME: &str = "pressure_frame";
 
 /// Readings after which a batch takes no further message: the bound of one submission.
 pub(crate) const BATCH_READINGS_MAX: usize = 4096;
@@ -137,6 +141,7 @@ impl Batch {
             Target::Sparkplug(said) => {
                 self.take_sparkplug(desk, nodes, (said, publish.payload), refuse_child)?
             }
+            Target::PressureFrame => self.take_frame(desk, publish.payload, refuse_child)?,
             // There is nothing to store, and the server must not send it again.
             Target::NetworkEvent if is_gateway(desk.writer) => Verdict::Stored,
             Target::ThingsboardGateway
@@ -221,24 +226,43 @@ impl Batch {
         let child = names
             .iter()
             .find_map(|(protocol, name)| desk.devices.find_identity(protocol, name));
-        let child = match child {
-            Some(child) if Devices::may_write(desk.writer, &child) => child,
-            other => {
-                let reason = if other.is_some() {
-                    "forbidden_topic"
-                } else {
-                    "unknown_device"
-                };
-                let claimed = names.first().map_or("", |(_, name)| name.as_str());
-                refuse_child(claimed, reason);
-                return Err(Forbidden::EveryChild);
-            }
-        };
+        let claimed = names.first().map_or("", |(_, name)| name.as_str());
+        let child = own_of(desk, child, claimed, refuse_child)?;
         let part = self.part_of(child.key);
         let before = part.observations.len();
         let profile = child.device.profile.as_deref();
         desk.book
             .take_uplink(desk.catalogue, profile, &uplink, part);
+        let added = part.observations.len() - before;
+        self.readings += added;
+        Ok(verdict_on(added))
+    }
+
+    /// Takes the raw frame of a pressure terminal: the sender, or a child of it.
+    fn take_frame(
+        &mut self,
+        desk: Desk<'_>,
+        payload: &[u8],
+        refuse_child: &mut dyn FnMut(&str, &'static str),
+    ) -> Result<Verdict, Forbidden> {
+        let bytes = pressure_frame::bytes_of(payload);
+        let device = match pressure_frame::parse(&bytes) {
+            Ok(frame) => frame.device,
+            Err(why) => {
+                let own = desk.writer.key;
+                self.part_of(own).reject_message(&why);
+                return Ok(self.quarantine(own, why, payload));
+            }
+        };
+        let named = desk.devices.find_identity(PRESSURE_FRAME, device);
+        let terminal = own_of(desk, named, device, refuse_child)?;
+        let part = self.part_of(terminal.key);
+        let before = part.observations.len();
+        let taken = pressure_frame::decode_into(desk.catalogue, &bytes, desk.now, part);
+        if let Err(why) = taken {
+            part.reject_message(&why);
+            return Ok(self.quarantine(terminal.key, why, payload));
+        }
         let added = part.observations.len() - before;
         self.readings += added;
         Ok(verdict_on(added))
@@ -404,6 +428,22 @@ fn own_or_child(desk: Desk<'_>, name: &str) -> Result<Whose, Forbidden> {
     }
 }
 
+/// Lets the sender speak for a device that its message names: for itself, or for a child.
+fn own_of(
+    desk: Desk<'_>,
+    named: Option<Arc<DeviceEntry>>,
+    claimed: &str,
+    refuse_child: &mut dyn FnMut(&str, &'static str),
+) -> Result<Arc<DeviceEntry>, Forbidden> {
+    let reason = match named {
+        Some(device) if Devices::may_write(desk.writer, &device) => return Ok(device),
+        Some(_) => "forbidden_topic",
+        None => "unknown_device",
+    };
+    refuse_child(claimed, reason);
+    Err(Forbidden::EveryChild)
+}
+
 /// Tells whether a device may leave a will on this topic.
 pub(crate) fn may_will(desk: Desk<'_>, topic: &str) -> Result<(), Forbidden> {
     match topics::target(topic) {
@@ -416,6 +456,7 @@ pub(crate) fn may_will(desk: Desk<'_>, topic: &str) -> Result<(), Forbidden> {
         | Target::ChirpstackUp { .. }
         | Target::TtsUp { .. }
         | Target::NetworkEvent
+        | Target::PressureFrame
         | Target::Commands { .. }
         | Target::CaseSteps { .. }
         | Target::Unknown => Err(forbidden_topic(desk)),

@@ -6,6 +6,9 @@ use sdk::Role;
 /// Levels of the topics `events/{place}/{type}`.
 const EVENTS: &str = "events";
 
+/// Before the id of a terminal or of its gateway.
+const PRESSURE_FRAMES: &str = "GIOT-GW/UL/";
+
 /// Longest filter: it is kept with its session, and no topic of this hub is longer.
 const FILTER_BYTES_MAX: usize = 256;
 
@@ -29,6 +32,8 @@ pub(crate) enum Target<'a> {
     Sparkplug(Said<'a>),
     /// Another event of a network server, such as a join, of which nothing is kept.
     NetworkEvent,
+    /// `GIOT-GW/UL/{id}`: the raw frame of a pressure terminal, which names itself.
+    PressureFrame,
     /// `devices/{device}/commands`.
     Commands { device: &'a str },
     /// `cases/{case}/steps`.
@@ -54,6 +59,10 @@ pub(crate) fn target(topic: &str) -> Target<'_> {
     }
     if let Some(said) = Said::read(topic) {
         return Target::Sparkplug(said);
+    }
+    let terminal = topic.strip_prefix(PRESSURE_FRAMES);
+    if terminal.is_some_and(|id| !id.is_empty() && !id.contains('/')) {
+        return Target::PressureFrame;
     }
     let named = topic
         .strip_prefix("devices/")
@@ -250,11 +259,14 @@ mod tests {
         ] {
             assert_eq!(target(event), Target::NetworkEvent, "{event}");
         }
+        assert_eq!(target("GIOT-GW/UL/SHGS26030001"), Target::PressureFrame);
         for other in [
             "application/8/device/a840/event/up/x",
             "application//device/a840/event/up",
             "v3/app1/devices/dev1/up",
             "v3/app1@tenant1/devices/dev1/up/x",
+            "GIOT-GW/UL/",
+            "GIOT-GW/UL/a/b",
             "devices/a/b/telemetry",
             "devices/telemetry",
             "/devices/a/telemetry",

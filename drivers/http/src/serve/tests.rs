@@ -9,6 +9,7 @@ use axum::response::Response;
 use http_body_util::BodyExt;
 use sdk::testkit::Kit;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use tower::ServiceExt;
 
@@ -27,6 +28,7 @@ fn config() -> Config {
         connections_max: 4,
         requests_max: 4,
         request_timeout_s: 30,
+        push: BTreeMap::new(),
     }
 }
 
