@@ -36,6 +36,10 @@ impl Feed for JournalFeed {
         }))
     }
 
+    fn latest(&self, device: model::DeviceKey) -> Vec<model::Reading> {
+        self.0.latest(device)
+    }
+
     fn cursor(&self, name: &str) -> Result<Option<u64>, FeedError> {
         self.0.cursor(name).map_err(failed)
     }

@@ -89,6 +89,42 @@ fn checked(answer: &[u8]) -> Vec<u8> {
     [&answer[..6], &answer[12..27]].concat()
 }
 
+/// 部件状态 of detector `number` of system 1.4, which is no device of its own.
+fn detector(serial: u8, at: i64, number: u8, bits: u8) -> Vec<u8> {
+    let mut unit = hex("02 01 01 04 28");
+    unit.extend([number, 0, 0, 0, bits, 0]);
+    unit.resize(2 + 40, 0);
+    unit.extend(stamp(at));
+    frame(serial, &stamp(at), "060504030201", &unit)
+}
+
+#[test]
+fn a_fire_outlives_a_restart_whatever_other_rooms_say_and_ends_with_the_reset() {
+    let place = place();
+    let hub = start(&place);
+    let at = now_ms() / 1000 * 1000 - 20_000;
+    exchange(&mut connect(&hub), &detector(1, at, 1, 3));
+    drop(hub.stop());
+    let hub = place.start();
+    let mut device = connect(&hub);
+    exchange(&mut device, &detector(2, at + 5_000, 2, 1));
+    // 操作: system 1.4, 复位, operator 7.
+    let mut reset = hex("04 01 01 04 01 07");
+    reset.extend(stamp(at + 10_000));
+    exchange(
+        &mut device,
+        &frame(3, &stamp(at + 10_000), "060504030201", &reset),
+    );
+    let expected = [
+        json!([at, 1.0, "good"]),
+        json!([at + 5_000, 1.0, "good"]),
+        json!([at + 10_000, 0.0, "good"]),
+    ];
+    assert_eq!(hub.points("panel", "smoke_alarm"), expected);
+    drop(hub.stop());
+    place.verify();
+}
+
 #[test]
 fn a_fire_is_confirmed_when_it_is_stored_and_rings() {
     let place = place();

@@ -146,6 +146,7 @@ fn shared(config: &Config, cx: &Context) -> Result<Arc<Shared>, DriverError> {
         },
         profiles: profiles.collect::<HashMap<_, _>>(),
         standard: Arc::default(),
+        tail: cx.tail.clone(),
     };
     Ok(Shared::new(rules, cx.devices.clone()))
 }

@@ -3,15 +3,19 @@
 use crate::frame::{Address, Head};
 use crate::panel::Panel;
 use crate::profile::Profile;
+use crate::register::PROTOCOL;
 use crate::table::{Flag, Scope, Tables};
 use crate::time::Window;
 use crate::unit::{self, Object, Place, Unit};
 use model::{
     Catalogue, Cause, DeviceKey, MetricKey, Observation, Quality, Rejected, Timestamp, Value,
 };
-use sdk::{DeviceEntry, Part, RawFrame, Submission};
+use sdk::{DeviceEntry, Part, RawFrame, Submission, Tail};
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// The kind of devices that others are behind.
+const GATEWAY: &str = "gateway";
 
 /// State bits after which somebody wants to know what the component is called: fire and fault.
 const TELLING: u16 = 0b110;
@@ -30,9 +34,26 @@ pub(crate) struct Rules {
     pub(crate) window: Window,
     pub(crate) profiles: HashMap<String, Arc<Profile>>,
     pub(crate) standard: Arc<Profile>,
+    /// What was stored before this hub was started.
+    pub(crate) tail: Tail,
 }
 
 impl Rules {
+    /// Begins what is known of the places behind a device. Where it speaks for several, a fire that was
+    /// stored last stands, since it is not known whose it was.
+    fn panel(&self, device: &DeviceEntry, now: Timestamp) -> Panel {
+        let identity = device.device.identities.get(PROTOCOL).map(String::as_str);
+        let place = identity.and_then(|identity| identity.split_once('/'));
+        let is_system = place.is_some_and(|(_, place)| place.split('.').count() == 2);
+        if device.device.kind != GATEWAY && !is_system {
+            return Panel::default();
+        }
+        let stored = self.tail.feed.latest(device.key).into_iter();
+        let set = stored.filter(|reading| reading.value == Value::Number(1.0));
+        let metrics = set.map(|reading| reading.series.metric);
+        Panel::holding(metrics.filter(|metric| self.tables.is_fire(*metric)), now)
+    }
+
     fn profile(&self, device: &DeviceEntry, gateway: &DeviceEntry) -> Arc<Profile> {
         let named = |entry: &DeviceEntry| self.profiles.get(entry.device.profile.as_ref()?);
         let own = named(device).or_else(|| named(gateway));
@@ -86,6 +107,10 @@ impl Reading<'_> {
             let detail = format!("{} at {place}", device.device.id);
             return self.reject(device.key, None, ("device_disabled", detail));
         }
+        if !self.panels.contains_key(&device.key) {
+            let panel = self.rules.panel(device, self.now);
+            self.panels.insert(device.key, panel);
+        }
         let (key, profile) = (device.key, self.rules.profile(device, self.gateway));
         match object {
             Object::State { bits, text, at, .. } => {
@@ -135,7 +160,7 @@ impl Reading<'_> {
         let mut told = Vec::new();
         for flag in self.rules.tables.flags(scope) {
             let here = flag.of(bits);
-            let set = panel.tell(flag.metric, place, here);
+            let set = panel.tell(flag.metric, (place, here), self.now);
             let quality = if here { clock.worst(test(flag)) } else { clock };
             told.push((flag.metric, set, panel.at(flag.metric, set, at), quality));
         }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The name of the protocol in a device's identities.
-const PROTOCOL: &str = "gb26875";
+pub(crate) const PROTOCOL: &str = "gb26875";
 
 /// Answers that are remembered; all are forgotten beyond.
 const REMEMBERED_MAX: usize = 65_536;

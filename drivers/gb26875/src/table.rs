@@ -124,6 +124,13 @@ impl Tables {
         }
     }
 
+    /// Tells whether a metric is that of a fire.
+    pub(crate) fn is_fire(&self, metric: MetricKey) -> bool {
+        let flags = [&self.system, &self.component, &self.device];
+        let mut flags = flags.into_iter().flatten();
+        flags.any(|flag| flag.is_fire && flag.metric == metric)
+    }
+
     /// Tells how an analog value is sent: what the profile of the device says, else the standard.
     pub(crate) fn scale<'a>(&'a self, kind: u8, profile: &'a Profile) -> Option<&'a Scale> {
         let standard = self.analog.iter().find(|(known, _)| *known == kind);

@@ -1,7 +1,7 @@
 //! Reading what has been committed, by cursor: what everything that leaves the hub is made of.
 
 use crate::KeptSession;
-use model::{Event, Reading};
+use model::{DeviceKey, Event, Reading};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -47,6 +47,10 @@ pub trait Feed: Send + Sync {
 
     /// Gives what is kept of a subscriber's session.
     fn session(&self, name: &str) -> Result<Option<KeptSession>, FeedError>;
+
+    /// Gives the newest reading of each series of a device, from memory. A driver whose devices tell
+    /// changes alone asks for what it knew before the hub was restarted.
+    fn latest(&self, device: DeviceKey) -> Vec<Reading>;
 }
 
 /// A feed and the signal that it grew.

@@ -6,7 +6,7 @@ use crate::{
     Ingest, Intake, KeptSession, LiveBatch, Mark, Operator, Pending, PendingSession, Profiles,
     Receipt, Refusals, Request, SecretHash, SecretSalt, Submission, Tail, TokenHash, TokenTable,
 };
-use model::{Catalogue, Device, DeviceKey, Event};
+use model::{Catalogue, Device, DeviceKey, Event, MetricKey, Reading};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -60,6 +60,16 @@ impl Feed for FakeFeed {
     fn session(&self, name: &str) -> Result<Option<KeptSession>, FeedError> {
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(sessions.get(name).cloned())
+    }
+
+    fn latest(&self, device: DeviceKey) -> Vec<Reading> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let readings = live.iter().flat_map(|batch| &batch.readings);
+        let mut latest: HashMap<MetricKey, Reading> = HashMap::new();
+        for reading in readings.filter(|reading| reading.series.device == device) {
+            latest.insert(reading.series.metric, *reading);
+        }
+        latest.into_values().collect()
     }
 }
 

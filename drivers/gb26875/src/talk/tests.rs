@@ -4,7 +4,7 @@ use super::Conversation;
 use crate::frame::tests::{hex, vector};
 use crate::{Config, shared};
 use bytes::BytesMut;
-use model::Timestamp;
+use model::{Quality, Timestamp, Value};
 use sdk::testkit::Kit;
 use sdk::{Step, Submission, Talk};
 use serde_json::json;
@@ -139,6 +139,65 @@ fn another_component_of_the_same_device_does_not_clear_a_fire() {
     over[36] = 1;
     let over = submission(&mut talk, &with_sum(over), NOW);
     assert_eq!(told(&kit, &over), Vec::<String>::new());
+}
+
+/// A hub that was restarted while this device's fire was on.
+fn restarted(device: &str) -> Kit {
+    let kit = Kit::new(&[device]);
+    let reading = model::Reading {
+        series: model::Series {
+            device: model::DeviceKey(1),
+            metric: kit.cx.catalogue.find("smoke_alarm").unwrap(),
+        },
+        value: Value::number(1.0).unwrap(),
+        quality: Quality::GOOD,
+        observed_at: NOW.plus_s(-60),
+        received_at: NOW.plus_s(-60),
+    };
+    let batch = sdk::LiveBatch {
+        commit: 1,
+        readings: vec![reading],
+    };
+    kit.feed.live.lock().unwrap().push(batch);
+    kit
+}
+
+/// The corridor's detector says that all is well.
+fn calm() -> Vec<u8> {
+    let mut calm = vector("real_fire_area_a_corridor");
+    calm[36] = 1;
+    with_sum(calm)
+}
+
+#[test]
+fn a_fire_of_before_a_restart_is_not_cleared_by_some_place_but_by_a_reset() {
+    let kit = restarted(PANEL);
+    let mut talk = talk(&kit);
+    let said = submission(&mut talk, &calm(), NOW);
+    assert_eq!(
+        told(&kit, &said),
+        ["panel smoke_alarm 1 uncertain:clock 1603358004000"]
+    );
+    let reset = hex(
+        "4040 0100 0101 190d11160a14 000000000000 010203040506 0c00 02 \
+         04 01 01 03 01 07 190d11160a14 00 2323",
+    );
+    submission(&mut talk, &with_sum(reset), NOW);
+    let said = submission(&mut talk, &calm(), NOW);
+    assert_eq!(told(&kit, &said), Vec::<String>::new());
+}
+
+#[test]
+fn the_fire_of_a_detector_that_speaks_for_itself_is_cleared_by_it_after_a_restart() {
+    for device in [
+        r#"{"id":"box","kind":"smoke","identities":{"gb26875":"000000000000"}}"#,
+        r#"{"id":"room","kind":"gateway","identities":{"gb26875":"000000000000"}}"#,
+    ] {
+        let kit = restarted(device);
+        let said = submission(&mut talk(&kit), &calm(), NOW);
+        let stands = device.contains("gateway");
+        assert_eq!(told(&kit, &said).len(), usize::from(stands), "{device}");
+    }
 }
 
 #[test]

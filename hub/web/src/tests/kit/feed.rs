@@ -18,6 +18,9 @@ impl Feed for Marks {
     fn session(&self, _: &str) -> Result<Option<KeptSession>, FeedError> {
         Ok(None)
     }
+    fn latest(&self, _: model::DeviceKey) -> Vec<model::Reading> {
+        Vec::new()
+    }
     fn cursor(&self, name: &str) -> Result<Option<u64>, FeedError> {
         let commands = self.0.lock().unwrap();
         let marks = commands
