@@ -1,8 +1,9 @@
-//! The whole configuration: built-in defaults, then the file, then `CITYHUB__…` variables.
+//! The whole configuration: built-in defaults, the file, credentials, then `CITYHUB__…` variables.
 
 mod approval;
 mod auth;
 mod check;
+mod credentials;
 mod desk;
 mod locate;
 mod session;
@@ -385,15 +386,12 @@ pub fn load(file: Option<&Path>, data_dir: Option<&Path>) -> Result<Loaded, Conf
     };
     let layered = config::Config::builder()
         .add_source(File::from_str(&loaded.text, FileFormat::Toml))
-        .add_source(
-            Environment::with_prefix("CITYHUB")
-                .prefix_separator("__")
-                .separator("__"),
-        )
+        .add_source(variables().source(Some(credentials::read()?)))
+        .add_source(variables())
         .build()
         .and_then(config::Config::try_deserialize::<Config>);
     loaded.config = layered.map_err(|error| ConfigError {
-        reason: format!("{error} (a CITYHUB__ variable is the likely cause)"),
+        reason: format!("{error} (a CITYHUB__ variable or credential is the likely cause)"),
         ..ConfigError::default()
     })?;
     loaded.anchor_paths();
@@ -402,6 +400,13 @@ pub fn load(file: Option<&Path>, data_dir: Option<&Path>) -> Result<Loaded, Conf
     }
     loaded.check()?;
     Ok(loaded)
+}
+
+/// Names of keys in the environment, and of files that hold the value of one.
+fn variables() -> Environment {
+    Environment::with_prefix("CITYHUB")
+        .prefix_separator("__")
+        .separator("__")
 }
 
 impl Loaded {
@@ -424,6 +429,7 @@ impl Loaded {
     /// variable that the value came from.
     pub fn error(&self, key: &str, reason: impl Into<String>) -> ConfigError {
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let names = names.chain(credentials::read().unwrap_or_default().into_keys());
         let variable = locate::variable_of(key, names);
         let file = self.file.clone().filter(|_| variable.is_none());
         ConfigError {

@@ -13,6 +13,8 @@ pub mod gauge;
 pub mod grid;
 pub mod inventory;
 pub mod judge;
+mod notify;
+pub mod probe;
 mod reload;
 pub mod rulebook;
 pub mod schema;

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use hub::config::{ConfigError, Loaded, LogConfig};
 use hub::gauge::{Gauge, coverage_line, summary};
 use hub::judge::{self, Archive, Backtest};
+use hub::probe::{self, Finding};
 use hub::stages::{self, End};
 use hub::trial::{self, Trial};
 use hub::{inventory, rulebook, schema};
@@ -48,6 +49,8 @@ enum Command {
     Check,
     /// Prints the JSON Schema of the configuration.
     Schema,
+    /// Asks a running hub whether it takes telemetry; exit 1 if it does not.
+    Health(HealthArgs),
     /// Acts as a fleet of sensors against a running hub.
     Simulate(Box<sim::Args>),
     /// Runs a rule set over stored history and prints the alarms as JSON lines.
@@ -63,6 +66,16 @@ enum Command {
         #[command(subcommand)]
         command: AdminCommand,
     },
+}
+
+#[derive(Debug, Args)]
+struct HealthArgs {
+    /// Where it listens, such as 127.0.0.1:8080; otherwise as the configuration says.
+    #[arg(long, value_name = "HOST:PORT")]
+    at: Option<String>,
+    /// Ask only whether it answers at all.
+    #[arg(long)]
+    alive: bool,
 }
 
 #[derive(Debug, Args)]
@@ -119,6 +132,13 @@ fn carry_out(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Run => run(load()?),
         Command::Check => check(&load()?),
+        Command::Health(HealthArgs {
+            at: Some(at),
+            alive,
+        }) => ask_health(&at, alive),
+        Command::Health(args) => {
+            ask_health(&probe::authority_of(load()?.config.http.listen), args.alive)
+        }
         Command::Schema => say(&serde_json::to_string_pretty(&schema::schema())?),
         Command::Simulate(args) => simulate(*args),
         Command::Backtest(args) => backtest(&load()?, &args),
@@ -254,6 +274,18 @@ fn check(loaded: &Loaded) -> Result<ExitCode> {
         "fine: {drivers} drivers, {count} devices, {rules} rules{}",
         standing.rules.summary()
     ))
+}
+
+fn ask_health(at: &str, only_alive: bool) -> Result<ExitCode> {
+    match probe::ask(at, only_alive) {
+        Finding::Well if only_alive => say("alive"),
+        Finding::Well => say("ready"),
+        Finding::Empty => say("alive; nobody can sign in yet"),
+        Finding::Unwell(reason) => {
+            complain(&format!("cityhub: {reason}"));
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 fn simulate(args: sim::Args) -> Result<ExitCode> {

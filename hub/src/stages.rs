@@ -12,7 +12,7 @@ use crate::reload::{self, Reloader};
 use crate::rulebook::{self, Rulebook};
 use crate::shifts::Shifts;
 use crate::writer::{self, CaseSetup, Setup, Times, Writer};
-use crate::{codes, desk, drivers, grid::Grids, inventory, standing};
+use crate::{codes, desk, drivers, grid::Grids, inventory, notify, standing};
 use access::{AccessFile, Accounts, Asks, Trail};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
@@ -157,6 +157,8 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     tasks.spawn(parts.reloader(&loaded).serve(asked, hangups, stop.clone()));
     tasks.spawn(trail.follow(stop.clone()));
     parts.spawn_canary(&loaded.config, &tasks, &drivers_stop)?;
+    let rounds = parts.published.rounds.subscribe();
+    tasks.spawn(notify::keep_alive(rounds, stop.clone()));
     tasks.close();
     let (deliveries, deliveries_stop) = (TaskTracker::new(), CancellationToken::new());
     deliveries.spawn(parts.deliveries(&loaded).run(deliveries_stop.clone()));
@@ -164,12 +166,14 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     let router = web::router(parts.into_web(&loaded.config, reloads));
     let serving = TaskTracker::new().spawn(door::serve(listener, router, PEERS_MAX, stop.clone()));
     health.set_ready(true);
+    notify::tell(notify::READY);
     tokio::select! {
         biased;
         failed = writer.wait() => return Ok(End::JournalFailed(failed)),
         () = asked_to_stop => {}
     }
     health.set_ready(false);
+    notify::tell(notify::STOPPING);
     tracing::info!("stopping");
     drivers_stop.cancel();
     supervise::drain("drivers", &drivers, DRIVERS_STOP).await;

@@ -82,6 +82,8 @@ pub struct Published {
     pub knocks: Knocks,
     /// What the rule of the hub's own test sensor said last.
     pub(crate) canary: watch::Receiver<Verdict>,
+    /// Counts the rounds that came to their end, at least one a second: the heart of the hub.
+    pub(crate) rounds: watch::Sender<u64>,
     pub subscribers: Subscribers,
     /// The handover that is being prepared.
     pub handovers: Handovers,
@@ -177,6 +179,7 @@ impl Writer {
             };
             for group in groups(requests) {
                 self = Self::blocking(self, move |writer| writer.commit_group(group)).await?;
+                self.published.rounds.send_modify(|rounds| *rounds += 1);
             }
             if taken == 0 {
                 self.is_leaving = true;

@@ -14,13 +14,13 @@ use tests::time::now_s_in_ms;
 const BEFORE: i64 = 50;
 
 /// A place whose disk fails on demand.
-struct Frail {
-    place: Place,
+pub(crate) struct Frail {
+    pub(crate) place: Place,
     control: PathBuf,
 }
 
 impl Frail {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut place = Place::default();
         let shim = place.path().join("fault.so");
         let compiled = Command::new("cc")
@@ -39,11 +39,11 @@ impl Frail {
         Self { place, control }
     }
 
-    fn break_disk(&self, how: &str) {
+    pub(crate) fn break_disk(&self, how: &str) {
         std::fs::write(&self.control, how).unwrap();
     }
 
-    fn mend_disk(&self) {
+    pub(crate) fn mend_disk(&self) {
         std::fs::remove_file(&self.control).unwrap();
     }
 }

@@ -5,6 +5,7 @@
  *                  full      every call that writes or grows a file says ENOSPC
  *                  fsync     fsync and fdatasync say EIO
  *                  write     every call that writes or grows a file says EIO
+ *                  hang      fsync and fdatasync do not come back before the file is gone
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -64,6 +65,8 @@ static int sync_fault(int fd) {
     int saved = errno, fault = 0;
     if (control(word, sizeof word) && inside(fd) && !strncmp(word, "fsync", 5))
         fault = EIO;
+    while (control(word, sizeof word) && inside(fd) && !strncmp(word, "hang", 4))
+        usleep(10000);
     errno = saved;
     return fault;
 }

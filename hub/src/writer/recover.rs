@@ -344,6 +344,7 @@ fn publish(
         subscribers.put(subscriber);
     }
     Ok(Published {
+        rounds: watch::Sender::default(),
         subscribers,
         handovers: Handovers::default(),
         devices,
