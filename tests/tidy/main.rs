@@ -5,6 +5,8 @@ mod arrows;
 #[cfg(test)]
 mod dashboards;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod generated;
 #[cfg(test)]
 mod sources;
