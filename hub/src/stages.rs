@@ -144,7 +144,11 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     let running = tokio::select! {
         biased;
         failed = writer.wait() => return Ok(End::JournalFailed(failed)),
-        started = parts.start(&loaded, (rules, &trail), &drivers_stop) => started?,
+        started = parts.start(&loaded, (rules, &trail), &drivers_stop) => match started {
+            // The writer is gone: that is what failed, not who asked it.
+            Err(_) if parts.requests.is_closed() => return Ok(End::JournalFailed(writer.wait().await)),
+            started => started?,
+        },
     };
     announce_ready(address, &running)?;
     let drivers = TaskTracker::new();
