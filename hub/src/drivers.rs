@@ -9,6 +9,7 @@ pub const ALL: &[Registration] = &[
     Registration::of::<driver_camera::CameraProbe>(),
     Registration::of::<driver_gb26875::Gb26875>(),
     Registration::of::<driver_gb28181::Gb28181>(),
+    Registration::of::<driver_gbfs::Gbfs>(),
     Registration::of::<driver_hj212::Hj212>(),
     Registration::of::<driver_http::Http>(),
     Registration::of::<driver_jt808::Jt808>(),

@@ -2,13 +2,14 @@
 
 use crate::{RuleError, RuleSpec, parse_toml};
 
-const PACKS: [(&str, &str); 6] = [
+const PACKS: [(&str, &str); 7] = [
     ("bikes", include_str!("../packs/bikes.toml")),
     ("dust", include_str!("../packs/dust.toml")),
     ("fire", include_str!("../packs/fire.toml")),
     ("gas", include_str!("../packs/gas.toml")),
     ("health", include_str!("../packs/health.toml")),
     ("noise", include_str!("../packs/noise.toml")),
+    ("sewage", include_str!("../packs/sewage.toml")),
 ];
 
 /// Lists the packs in the order of their names.

@@ -238,7 +238,7 @@ fn a_thousand_connections_are_served_beside_some_that_never_finish_a_frame() {
 }
 
 /// The checksum of annex A, bit by bit.
-struct Sum;
+pub(crate) struct Sum;
 
 impl Sum {
     fn of(segment: &[u8]) -> String {
@@ -256,7 +256,7 @@ impl Sum {
         format!("{register:04X}")
     }
 
-    fn frame(segment: &str) -> String {
+    pub(crate) fn frame(segment: &str) -> String {
         format!(
             "##{:04}{segment}{}\r\n",
             segment.len(),

@@ -15,6 +15,8 @@ mod bad_input;
 #[cfg(test)]
 mod bikelock;
 #[cfg(test)]
+mod camera_probe;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod cap;
@@ -47,6 +49,8 @@ mod gb26875;
 #[cfg(test)]
 mod gb28181;
 #[cfg(test)]
+mod gbfs;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod hj212;
@@ -77,6 +81,8 @@ mod scenarios;
 mod service;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
+mod sewage;
 #[cfg(test)]
 mod simulate;
 #[cfg(test)]
