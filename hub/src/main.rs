@@ -1,6 +1,7 @@
 //! `cityhub`: the commands of the hub.
 
 mod admin;
+mod export;
 mod keep;
 
 use admin::AdminCommand;
@@ -57,6 +58,8 @@ enum Command {
     Backtest(BacktestArgs),
     /// Replays history and demands the same alarms; checks every checksum, sequence and count.
     Verify(VerifyArgs),
+    /// Writes readings or events of a time range as CSV or Parquet, beside a running hub or alone.
+    Export(export::ExportArgs),
     /// Copies the data of a hub, running or not, into a new folder.
     Backup(keep::BackupArgs),
     /// Makes an empty data directory of a backup, after every file of it was checked.
@@ -144,6 +147,7 @@ fn carry_out(cli: Cli) -> Result<ExitCode> {
         Command::Backtest(args) => backtest(&load()?, &args),
         Command::Verify(args) if args.audit => verify_audit(&load()?, args.head),
         Command::Verify(_) => verify(&load()?),
+        Command::Export(args) => export::carry_out(&open_archive(&load()?)?, &args),
         Command::Backup(args) => keep::backup(&load()?, &args),
         Command::Restore(args) => keep::restore(&load()?, &args),
         Command::Admin { command } => admin::carry_out(&load()?.config, command),

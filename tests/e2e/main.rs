@@ -41,6 +41,8 @@ mod demo;
 #[cfg(test)]
 mod duplicates;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod fault;
 #[cfg(test)]
 mod formats;

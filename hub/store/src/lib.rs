@@ -33,7 +33,9 @@ mod record;
 mod recover;
 mod replay;
 mod restore;
+mod scan;
 mod segment;
+mod sheet;
 mod state_file;
 mod statements;
 mod subscriptions;
@@ -62,3 +64,4 @@ pub use reader::{
 pub use recover::open_read_only;
 pub use replay::Replay;
 pub use restore::{check_backup, restore};
+pub use sheet::{ColumnKind, Field, Sheet};

@@ -66,7 +66,7 @@ impl Loaded {
     }
 }
 
-fn push_readings(key: &RowKey, rows: &Rows, row: usize, out: &mut Vec<Reading>) {
+pub(crate) fn push_readings(key: &RowKey, rows: &Rows, row: usize, out: &mut Vec<Reading>) {
     let mut rest = rows.cells(row);
     while let Some((first, after)) = rest.split_first() {
         let metric = first.column.metric;

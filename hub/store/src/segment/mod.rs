@@ -13,7 +13,7 @@ pub(crate) use ledger_file::{merge_ledgers, read_ledger, write_ledger};
 pub(crate) use merge::{SLICE_ROWS, merge_data};
 pub(crate) use read::{MetaCache, SegmentReader};
 pub(crate) use rows::{RowCell, RowKey, Rows};
-pub(crate) use write::{SegmentWriter, Written, io_error, sync_folder};
+pub(crate) use write::{SegmentWriter, Written, io_error, parquet_error, sync_folder};
 
 #[cfg(test)]
 mod tests;
