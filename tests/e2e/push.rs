@@ -291,3 +291,31 @@ fn a_smoke_alarm_that_is_pushed_rings() {
     hub.stop();
     place.verify();
 }
+
+#[test]
+fn a_thousand_pushes_at_once_are_answered_beside_a_thousand_that_never_finish() {
+    const PUSHES: usize = 1_000;
+    let ingest = "[drivers.ingest]\nkind = \"http\"";
+    let config = plain_config().replace(ingest, &format!("{ingest}\nrequest_timeout_s = 10"));
+    let place = Place::with_config(&(config + CONFIG));
+    let hub = place.start();
+    let device = |n| json!({"id": format!("p-{n}"), "kind": "smoke", "identities": {"ctwing": format!("p-{n}")}});
+    let devices: Vec<Value> = (0..PUSHES).map(device).collect();
+    hub.register(&json!(devices));
+    let port = hub.addr("ingest.listen").port().to_string();
+    let output = Command::new("python3")
+        .arg(root().join("tests/foreign/push_load.py"))
+        .args(["127.0.0.1", &port, AEP, &PUSHES.to_string(), "1000"])
+        .output()
+        .expect("python3 is installed");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(told["pushes"], json!({"200": PUSHES}), "{told}");
+    // Who drips is told that it took too long, and holds nobody up.
+    assert_eq!(told["drippers"], json!({"408": 1000}), "{told}");
+    let counts = audit::ledger(&hub.api()).driver("ingest");
+    assert_eq!((counts.received, counts.stored), (2_000, 2_000));
+    hub.stop();
+    place.verify();
+}

@@ -120,13 +120,8 @@ impl Driver for Http {
     async fn run(self) -> Result<(), DriverError> {
         let stop = self.cx.stop.clone();
         let router = serve::router(&self.config, self.book, self.cx);
-        axum::serve(
-            self.listener,
-            router.into_make_service_with_connect_info::<SocketAddr>(),
-        )
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .map_err(|error| DriverError::Failed(format!("http listener: {error}")))
+        door::serve(self.listener, router, self.config.connections_max, stop).await;
+        Ok(())
     }
 }
 

@@ -72,11 +72,7 @@ async fn telemetry(
     Path(device): Path<String>,
     request: Request,
 ) -> Response {
-    let served = async {
-        // The semaphore is never closed, so a slot always comes.
-        let _slot = shared.slots.acquire().await.ok();
-        take(&shared, peer, &device, request).await
-    };
+    let served = take(&shared, peer, &device, request);
     match tokio::time::timeout(shared.timeout, served).await {
         Ok(Ok(response)) => response,
         Ok(Err(refused)) => *refused,
@@ -97,6 +93,9 @@ async fn take(
     let (head, body) = request.into_parts();
     let target = admit(shared, peer, device, &head.headers)?;
     let payload = read_body(shared, peer, device, body).await?;
+    // A slow body takes no place from those who are done with theirs. The semaphore is never closed,
+    // so a slot always comes.
+    let _slot = shared.slots.acquire().await.ok();
     let (cx, profile) = (&shared.cx, target.device.profile.as_deref());
     let (decoded, parsed) = match shared.book.server(profile) {
         Some(server) if target.device.kind == "gateway" => {

@@ -100,15 +100,25 @@ fn what_is_not_signed_is_not_even_read() {
 /// Random bytes, length, `{"type":1,"dev_id":2016617,"ds_id":"烟感","at":1772323200123,"value":1}`.
 const SEALED: &str = "4j/AuRx71kQlxVlzbpsMWJ8+BVIOv68h821t03clZTQR5jWHA8hecGUcA7xx/5frzDuOS0VcJNpMI17BHrzfS21SXjm1PAr9X3tCRNSdfnN72+B4rxzaGRhnsTUaGNYG";
 
-fn sealed() -> String {
-    let signature = "lo/7eCkTMtuvvUH9BK2SIw==";
+/// The signature of what is sent.
+const OF_SEALED: &str = "lo/7eCkTMtuvvUH9BK2SIw==";
+
+/// The signature of what is meant.
+const OF_OPENED: &str = "F3rZRd8SYqh+D1mwJpnuAA==";
+
+fn sealed(signature: &str) -> String {
     json!({"enc_msg": SEALED, "nonce": "abcdefgh", "msg_signature": signature}).to_string()
 }
 
 #[test]
 fn an_enciphered_message_is_opened_with_the_key() {
-    let reports = read(&sealed());
-    assert_eq!(reports[0].content, Ok(Content::Values(json!({"烟感": 1}))));
+    for signature in [OF_SEALED, OF_OPENED] {
+        let reports = read(&sealed(signature));
+        let values = json!({"烟感": 1});
+        assert_eq!(reports[0].content, Ok(Content::Values(values)));
+    }
+    let forged = sealed("AAAAAAAAAAAAAAAAAAAAAA==");
+    assert_eq!(onenet().read(forged.as_bytes()), Err(Refused::Forged));
     for (key, reason) in [
         (None, "no_key"),
         (crate::AesKey::from_base64(&"B".repeat(43)), "cipher"),
@@ -117,7 +127,7 @@ fn an_enciphered_message_is_opened_with_the_key() {
             token: token(),
             key,
         };
-        let reports = platform.read(sealed().as_bytes()).unwrap();
+        let reports = platform.read(sealed(OF_SEALED).as_bytes()).unwrap();
         assert_eq!(reports[0].content.as_ref().unwrap_err().reason, reason);
         assert_eq!(reports[0].names, []);
     }
