@@ -27,7 +27,7 @@ impl Slot {
     pub(crate) fn new(member: Member, now: Instant, pace: &Pace) -> Self {
         let spread = pace.period(&member);
         Self {
-            due: now + spread.mul_f64(fraction(member.key.0, 0)),
+            due: now + spread.mul_f64(sdk::spread(member.key.0, 0)),
             member,
             failures: 0,
             told: None,
@@ -50,7 +50,7 @@ impl Slot {
         let pause = doubled.min(pace.backoff_max).max(period);
         // A tenth of spread, half before and half after.
         let spread = pause / 10;
-        let jitter = spread.mul_f64(fraction(self.member.key.0, self.polls));
+        let jitter = spread.mul_f64(sdk::spread(self.member.key.0, self.polls));
         self.due = now + pause - spread / 2 + jitter;
         self.due
     }
@@ -70,16 +70,6 @@ impl Pace {
             .map(|seconds| Duration::from_secs(seconds.into()));
         own.unwrap_or(self.period)
     }
-}
-
-/// A number from 0 to 1 that looks random and needs no generator: SplitMix64's finalizer.
-fn fraction(key: u32, count: u32) -> f64 {
-    let mut mixed = (u64::from(key) << 32 | u64::from(count)).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-    let [a, b, c, d, ..] = mixed.to_be_bytes();
-    f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
 }
 
 /// All cameras.

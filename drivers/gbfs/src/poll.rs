@@ -215,7 +215,7 @@ impl Operator {
         };
         // A tenth of spread, half before and half after.
         let spread = pause / 10;
-        let jitter = spread.mul_f64(fraction(kind, source.polls));
+        let jitter = spread.mul_f64(sdk::spread(kind as u32, source.polls));
         source.due = Instant::now() + pause - spread / 2 + jitter;
     }
 
@@ -397,15 +397,4 @@ fn gone(error: tokio::task::JoinError) -> Trouble {
         is_ours: true,
         ..Trouble::new("hub_busy", error.to_string())
     }
-}
-
-/// A number from 0 to 1 that looks random and needs no generator: SplitMix64's finalizer.
-fn fraction(kind: Kind, count: u32) -> f64 {
-    let mut mixed = (kind as u64) << 32 | u64::from(count);
-    mixed = mixed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-    let [a, b, c, d, ..] = mixed.to_be_bytes();
-    f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
 }

@@ -303,6 +303,47 @@ fn stations_again() -> String {
 }
 
 #[tokio::test]
+async fn a_station_that_is_registered_later_is_told_though_the_feed_has_nothing_new() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = Server::default();
+    server.put("/gbfs.json", discovery(port, &["station_status"]));
+    let tagged = response("200 OK", "ETag: \"v1\"\r\n", &stations(3));
+    server.put("/station_status", tagged);
+    let mut kit = Kit::new(&[STATION]);
+    with_metrics(&mut kit.cx);
+    let station = kit.cx.devices.find("s1").unwrap();
+    kit.cx.devices.remove(station.key);
+    let url = format!("http://127.0.0.1:{port}/gbfs.json");
+    let driver = Gbfs::open(config(&url, ""), kit.cx.clone()).await.unwrap();
+    let (stop, cx) = (kit.cx.stop.clone(), kit.cx.clone());
+    let checks = async {
+        let asks = || server.asked.lock().unwrap().len();
+        while asks() < 2 {
+            tokio::task::yield_now().await;
+        }
+        cx.devices.put([(*station).clone()]);
+        let first = told(&cx, &kit.store_next().await.unwrap());
+        assert_eq!(
+            of(&first, "s1", "vehicles_available"),
+            Some((3.0, ZERO + 3_000))
+        );
+        let asked = server.asked.lock().unwrap().clone();
+        assert!(
+            !asked
+                .iter()
+                .any(|question| question.contains("if-none-match")),
+            "{asked:?}"
+        );
+        stop.cancel();
+    };
+    tokio::select! {
+        (ended, ()) = async { tokio::join!(driver.run(), checks) } => ended.unwrap(),
+        () = server.clone().serve(listener) => {}
+    }
+}
+
+#[tokio::test]
 async fn what_an_operator_does_wrong_is_told_by_its_word() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

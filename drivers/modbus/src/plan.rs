@@ -42,7 +42,7 @@ impl Slot {
         }
         // A tenth of spread, half before and half after.
         let spread = pause / 10;
-        let jitter = spread.mul_f64(fraction(self.member.key.0, self.polls));
+        let jitter = spread.mul_f64(sdk::spread(self.member.key.0, self.polls));
         let next = self.due + pause - spread / 2 + jitter;
         self.due = if self.failures > 0 {
             now + pause - spread / 2 + jitter
@@ -50,16 +50,6 @@ impl Slot {
             next.max(now)
         };
     }
-}
-
-/// A number from 0 to 1 that looks random and needs no generator: SplitMix64's finalizer.
-fn fraction(key: u32, count: u32) -> f64 {
-    let mut mixed = (u64::from(key) << 32 | u64::from(count)).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-    let [a, b, c, d, ..] = mixed.to_be_bytes();
-    f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
 }
 
 /// All devices of one line.
@@ -116,7 +106,7 @@ fn slot(member: &Member, shared: &Shared, now: Instant) -> Result<Slot, String> 
         });
     let spread = period.min(FIRST_SPREAD_MAX);
     Ok(Slot {
-        due: now + spread.mul_f64(fraction(member.key.0, 0)) / 2,
+        due: now + spread.mul_f64(sdk::spread(member.key.0, 0)) / 2,
         member: member.clone(),
         map,
         blocks,

@@ -18,6 +18,7 @@ mod listening;
 mod operator;
 mod profile;
 mod secret;
+mod spread;
 mod step;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
@@ -44,4 +45,5 @@ pub use operator::{
 };
 pub use profile::{ProfileKind, Profiles, codec_of};
 pub use secret::Secret;
+pub use spread::spread;
 pub use step::{StepReport, UNNAMED};

@@ -1,6 +1,6 @@
 //! When devices are asked.
 
-use super::{Plan, fraction};
+use super::Plan;
 use crate::tests::shared;
 use sdk::testkit::Kit;
 use std::time::Duration;
@@ -10,14 +10,6 @@ const DEVICES: &[&str] = &[
     r#"{"id":"a","kind":"noise","cadence_s":60,"identities":{"modbus":"test/1"}}"#,
     r#"{"id":"b","kind":"noise","identities":{"modbus":"test/2"}}"#,
 ];
-
-#[test]
-fn fractions_lie_between_0_and_1_and_differ() {
-    let all: Vec<f64> = (0..1000).map(|count| fraction(7, count)).collect();
-    assert!(all.iter().all(|fraction| (0.0..=1.0).contains(fraction)));
-    let mean = all.iter().sum::<f64>() / 1000.0;
-    assert!((0.45..0.55).contains(&mean), "{mean}");
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_device_is_asked_at_its_own_pace_and_ever_more_rarely_while_it_is_silent() {
