@@ -115,10 +115,20 @@ fn a_device_that_nobody_registered_is_not_acknowledged_and_is_shown() {
     assert!(listed.contains("010000A8900016F000169DC0"), "{listed}");
 }
 
+/// Whether people are offered a metric, as in the form of a rule.
+fn is_offered(hub: &Hub, metric: &str) -> bool {
+    hub.api().get("/api/v1/config/public")["metrics"][metric].is_object()
+}
+
 #[test]
 fn a_logger_in_another_language_uploads_and_obeys() {
     let (place, hub) = site();
     register(&hub, &json!([dust("dust-1", "LOGGER01")]));
+    assert!(is_offered(&hub, "tsp_ugm3") && !is_offered(&hub, "hour_avg_tsp_ugm3"));
+    let rule = json!({"title": "PM10", "kind": "threshold", "select": {}, "above": 150,
+        "metric": "day_avg_pm10_ugm3", "severity": "minor"});
+    hub.rule("pm10", &rule);
+    assert!(is_offered(&hub, "day_avg_pm10_ugm3"));
     let addr: SocketAddr = hub.addr("site.listen");
     let mut logger = Command::new("python3")
         .arg(root().join("tests/foreign/hj212_site.py"))
@@ -159,6 +169,7 @@ fn a_logger_in_another_language_uploads_and_obeys() {
         })
     );
     check_stored(&hub);
+    assert!(is_offered(&hub, "hour_avg_tsp_ugm3") && !is_offered(&hub, "hour_avg_pm10_ugm3"));
     let (status, log) = hub.stop();
     assert!(status.success(), "{log}");
     place.verify();

@@ -250,7 +250,7 @@ pub(crate) fn metrics() -> String {
             }
         }
     }
-    let mut table = "name,name_zh,name_en,unit,shape,min,max,source\n".to_owned();
+    let mut table = "name,name_zh,name_en,unit,shape,min,max,derived,source\n".to_owned();
     for (name, rest) in rows {
         // Writing to a text cannot fail.
         writeln!(table, "{name},{rest}").unwrap_or_default();
@@ -300,7 +300,7 @@ fn describe(row: &Row, def: &MetricDef, period: Period, sub: &str) -> String {
     } else {
         (def.unit.as_str(), limit(def.min), limit(def.max))
     };
-    format!("{zh},{en},{unit},number,{min},{max},statistic of HJ 212-2017 table 9")
+    format!("{zh},{en},{unit},number,{min},{max},yes,statistic of HJ 212-2017 table 9")
 }
 
 #[cfg(test)]

@@ -39,6 +39,10 @@ pub struct MetricDef {
     pub rate_max_per_s: Option<f64>,
     /// The longest that it can plausibly stay exactly the same while reports keep coming.
     pub stuck_after_s: Option<u32>,
+    /// What some devices compute of other metrics, such as an hour's mean: of no use to anybody
+    /// before one reports it.
+    #[serde(default)]
+    pub derived: bool,
 }
 
 /// How values of one metric can plausibly follow one another.
@@ -111,7 +115,8 @@ impl Catalogue {
     }
 
     /// Takes the rows of a CSV table in. The columns are named by its header: `name`, `name_zh`,
-    /// `name_en`, `unit`, `shape`, `min`, `max`, `rate_max_per_s`, `stuck_after_s`, `kind`, and `source` at the end.
+    /// `name_en`, `unit`, `shape`, `min`, `max`, `rate_max_per_s`, `stuck_after_s`, `kind`, `derived`
+    /// (`yes` or nothing), and `source` at the end.
     ///
     /// A row of a known name sets limits of that metric, all of them or, with a `kind`, those in
     /// time for devices of that kind; an empty cell leaves what was set, `none` takes it away.
@@ -207,6 +212,7 @@ impl Catalogue {
                     max: None,
                     rate_max_per_s: None,
                     stuck_after_s: None,
+                    derived: false,
                 });
             ordered
                 .push(def)

@@ -5,7 +5,7 @@ use crate::dedup::{DAY_MS, day_of};
 use crate::error::{Result, StoreError};
 use crate::reader::{Agg, Page, Point, Reader, SeriesQuery};
 use crate::segment::Segment;
-use model::{DeviceKey, Quality, Reading, Timestamp, Value};
+use model::{DeviceKey, MetricKey, Quality, Reading, Timestamp, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -147,6 +147,13 @@ impl Reader {
         known.map_or_else(Vec::new, |known| {
             readings_of(device.0, &known.latest).collect()
         })
+    }
+
+    /// Gives the metrics that some device has reported.
+    pub fn measured(&self) -> BTreeSet<MetricKey> {
+        let view = self.shared.view();
+        let cells = view.devices.values().flat_map(|known| &known.latest);
+        cells.map(|cell| MetricKey(cell.metric)).collect()
     }
 
     /// Gives the newest reading of each series of the devices that `keep` wants.

@@ -4,12 +4,12 @@ use crate::build::build;
 use crate::map::{self, MapSetup};
 use crate::problem::Problem;
 use crate::query::RawParams;
-use crate::state::{Shared, work};
+use crate::state::{Inner, Shared, work};
 use axum::Json;
 use axum::extract::State;
-use model::{QuickPhrase, severity_names};
+use model::{MetricDef, QuickPhrase, severity_names};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What the configuration says of the console.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,34 @@ pub struct DeskSetup {
     pub checklist: BTreeMap<String, String>,
     /// What is shown is a demonstration.
     pub demo: bool,
+}
+
+/// Gives the metrics that people may choose from: what is derived only where a device reports it or
+/// a rule asks for it.
+fn offered(hub: &Inner) -> impl Iterator<Item = &MetricDef> {
+    let measured = hub.reader.measured();
+    let mut asked = HashSet::new();
+    for rule in hub.rules.all() {
+        gather_texts(&rule.spec, &mut asked);
+    }
+    let defs = hub.catalogue.defs().iter();
+    defs.filter(move |def| {
+        let key = hub.catalogue.find(&def.name);
+        let is_used =
+            || key.is_some_and(|key| measured.contains(&key)) || asked.contains(&def.name);
+        def.name != crate::CANARY_METRIC && (!def.derived || is_used())
+    })
+}
+
+fn gather_texts(value: &Value, texts: &mut HashSet<String>) {
+    match value {
+        Value::String(text) => {
+            texts.insert(text.clone());
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather_texts(item, texts)),
+        Value::Object(fields) => fields.values().for_each(|item| gather_texts(item, texts)),
+        _ => {}
+    }
 }
 
 /// `GET /api/v1/config/public`
@@ -33,11 +61,7 @@ pub(crate) async fn public(
             .into_iter()
             .map(|row| (row.severity.name().to_owned(), json!(row)))
             .collect();
-        let metrics: Map<String, Value> = hub
-            .catalogue
-            .defs()
-            .iter()
-            .filter(|def| def.name != crate::CANARY_METRIC)
+        let metrics: Map<String, Value> = offered(hub)
             .map(|def| {
                 let zh = def.name_zh.as_ref().unwrap_or(&def.name);
                 let en = def.name_en.as_ref().unwrap_or(&def.name);

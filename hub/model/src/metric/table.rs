@@ -2,7 +2,7 @@
 
 use super::{MetricDef, MetricShape};
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "name",
     "name_zh",
     "name_en",
@@ -13,6 +13,7 @@ const NAMES: [&str; 11] = [
     "rate_max_per_s",
     "stuck_after_s",
     "kind",
+    "derived",
     "source",
 ];
 
@@ -45,6 +46,7 @@ pub(super) struct Row {
     pub(super) max: Option<Cell>,
     rate_max_per_s: Option<Cell>,
     stuck_after_s: Option<Cell>,
+    derived: bool,
 }
 
 /// The header's columns, in their order.
@@ -81,6 +83,7 @@ impl Columns {
                 "min" => row.min = limit(text)?,
                 "max" => row.max = limit(text)?,
                 "rate_max_per_s" => row.rate_max_per_s = limit(text)?,
+                "derived" => row.derived = yes(text)?,
                 "stuck_after_s" => row.stuck_after_s = limit(text)?,
                 // The source stands last, and may have commas.
                 _ => break,
@@ -94,6 +97,14 @@ impl Columns {
             ));
         }
         Ok(row)
+    }
+}
+
+fn yes(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "" => Ok(false),
+        other => Err(format!("`{other}` is not `yes`")),
     }
 }
 
@@ -140,6 +151,7 @@ impl Row {
             max: None,
             rate_max_per_s: None,
             stuck_after_s: None,
+            derived: self.derived,
         };
         self.narrow(&mut def)?;
         Ok(def)

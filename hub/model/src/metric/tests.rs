@@ -106,6 +106,11 @@ fn a_row_that_contradicts_the_table_or_makes_no_sense_is_refused() {
             "metric `temperature_c` is in `°C`, not in `K`",
         ),
         ("name,colour\n", 1, "unknown column `colour`"),
+        (
+            "name,derived\ntemperature_c,maybe\n",
+            2,
+            "`maybe` is not `yes`",
+        ),
         ("unit\n", 1, "there is no column `name`"),
         (
             "name,rate_max_per_s\ntemperature_c,0\n",
