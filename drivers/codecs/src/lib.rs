@@ -4,8 +4,10 @@
 //! reason, and a payload that is no message at all counts as one rejected value.
 
 pub mod canonical;
+mod cbor;
 #[cfg(test)]
 mod corpus;
+mod format;
 mod instant;
 mod json;
 mod mapped;
@@ -24,6 +26,7 @@ mod words;
 
 pub use instant::{TimeFormat, is_believable, read as read_time};
 use model::{DeviceKey, Observation, Reason, Rejected};
+pub use format::Format;
 pub use profile::{Book, Codec, Pointer, Profile, Sender, Uplinks, ValueRule};
 pub use uplink::{Frame, Uplink};
 

@@ -1,7 +1,7 @@
 //! Attacks every payload format that a profile can choose; what a payload holds must balance.
 #![no_main]
 
-use codecs::{Book, Decoded, Profile, Sender};
+use codecs::{Book, Decoded, Format, Profile, Sender};
 use libfuzzer_sys::fuzz_target;
 use model::{Catalogue, DeviceKey, Timestamp};
 use std::sync::LazyLock;
@@ -27,9 +27,15 @@ fuzz_target!(|input: &[u8]| {
         profile: Some(&profile),
         arrival: Timestamp::from_millis(1_772_323_500_000),
     };
-    let mut out = Decoded::new(DeviceKey(1));
-    let done = BOOK.decode_into(&CATALOGUE, sender, payload, &mut out);
-    let counted = out.observations.len() + out.rejected.len();
-    assert_eq!(out.received as usize, counted);
-    assert!(done.is_ok() || counted == 1);
+    let named = [Format::Json, Format::Cbor, Format::Senml, Format::guess(payload)];
+    for format in named.map(Some).into_iter().chain([None]) {
+        let mut out = Decoded::new(DeviceKey(1));
+        let done = match format {
+            Some(format) => BOOK.decode_as(&CATALOGUE, (sender, format), payload, &mut out),
+            None => BOOK.decode_into(&CATALOGUE, sender, payload, &mut out),
+        };
+        let counted = out.observations.len() + out.rejected.len();
+        assert_eq!(out.received as usize, counted);
+        assert!(done.is_ok() || counted == 1);
+    }
 });
