@@ -7,6 +7,7 @@ use sdk::{ProfileKind, Registration};
 pub const ALL: &[Registration] = &[
     Registration::of::<driver_bikelock::BikeLock>(),
     Registration::of::<driver_camera::CameraProbe>(),
+    Registration::of::<driver_coap::Coap>(),
     Registration::of::<driver_gb26875::Gb26875>(),
     Registration::of::<driver_gb28181::Gb28181>(),
     Registration::of::<driver_gbfs::Gbfs>(),

@@ -27,6 +27,8 @@ mod cases;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod coap;
+#[cfg(test)]
 mod codes;
 #[cfg(test)]
 mod commands;

@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("door", &[]),
     ("driver-bikelock", &["model", "sdk"]),
     ("driver-camera", &["model", "sdk"]),
+    ("driver-coap", &["codecs", "model", "sdk"]),
     ("driver-gb26875", &["model", "sdk"]),
     ("driver-gb28181", &["model", "sdk"]),
     ("driver-gbfs", &["dial", "model", "sdk"]),
@@ -31,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "door",
             "driver-bikelock",
             "driver-camera",
+            "driver-coap",
             "driver-gb26875",
             "driver-gb28181",
             "driver-gbfs",
@@ -69,6 +71,8 @@ const WRAPPED: &[(&str, &[&str])] = &[
     ("rumqttc", &["driver-mqtt", "sinks", "tests"]),
     ("rusqlite", &["store"]),
     ("tokio-modbus", &["driver-modbus"]),
+    ("coap-lite", &["driver-coap"]),
+    ("dimpl", &["driver-coap"]),
     ("parquet", &["store"]),
 ];
 

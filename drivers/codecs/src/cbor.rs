@@ -22,8 +22,7 @@ pub(crate) fn to_json(payload: &[u8]) -> Result<Vec<u8>, Undecodable> {
     }
     let mut rest = payload;
     let read = ciborium::de::from_reader_with_recursion_limit(&mut rest, DEPTH_MAX);
-    let read: Cbor =
-        read.map_err(|error| json::undecodable("invalid_cbor", error.to_string()))?;
+    let read: Cbor = read.map_err(|error| json::undecodable("invalid_cbor", error.to_string()))?;
     if !rest.is_empty() {
         let detail = format!("{} bytes follow the value", rest.len());
         return Err(json::undecodable("invalid_cbor", detail));
@@ -98,10 +97,9 @@ mod tests {
     use super::to_json;
 
     fn json(hex: &str) -> String {
-        let bytes: Vec<u8> = (0..hex.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
-            .collect();
+        let byte =
+            |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        let bytes: Vec<u8> = hex.as_bytes().chunks_exact(2).map(byte).collect();
         String::from_utf8(to_json(&bytes).unwrap()).unwrap()
     }
 

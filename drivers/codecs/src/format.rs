@@ -1,5 +1,8 @@
 //! How a payload is written, where the message says it or the first bytes tell.
 
+use crate::profile::Plan;
+use crate::{Book, Codec, Decoded, Sender, Undecodable, cbor, senml};
+use model::Catalogue;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
@@ -33,6 +36,39 @@ impl Format {
             }
             (Some(0x80..=0xbf), _) => Self::Cbor,
             _ => Self::Json,
+        }
+    }
+}
+
+impl Book {
+    /// Decodes a payload whose format the message itself names; the profile says what the names in it
+    /// mean. A device without a profile of SenML writes the names of metrics.
+    ///
+    /// On an error `out` is as before, but for one rejected value that stands for the message.
+    pub fn decode_as(
+        &self,
+        catalogue: &Catalogue,
+        (sender, format): (Sender<'_>, Format),
+        payload: &[u8],
+        out: &mut Decoded,
+    ) -> Result<(), Undecodable> {
+        let plan = self.plan(sender.profile);
+        let senml = plan.filter(|plan| plan.codec == Codec::Senml);
+        match format {
+            Format::Senml => {
+                let bare = Plan::bare();
+                let plan = senml.unwrap_or(&bare);
+                senml::decode(catalogue, plan, payload, sender.arrival, out)
+                    .inspect_err(|why| out.reject_message(why))
+            }
+            Format::Cbor if senml.is_none() => match cbor::to_json(payload) {
+                Ok(json) => self.decode_into(catalogue, sender, &json, out),
+                Err(why) => {
+                    out.reject_message(&why);
+                    Err(why)
+                }
+            },
+            Format::Json | Format::Cbor => self.decode_into(catalogue, sender, payload, out),
         }
     }
 }

@@ -24,9 +24,9 @@ mod uplink;
 mod vectors;
 mod words;
 
+pub use format::Format;
 pub use instant::{TimeFormat, is_believable, read as read_time};
 use model::{DeviceKey, Observation, Reason, Rejected};
-pub use format::Format;
 pub use profile::{Book, Codec, Pointer, Profile, Sender, Uplinks, ValueRule};
 pub use uplink::{Frame, Uplink};
 

@@ -3,9 +3,7 @@
 use crate::instant::TimeFormat;
 use crate::uplink::{self, Uplink};
 use crate::words::Words;
-use crate::{
-    Decoded, Format, Undecodable, canonical, cbor, mapped, plain, raw, senml, sparkplug,
-};
+use crate::{Decoded, Undecodable, canonical, mapped, plain, raw, senml, sparkplug};
 use model::{Catalogue, MetricDef, MetricKey, MetricShape, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -415,37 +413,6 @@ impl Book {
             Codec::PressureFrame => raw::decode(catalogue, plan, sender.arrival, payload, out),
         };
         decoded.inspect_err(|why| out.reject_message(why))
-    }
-
-    /// Decodes a payload whose format the message itself names; the profile says what the names in it
-    /// mean. A device without a profile of SenML writes the names of metrics.
-    ///
-    /// On an error `out` is as before, but for one rejected value that stands for the message.
-    pub fn decode_as(
-        &self,
-        catalogue: &Catalogue,
-        (sender, format): (Sender<'_>, Format),
-        payload: &[u8],
-        out: &mut Decoded,
-    ) -> Result<(), Undecodable> {
-        let plan = self.plan(sender.profile);
-        let senml = plan.filter(|plan| plan.codec == Codec::Senml);
-        match format {
-            Format::Senml => {
-                let bare = Plan::bare();
-                let plan = senml.unwrap_or(&bare);
-                senml::decode(catalogue, plan, payload, sender.arrival, out)
-                    .inspect_err(|why| out.reject_message(why))
-            }
-            Format::Cbor if senml.is_none() => match cbor::to_json(payload) {
-                Ok(json) => self.decode_into(catalogue, sender, &json, out),
-                Err(why) => {
-                    out.reject_message(&why);
-                    Err(why)
-                }
-            },
-            Format::Json | Format::Cbor => self.decode_into(catalogue, sender, payload, out),
-        }
     }
 
     /// Tells whether a gateway with this profile is a network server, whose payloads name one of
