@@ -15,7 +15,7 @@ MINUTES ?= 10
 RELEASE := cargo build --release --locked -p hub
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
-.PHONY: help run test console bench field crash soak scenarios laws
+.PHONY: help run test console package bench field crash soak scenarios laws
 
 help: ## lists these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 - \2/p' Makefile
@@ -74,6 +74,12 @@ console: ## builds the console, where its sources are
 	@if [ -f dashboards/console/package.json ]; then
 	  cd dashboards/console && npm ci --no-fund --no-audit && npm run build
 	fi
+
+package: console ## makes the Debian package and the offline bundle in target/packages
+	@$(RELEASE)
+	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+	deploy/debian/build.sh $(TARGET)/cityhub $$version target/packages
+	deploy/bundle/make.sh $(TARGET)/cityhub $$version target/packages
 
 bench: ## prints the figures beside those of a bare broker in the same run
 	@$(RELEASE)

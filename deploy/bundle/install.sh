@@ -10,7 +10,7 @@ set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=${DESTDIR:-}
-unit=$root/etc/systemd/system/cityhub.service
+units=$root/etc/systemd/system
 program=$root/usr/local/bin/cityhub
 
 say() { echo "cityhub: $*"; }
@@ -39,7 +39,7 @@ install_plain() {
   if command -v restorecon > /dev/null && [ -z "$root" ]; then restorecon "$program" || true; fi
   within install -d -m 750 -o root -g cityhub /etc/cityhub
   within install -d -m 700 -o root -g root /etc/cityhub/secrets
-  within install -d -m 700 -o cityhub -g cityhub /var/lib/cityhub
+  within install -d -m 700 -o cityhub -g cityhub /var/lib/cityhub /var/backups/cityhub
   if [ -e "$root/etc/cityhub/hub.toml" ]; then
     if ! cmp -s "$here/hub.toml" "$root/etc/cityhub/hub.toml"; then
       say "kept /etc/cityhub/hub.toml; the one of this version is beside it as hub.toml.new"
@@ -49,13 +49,16 @@ install_plain() {
     install -m 640 "$here/hub.toml" "$root/etc/cityhub/hub.toml"
   fi
   within chown root:cityhub /etc/cityhub/hub.toml
-  mkdir -p "$(dirname "$unit")"
-  sed -e 's|/usr/bin/cityhub|/usr/local/bin/cityhub|' \
-    -e 's|file:/usr/share/doc/cityhub|file:/usr/local/share/doc/cityhub|' "$here/systemd/cityhub.service" > "$unit"
+  mkdir -p "$units"
+  for unit in cityhub.service cityhub-backup.service cityhub-backup.timer; do
+    sed -e 's|/usr/bin/cityhub|/usr/local/bin/cityhub|' \
+      -e 's|file:/usr/share/doc/cityhub|file:/usr/local/share/doc/cityhub|' "$here/systemd/$unit" > "$units/$unit"
+  done
   # A folder of secrets is something that systemd knows since version 250.
   version=$(within systemctl --version 2> /dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
   if [ "${version:-250}" -lt 250 ]; then
-    sed -i 's|^LoadCredential=|# systemd is older than 250, put each secret into LoadCredential=KEY:FILE of a drop-in\n#&|' "$unit"
+    sed -i 's|^LoadCredential=|# systemd is older than 250, put each secret into LoadCredential=KEY:FILE of a drop-in\n#&|' \
+      "$units/cityhub.service" "$units/cityhub-backup.service"
   fi
   mkdir -p "$root/usr/local/share/doc/cityhub"
   cp -R "$here/docs/." "$here/hub.example.toml" "$here/LICENSE" "$root/usr/local/share/doc/cityhub/"
@@ -70,15 +73,16 @@ start() {
 }
 
 uninstall() {
-  if has_systemd; then systemctl disable --now cityhub.service 2> /dev/null || true; fi
+  if has_systemd; then systemctl disable --now cityhub-backup.timer cityhub.service 2> /dev/null || true; fi
   if within sh -c 'command -v dpkg-query > /dev/null && dpkg-query -W cityhub > /dev/null 2>&1'; then
     within dpkg --"$1" cityhub
   fi
-  rm -f "$unit" "$program"
+  rm -f "$units/cityhub.service" "$units/cityhub-backup.service" "$units/cityhub-backup.timer" "$program"
   rm -rf "$root/usr/local/share/doc/cityhub"
   if has_systemd; then systemctl daemon-reload; fi
   if [ "$1" = purge ]; then
-    rm -rf "$root/etc/cityhub" "$root/var/lib/cityhub" "$root/etc/systemd/system/cityhub.service.d"
+    rm -rf "$root/etc/cityhub" "$root/var/lib/cityhub" "$units/cityhub.service.d" "$units/cityhub-backup.service.d"
+    rmdir "$root/var/backups/cityhub" 2> /dev/null || true
     if within getent passwd cityhub > /dev/null; then within userdel cityhub || true; fi
     if within getent group cityhub > /dev/null; then within groupdel cityhub || true; fi
     say "taken away with configuration and data"

@@ -25,6 +25,8 @@ install -m 755 "$binary" "$root/cityhub"
 mv "$package" "$root/"
 put 755 deploy/bundle/install.sh install.sh
 put 644 deploy/systemd/cityhub.service systemd/cityhub.service
+put 644 deploy/systemd/cityhub-backup.service systemd/cityhub-backup.service
+put 644 deploy/systemd/cityhub-backup.timer systemd/cityhub-backup.timer
 put 644 deploy/systemd/serial.conf systemd/serial.conf
 put 644 deploy/systemd/sysusers.conf systemd/sysusers.conf
 put 644 deploy/hub.toml hub.toml

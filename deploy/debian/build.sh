@@ -6,6 +6,7 @@ if [ $# -ne 3 ]; then
   sed -n 2,3p "$0" >&2
   exit 2
 fi
+mkdir -p "$3"
 binary=$(realpath "$1") version=$2 out=$(realpath "$3")
 top=$(realpath "$(dirname "$0")/../..")
 work=$(mktemp -d)
@@ -28,7 +29,9 @@ esac
 root=$work/root
 put() { install -D -m "$1" "$2" "$root/$3"; }
 put 755 "$binary" usr/bin/cityhub
-put 644 "$top/deploy/systemd/cityhub.service" usr/lib/systemd/system/cityhub.service
+for unit in cityhub.service cityhub-backup.service cityhub-backup.timer; do
+  put 644 "$top/deploy/systemd/$unit" "usr/lib/systemd/system/$unit"
+done
 put 640 "$top/deploy/hub.toml" etc/cityhub/hub.toml
 install -d -m 700 "$root/etc/cityhub/secrets"
 put 644 "$top/deploy/debian/copyright" usr/share/doc/cityhub/copyright
@@ -61,7 +64,6 @@ for script in postinst prerm postrm; do install -m 755 "$top/deploy/debian/$scri
 (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) > "$root/DEBIAN/md5sums"
 find "$root" -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
 
-mkdir -p "$out"
 package=$out/cityhub_${version}_$arch.deb
 dpkg-deb --root-owner-group -Zxz -z"${PACKAGE_LEVEL:-6}" --build "$root" "$package" > /dev/null
 echo "$package"

@@ -103,11 +103,12 @@ fn story(how: &str, attempt: Attempt) {
     drop(hub);
 
     // While the disk is broken no start succeeds, or at least nothing is acknowledged.
-    if let Ok(hub) = place.try_start() {
-        assert!(
+    match place.try_start() {
+        Ok(hub) => assert!(
             !attempt(&hub, payload.as_bytes()),
             "{how}: acknowledged without a disk"
-        );
+        ),
+        Err((status, log)) => assert_eq!(status.code(), Some(74), "{how}: {log}"),
     }
 
     frail.mend_disk();

@@ -175,6 +175,16 @@ wait_for "fails and stays so" is ActiveState failed
 fine "$(shown Result), status $(shown ExecMainStatus): $(within journalctl -u cityhub --no-pager | grep -o 'cityhub: /etc.*' | tail -n 1)"
 cp -p "$work/hub.toml" "$root/etc/cityhub/hub.toml"
 
+step "a backup"
+within systemctl restart cityhub
+wait_for "runs" answers /readyz 200
+demand "is made beside the running hub" within systemctl start cityhub-backup
+backup=$(within find /var/backups/cityhub -mindepth 1 -maxdepth 1)
+demand "restores" within setpriv --reuid cityhub --regid cityhub --clear-groups cityhub restore "$backup" --data-dir /var/backups/cityhub/drill
+demand "and agrees with itself" within setpriv --reuid cityhub --regid cityhub --clear-groups cityhub verify --config /etc/cityhub/hub.toml --data-dir /var/backups/cityhub/drill
+within rm -r /var/backups/cityhub/drill "$backup"
+demand "the timer" within systemctl enable --now cityhub-backup.timer
+
 step "stop"
 within systemctl restart cityhub
 wait_for "runs" answers /readyz 200
@@ -187,5 +197,5 @@ step "purge"
 within umount /var/lib/cityhub
 within systemctl start cityhub
 demand "purges a service that runs" within dpkg -P cityhub
-demand "nothing is left" within sh -c '! ls -d /etc/cityhub /var/lib/cityhub /usr/bin/cityhub 2> /dev/null && ! getent passwd cityhub && ! pgrep -x cityhub'
+demand "nothing is left" within sh -c '! ls -d /etc/cityhub /var/lib/cityhub /var/backups/cityhub /usr/bin/cityhub 2> /dev/null && ! getent passwd cityhub && ! pgrep -x cityhub'
 step "all of it went well"

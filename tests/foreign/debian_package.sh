@@ -162,7 +162,7 @@ stop
 
 step "purge"
 demand "purges" within dpkg -P cityhub
-for path in /usr/bin/cityhub /etc/cityhub /var/lib/cityhub /usr/lib/systemd/system/cityhub.service /usr/share/doc/cityhub; do
+for path in /usr/bin/cityhub /etc/cityhub /var/lib/cityhub /var/backups/cityhub /usr/lib/systemd/system/cityhub.service /usr/share/doc/cityhub; do
   demand "$path is gone" gone "$path"
 done
 demand "so is the user" within sh -c '! getent passwd cityhub && ! getent group cityhub'

@@ -70,6 +70,7 @@ fn service_image_and_pod_run_commands_that_the_program_has() {
         assert_eq!(words, ["run", "--config", "/etc/cityhub/hub.toml"]);
         is_known(&words);
     }
+    is_known(&["backup", "--config"]);
     for (text, start) in [
         (&image, "HEALTHCHECK "),
         (&pod, "exec: {command: [/usr/bin/cityhub"),
