@@ -72,6 +72,7 @@ mod path;
 mod payloads;
 #[cfg(test)]
 mod pressure_frame;
+#[cfg(test)]
 mod push;
 #[cfg(test)]
 mod reload;
@@ -89,6 +90,8 @@ mod sessions;
 mod sewage;
 #[cfg(test)]
 mod simulate;
+#[cfg(test)]
+mod sparkplug;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

@@ -77,6 +77,7 @@ impl Gate {
             catalogue: &self.cx.catalogue,
             book: &self.book,
             now: self.cx.clock.now(),
+            limits: (self.config.packet_bytes_max, self.config.receive_maximum),
         }
     }
 

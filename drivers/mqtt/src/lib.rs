@@ -21,6 +21,7 @@
 mod bus;
 mod connect;
 mod events;
+mod exchange;
 mod fanout;
 mod flights;
 mod gate;
@@ -33,6 +34,7 @@ mod sparkplug;
 mod steps;
 mod subscriptions;
 mod telemetry;
+mod thingsboard;
 mod tls;
 mod topics;
 

@@ -9,18 +9,16 @@ mod tell;
 
 use crate::connect::{self, Admitted};
 use crate::events::Outlet;
+use crate::exchange::Exchange;
 use crate::flights::{Flights, Landed};
 use crate::gate::{Gate, Peer};
 use crate::identity::Principal;
-use crate::packet::{self, Qos, Version, Welcome, Will};
+use crate::packet::{self, Version, Welcome, Will};
 use crate::sessions::Seat;
-use crate::sparkplug::Nodes;
-use crate::steps;
 use crate::steps::StepAsk;
 use crate::subscriptions::{self, Subscriptions};
-use crate::telemetry::{Ack, Verdict};
 use bytes::BytesMut;
-use sdk::{Committed, IngestError};
+use sdk::IngestError;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
@@ -84,8 +82,8 @@ struct Session {
     subscriptions: Subscriptions,
     outlet: Outlet,
     will: Option<Will>,
-    /// The nodes of Sparkplug B that speak by this connection.
-    nodes: Nodes,
+    /// Births, answers and orders.
+    exchange: Exchange,
     inbox: BytesMut,
     /// Bytes to make room for before the next read.
     read_bytes: usize,
@@ -100,6 +98,7 @@ struct Session {
     /// Packet ids of QoS 2 messages that were taken and not released yet.
     held: BTreeSet<u16>,
     idle_max: Duration,
+    /// When the last whole packet came: the keep alive is about packets, not bytes (MQTT 3.1.2.10).
     heard_at: Instant,
     written_at: Instant,
     /// When the principal is looked up again, whatever comes.
@@ -181,7 +180,8 @@ impl Session {
         packet::connack(&mut out, version, welcome);
         let subscriptions = Subscriptions::open(&gate, &principal, &connect, resumed, &seat);
         let pause_s = gate.config.sparkplug_rebirth_pause_s;
-        let nodes = Nodes::new(Arc::clone(&gate.lives), pause_s);
+        let downlink = gate.cx.downlink.clone();
+        let exchange = Exchange::new(Arc::clone(&gate.lives), pause_s, downlink);
         let now = Instant::now();
         Self {
             flights: Flights::new(gate.config.inflight_batches_max),
@@ -198,7 +198,7 @@ impl Session {
                 out_bytes_max: OUT_BYTES_PAUSE,
             },
             will: connect.will,
-            nodes,
+            exchange,
             inbox,
             read_bytes: READ_BYTES_MIN,
             out,
@@ -255,6 +255,7 @@ impl Session {
                     subscriptions::send_live(&message, self.outlet, &mut self.out);
                     self.soil();
                 }
+                order = self.exchange.orders.next(), if !pauses => self.tell_order(order),
                 () = subscriptions::next_events(&mut self.subscriptions.events, more_events) => {}
                 () = &mut timer => {
                     self.on_timer(Instant::now());
@@ -341,7 +342,6 @@ impl Session {
         match read {
             Ok(0) | Err(_) => self.close_with(None, true),
             Ok(bytes) => {
-                self.heard_at = Instant::now();
                 if self.seat.end.is_cancelled() {
                     // Whatever turn it was: after the stop nothing more is taken.
                     self.on_end();
@@ -414,47 +414,6 @@ impl Session {
             IngestError::ShuttingDown => code::SHUTTING_DOWN,
         };
         self.close_with(Some(code), false);
-    }
-
-    fn answer(&mut self, acks: &[Ack], proof: Option<&Committed>) {
-        for ack in acks {
-            let verdict = ack.verdict.after(proof);
-            let id = (ack.qos, ack.packet_id);
-            let (out, version) = (&mut self.out, self.version);
-            match (verdict, proof) {
-                (Verdict::Stored | Verdict::Repeated, Some(proof)) => {
-                    packet::publish_ack(out, version, id, false, proof);
-                }
-                (Verdict::Unusable, Some(proof)) => {
-                    packet::publish_ack(out, version, id, true, proof);
-                }
-                (Verdict::Refused(reason), _) => packet::publish_refusal(out, id, reason),
-                (Verdict::Unreadable, _) => {
-                    let told = (steps::PAYLOAD_FORMAT_INVALID, "the report cannot be read");
-                    packet::publish_told(out, version, id, told);
-                }
-                (Verdict::Handed(handed), _) => {
-                    packet::publish_handed(out, version, id, handed);
-                }
-                (Verdict::Stored | Verdict::Repeated | Verdict::Unusable, None) => {
-                    tracing::error!("a message had no commit; not acknowledged");
-                    continue;
-                }
-            }
-            // A PUBREC with an error ends the exchange; a good one waits for its PUBREL.
-            let ends = match verdict {
-                Verdict::Stored | Verdict::Repeated | Verdict::Handed(_) => {
-                    ack.qos == Qos::AtLeastOnce
-                }
-                Verdict::Unusable => ack.qos == Qos::AtLeastOnce || version == Version::V5,
-                Verdict::Unreadable => ack.qos == Qos::AtLeastOnce || version == Version::V5,
-                Verdict::Refused(_) => true,
-            };
-            if ends {
-                self.end_exchange(ack.qos, ack.packet_id);
-            }
-        }
-        self.soil();
     }
 
     fn next_deadline(&self) -> Instant {

@@ -1,11 +1,12 @@
 //! From PUBLISH packets to one submission: many messages, one commit, one row of acknowledgements.
 
 mod sparkplug;
+mod thingsboard;
 
+use crate::exchange::Exchange;
 use crate::packet::{Publish, Qos};
-use crate::sparkplug::Nodes;
 use crate::topics::{self, Target};
-use codecs::{Book, Decoded, Sender, Undecodable, Uplink, Uplinks, pressure_frame, thingsboard};
+use codecs::{Book, Decoded, Sender, Undecodable, Uplink, Uplinks, pressure_frame};
 use model::{Catalogue, DeviceKey, Timestamp};
 use sdk::{Committed, DeviceEntry, Devices, Part, RawFrame, Submission};
 use std::sync::Arc;
@@ -92,6 +93,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) catalogue: &'a Catalogue,
     pub(crate) book: &'a Book,
     pub(crate) now: Timestamp,
+    /// The largest packet, and the unanswered messages of one client.
+    pub(crate) limits: (usize, u16),
 }
 
 impl Batch {
@@ -111,7 +114,7 @@ impl Batch {
     pub(crate) fn take(
         &mut self,
         desk: Desk<'_>,
-        nodes: &mut Nodes,
+        exchange: &mut Exchange,
         publish: &Publish<'_>,
         refuse_child: &mut dyn FnMut(&str, &'static str),
     ) -> Result<Verdict, Forbidden> {
@@ -125,7 +128,10 @@ impl Batch {
                 self.take_own(desk, &whose, publish.payload, refuse_child)?
             }
             Target::ThingsboardGateway if is_gateway(desk.writer) => {
-                self.take_gateway(desk, publish.payload, refuse_child)?
+                self.take_gateway(desk, exchange, publish.payload, refuse_child)?
+            }
+            Target::Thingsboard(word) => {
+                self.take_thingsboard(desk, exchange, (word, publish.payload), refuse_child)?
             }
             Target::ChirpstackUp { dev_eui } if is_gateway(desk.writer) => {
                 let named = Named::DevEui(dev_eui);
@@ -139,6 +145,7 @@ impl Batch {
                 self.take_uplink(desk, named, publish.payload, refuse_child)?
             }
             Target::Sparkplug(said) => {
+                let nodes = &mut exchange.nodes;
                 self.take_sparkplug(desk, nodes, (said, publish.payload), refuse_child)?
             }
             Target::PressureFrame => self.take_frame(desk, publish.payload, refuse_child)?,
@@ -271,21 +278,16 @@ impl Batch {
     fn take_gateway(
         &mut self,
         desk: Desk<'_>,
+        exchange: &mut Exchange,
         payload: &[u8],
         refuse_child: &mut dyn FnMut(&str, &'static str),
     ) -> Result<Verdict, Forbidden> {
         let mut refused = false;
         let at = (desk.catalogue, desk.now);
-        let decoded = thingsboard::decode_gateway(desk.book, at, payload, &mut |name| {
-            own_or_child(desk, name)
-                .map(|whose| (whose.key, whose.profile))
-                .inspect_err(|forbidden| {
-                    refused = true;
-                    if let Forbidden::Topic { reason, .. } = forbidden {
-                        refuse_child(name, reason);
-                    }
-                })
-                .ok()
+        let decoded = codecs::thingsboard::decode_gateway(desk.book, at, payload, &mut |name| {
+            let child = thingsboard::child(desk, exchange, name, refuse_child);
+            refused |= child.is_none();
+            child.map(|child| (child.key, child.profile))
         });
         match decoded {
             Ok(parts) if parts.is_empty() && refused => Err(Forbidden::EveryChild),
@@ -452,6 +454,7 @@ pub(crate) fn may_will(desk: Desk<'_>, topic: &str) -> Result<(), Forbidden> {
         Target::ThingsboardGateway if is_gateway(desk.writer) => Ok(()),
         Target::Sparkplug(said) if sparkplug::may_die(desk, said) => Ok(()),
         Target::ThingsboardGateway
+        | Target::Thingsboard(_)
         | Target::Sparkplug(_)
         | Target::ChirpstackUp { .. }
         | Target::TtsUp { .. }

@@ -8,6 +8,7 @@ mod events;
 mod listeners;
 mod sparkplug;
 mod steps;
+mod thingsboard;
 mod wire;
 
 use crate::Config;

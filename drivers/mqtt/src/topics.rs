@@ -1,6 +1,7 @@
 //! What a topic means, and which filters a subscriber may use.
 
 use crate::sparkplug::{self, Said};
+use crate::thingsboard::{self, Word};
 use sdk::Role;
 
 /// Levels of the topics `events/{place}/{type}`.
@@ -21,6 +22,8 @@ pub(crate) enum Target<'a> {
     ThingsboardDevice,
     /// `v1/gateway/telemetry`: devices are named in the payload.
     ThingsboardGateway,
+    /// The rest of ThingsBoard's API.
+    Thingsboard(Word<'a>),
     /// `application/{application}/device/{dev_eui}/event/up` (ChirpStack v4).
     ChirpstackUp { dev_eui: &'a str },
     /// `v3/{application}@{tenant}/devices/{device}/up` (The Things Stack v3).
@@ -44,7 +47,7 @@ pub(crate) enum Target<'a> {
 
 pub(crate) fn target(topic: &str) -> Target<'_> {
     match topic {
-        "v1/devices/me/telemetry" => return Target::ThingsboardDevice,
+        "v1/devices/me/telemetry" | "v2/t" => return Target::ThingsboardDevice,
         "v1/gateway/telemetry" => return Target::ThingsboardGateway,
         _ => {}
     }
@@ -59,6 +62,9 @@ pub(crate) fn target(topic: &str) -> Target<'_> {
     }
     if let Some(said) = Said::read(topic) {
         return Target::Sparkplug(said);
+    }
+    if let Some(word) = Word::read(topic) {
+        return Target::Thingsboard(word);
     }
     let terminal = topic.strip_prefix(PRESSURE_FRAMES);
     if terminal.is_some_and(|id| !id.is_empty() && !id.contains('/')) {
@@ -163,7 +169,9 @@ pub(crate) fn grant(reader: Reader<'_>, filter: &str) -> Result<Source, FilterRe
     let granted = match reader {
         Reader::Device(id) => match target(filter) {
             Target::Commands { device } if device == id => Some(Source::Bus),
-            _ if sparkplug::is_filter(filter) => Some(Source::Own),
+            _ if sparkplug::is_filter(filter) || thingsboard::is_filter(filter) => {
+                Some(Source::Own)
+            }
             _ => None,
         },
         Reader::Role(role) => match target(filter) {
@@ -276,7 +284,7 @@ mod tests {
             "cases//steps",
             "cases/a/b/steps",
             "cases/c7/steps/result",
-            "v1/devices/me/attributes",
+            "v1/devices/other/attributes",
         ] {
             assert_eq!(target(other), Target::Unknown, "{other}");
         }
@@ -293,8 +301,8 @@ mod tests {
             "devices/#",
             "#",
             "events/#",
-            "v1/devices/me/rpc/request/+",
-            "v1/devices/me/attributes",
+            "v1/devices/+/rpc/request/+",
+            "v1/#",
         ] {
             let refused = Err(FilterRefusal::NotAuthorized);
             assert_eq!(grant(reader, filter), refused, "{filter}");

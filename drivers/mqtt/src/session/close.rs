@@ -78,7 +78,7 @@ impl Session {
                 topic: &will.topic,
                 payload: &will.payload,
             };
-            let taken = batch.take(desk, &mut self.nodes, &publish, &mut |_, _| {});
+            let taken = batch.take(desk, &mut self.exchange, &publish, &mut |_, _| {});
             if taken.is_err() {
                 let claimed = Some(entry.device.id.as_str().to_owned());
                 let reason = "forbidden_topic";
@@ -88,7 +88,7 @@ impl Session {
         // Where the hub hangs up by itself, the device is well and will be back.
         let code = self.closing.and_then(|closing| closing.code);
         if !matches!(code, Some(code::SHUTTING_DOWN | code::SERVER_BUSY)) {
-            batch.end_nodes(desk, &mut self.nodes);
+            batch.end_nodes(desk, &mut self.exchange.nodes);
         }
         let (Some(submission), _) = batch.close() else {
             return;

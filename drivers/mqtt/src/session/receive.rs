@@ -4,12 +4,13 @@ use super::{Session, code};
 use crate::flights::Landed;
 use crate::identity::Principal;
 use crate::packet::{self, Flaw, Incoming, Publish, Qos, Version, kind};
-use crate::steps::StepAsk;
+use crate::steps::{self, StepAsk};
 use crate::telemetry::{Ack, Batch, Forbidden, Verdict};
 use crate::topics::{self, Target};
 use bytes::{Buf, Bytes, BytesMut};
-use sdk::{Actor, CommandError, Done};
+use sdk::{Actor, CommandError, Committed, Done};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Reason codes of a PUBACK.
 const IMPLEMENTATION_SPECIFIC: u8 = 0x83;
@@ -39,6 +40,7 @@ impl Session {
             if used == 0 {
                 break;
             }
+            self.heard_at = Instant::now();
         }
         self.inbox = if inbox.is_empty() {
             BytesMut::new()
@@ -153,8 +155,8 @@ impl Session {
         let mut refuse_child = |name: &str, reason: &'static str| {
             gate.refuse(reason, Some(name.to_owned()), peer, true);
         };
-        let taken = batch.take(desk, &mut self.nodes, publish, &mut refuse_child);
-        self.tell_rebirths();
+        let taken = batch.take(desk, &mut self.exchange, publish, &mut refuse_child);
+        self.tell_answers();
         match taken {
             Ok(verdict) => Some(verdict),
             Err(Forbidden::Topic { reason, claimed }) => self.deny(reason, claimed, NOT_AUTHORIZED),
@@ -213,6 +215,47 @@ impl Session {
             self.answer_step(&step.0, &step.1);
         }
         self.out.extend_from_slice(&landed.answer);
+        self.soil();
+    }
+
+    fn answer(&mut self, acks: &[Ack], proof: Option<&Committed>) {
+        for ack in acks {
+            let verdict = ack.verdict.after(proof);
+            let id = (ack.qos, ack.packet_id);
+            let (out, version) = (&mut self.out, self.version);
+            match (verdict, proof) {
+                (Verdict::Stored | Verdict::Repeated, Some(proof)) => {
+                    packet::publish_ack(out, version, id, false, proof);
+                }
+                (Verdict::Unusable, Some(proof)) => {
+                    packet::publish_ack(out, version, id, true, proof);
+                }
+                (Verdict::Refused(reason), _) => packet::publish_refusal(out, id, reason),
+                (Verdict::Unreadable, _) => {
+                    let told = (steps::PAYLOAD_FORMAT_INVALID, "the report cannot be read");
+                    packet::publish_told(out, version, id, told);
+                }
+                (Verdict::Handed(handed), _) => {
+                    packet::publish_handed(out, version, id, handed);
+                }
+                (Verdict::Stored | Verdict::Repeated | Verdict::Unusable, None) => {
+                    tracing::error!("a message had no commit; not acknowledged");
+                    continue;
+                }
+            }
+            // A PUBREC with an error ends the exchange; a good one waits for its PUBREL.
+            let ends = match verdict {
+                Verdict::Stored | Verdict::Repeated | Verdict::Handed(_) => {
+                    ack.qos == Qos::AtLeastOnce
+                }
+                Verdict::Unusable => ack.qos == Qos::AtLeastOnce || version == Version::V5,
+                Verdict::Unreadable => ack.qos == Qos::AtLeastOnce || version == Version::V5,
+                Verdict::Refused(_) => true,
+            };
+            if ends {
+                self.end_exchange(ack.qos, ack.packet_id);
+            }
+        }
         self.soil();
     }
 
@@ -293,6 +336,7 @@ impl Session {
                     let claimed = self.claimed();
                     gate.refuse("forbidden_filter", claimed, &self.peer, false);
                 }
+                self.hear_orders(&paths);
                 let mut suback = BytesMut::new();
                 packet::suback(&mut suback, self.version, packet_id, &codes);
                 self.answer_kept(&suback);

@@ -1,9 +1,11 @@
-//! What the hub says to one client of itself: to nodes of Sparkplug B.
+//! What the hub says to one client alone: answers, orders, and to nodes of Sparkplug B its state.
 
 use super::Session;
+use crate::identity::Principal;
 use crate::packet;
-use crate::{sparkplug, topics};
+use crate::{sparkplug, thingsboard, topics};
 use codecs::sparkplug::{host_state, rebirth};
+use sdk::Order;
 
 impl Session {
     /// Says something on a topic, if this client wants to hear it.
@@ -16,13 +18,31 @@ impl Session {
         }
     }
 
-    /// Asks nodes whose births are missing for them.
-    pub(super) fn tell_rebirths(&mut self) {
-        let asks = std::mem::take(&mut self.nodes.asks);
-        for topic in asks {
+    /// Says what the last messages gave occasion to: answers, and questions for births.
+    pub(super) fn tell_answers(&mut self) {
+        for (topic, payload) in std::mem::take(&mut self.exchange.says) {
+            self.tell(&topic, payload.to_string().as_bytes());
+        }
+        for topic in std::mem::take(&mut self.exchange.nodes.asks) {
             let command = rebirth(self.gate.cx.clock.now());
             self.tell(&topic, &command);
         }
+    }
+
+    /// Takes orders for a device that has just subscribed to them.
+    pub(super) fn hear_orders(&mut self, filters: &[String]) {
+        let wants = |filter: &String| thingsboard::wants_orders(filter);
+        if let Principal::Device { entry, .. } = &self.principal
+            && filters.iter().any(wants)
+        {
+            self.exchange.orders.listen(entry.key);
+        }
+    }
+
+    /// Passes an order on.
+    pub(super) fn tell_order(&mut self, order: Order) {
+        let (topic, payload) = self.exchange.orders.send(order);
+        self.tell(&topic, payload.to_string().as_bytes());
     }
 
     /// Tells what holds already to whoever just subscribed to it.

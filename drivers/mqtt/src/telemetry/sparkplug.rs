@@ -178,7 +178,7 @@ impl Batch {
     }
 
     /// Notes that a node or device is there, or is not; by the hub's own clock, which saw it.
-    fn link(&mut self, desk: Desk<'_>, key: DeviceKey, is_down: bool) {
+    pub(super) fn link(&mut self, desk: Desk<'_>, key: DeviceKey, is_down: bool) {
         let metric = desk.catalogue.find(LINK_FAULT);
         let value = Value::number(f64::from(u8::from(is_down)));
         if let (Some(metric), Some(value)) = (metric, value) {

@@ -150,7 +150,9 @@ async fn a_device_writes_under_its_own_topics_and_a_gateway_for_its_children() {
         ("a", "devices//telemetry", 0x87),
         ("a", "events/350200/cityhub.alarm.raised", 0x87),
         ("a", "$SYS/broker/uptime", 0x87),
-        ("a", "v1/devices/me/attributes", 0x87),
+        ("a", "v1/devices/other/attributes", 0x87),
+        ("a", "v1/devices/me/attributes", 0),
+        ("a", "v1/gateway/attributes", 0x87),
     ] {
         assert_eq!(try_topic(id, topic).await, code, "{id} to {topic}");
     }

@@ -225,6 +225,31 @@ async fn a_silent_client_is_cut_off_after_one_and_a_half_times_its_keep_alive() 
     assert_eq!(silence_s(4, 1000).await.0, 1500);
 }
 
+#[tokio::test(start_paused = true)]
+async fn bytes_that_are_no_packet_do_not_keep_a_connection_alive() {
+    let bench = Bench::new();
+    let mut client = bench.dial(4);
+    let hello = Hello {
+        keep_alive_s: 20,
+        ..Hello::device(4, "a")
+    };
+    client.send(&hello.bytes()).await;
+    assert_eq!(client.connack().await.1, 0);
+    let start = Instant::now();
+    for byte in publish(4, 1, 1, b"devices/a/telemetry", b"{}") {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        if client.io.write_all(&[byte]).await.is_err() {
+            break;
+        }
+        if start.elapsed() > Duration::from_secs(60) {
+            break;
+        }
+    }
+    client.expect_closed().await;
+    let seconds = start.elapsed().as_secs();
+    assert!((30..=45).contains(&seconds), "{seconds}");
+}
+
 #[tokio::test]
 async fn a_version_5_client_is_told_what_the_hub_decided() {
     let bench = Bench::new();
