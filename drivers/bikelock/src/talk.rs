@@ -4,9 +4,8 @@ use crate::frame::{self, Found, Line};
 use crate::readings::{Reading, Window};
 use bytes::{Buf, BytesMut};
 use model::{Catalogue, DeviceKey, Timestamp};
-use sdk::{Devices, Part, RawFrame, Reply, Step, Submission, Talk};
+use sdk::{Devices, FirstSeen, Part, RawFrame, Reply, Step, Submission, Talk};
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The name of the protocol in a device's identities.
@@ -40,7 +39,7 @@ pub(crate) struct Conversation {
     shared: Arc<Shared>,
     line: Option<sdk::Line>,
     /// The last line, and when it came first.
-    last: Option<(u64, Timestamp)>,
+    seen: FirstSeen,
 }
 
 impl Conversation {
@@ -48,7 +47,7 @@ impl Conversation {
         Self {
             shared,
             line,
-            last: None,
+            seen: FirstSeen::default(),
         }
     }
 
@@ -77,7 +76,7 @@ impl Conversation {
         if let Some(bound) = &mut self.line {
             bound.bind(entry.key);
         }
-        let first_seen = self.first_seen(bytes, now);
+        let first_seen = self.seen.of(bytes, now, AGAIN_S);
         let part = self.read(&line, entry.key, (now, first_seen));
         let known = KNOWN.contains(&line.command);
         let unknown = (!known).then(|| RawFrame {
@@ -119,17 +118,6 @@ impl Conversation {
             locked.insert(device, now);
         }
         reading.part
-    }
-
-    fn first_seen(&mut self, bytes: &[u8], now: Timestamp) -> Timestamp {
-        let mut hasher = DefaultHasher::new();
-        bytes.hash(&mut hasher);
-        let hash = hasher.finish();
-        let known = self
-            .last
-            .filter(|(last, first)| *last == hash && now.since_ms(*first) <= AGAIN_S * 1000);
-        let (_, first) = *self.last.insert(known.unwrap_or((hash, now)));
-        first
     }
 }
 

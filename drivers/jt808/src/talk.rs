@@ -6,8 +6,9 @@ use crate::parts::{Collected, Collection};
 use crate::readings::{Reading, Rules};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use model::Timestamp;
-use sdk::{DeviceEntry, Devices, Line, RawFrame, Reply, SecretHash, Step, Submission, Talk};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use sdk::{
+    DeviceEntry, Devices, FirstSeen, Line, RawFrame, Reply, SecretHash, Step, Submission, Talk,
+};
 use std::sync::Arc;
 
 /// The name of the protocol in a device's identities.
@@ -40,7 +41,7 @@ pub(crate) struct Conversation {
     /// The terminal that showed its code here.
     admitted: Option<String>,
     /// The last message, and when it came first.
-    last: Option<(u64, Timestamp)>,
+    seen: FirstSeen,
     serial: u16,
     after_frame: bool,
 }
@@ -52,7 +53,7 @@ impl Conversation {
             line,
             collection: Collection::default(),
             admitted: None,
-            last: None,
+            seen: FirstSeen::default(),
             serial: 0,
             after_frame: false,
         }
@@ -194,7 +195,8 @@ impl Conversation {
         };
         let shared = Arc::clone(&self.shared);
         let mut reading = Reading::new(&shared.rules, entry.key, now);
-        reading.first_seen = self.first_seen(&head, body, now);
+        let message = (&head.phone, head.id, head.serial, body);
+        reading.first_seen = self.seen.of(message, now, AGAIN_S);
         let mut quarantined = Vec::new();
         match head.id {
             id::HEARTBEAT => reading.heartbeat(),
@@ -230,17 +232,6 @@ impl Conversation {
             },
             reply: Some(reply),
         }
-    }
-
-    fn first_seen(&mut self, head: &Head, body: &Bytes, now: Timestamp) -> Timestamp {
-        let mut hasher = DefaultHasher::new();
-        (&head.phone, head.id, head.serial, body).hash(&mut hasher);
-        let hash = hasher.finish();
-        let known = self
-            .last
-            .filter(|(last, first)| *last == hash && now.since_ms(*first) <= AGAIN_S * 1000);
-        let (_, first) = *self.last.insert(known.unwrap_or((hash, now)));
-        first
     }
 }
 

@@ -11,6 +11,7 @@ mod devices;
 mod downlink;
 mod driver;
 mod feed;
+mod first_seen;
 mod ingest;
 mod kept;
 mod listen;
@@ -31,6 +32,7 @@ pub use devices::{DeviceEntry, Devices, SecretHash, SecretSalt};
 pub use downlink::{Downlink, Line, Order, OrderError};
 pub use driver::{Context, Driver, DriverError, Registration, Running};
 pub use feed::{Feed, FeedError, LiveBatch, Mark, Tail};
+pub use first_seen::FirstSeen;
 pub use ingest::{
     COMMIT_DEADLINE, Committed, Drained, DriverKey, INTAKE_BATCHES, Ingest, IngestError, Intake,
     Part, Pending, PendingSession, RawFrame, Receipt, Refusal, Refusals, Request, Submission,
