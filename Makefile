@@ -54,10 +54,9 @@ run: console ## builds everything and runs the demo city with simulated sensors;
 	# The addresses are those of the `ready` line, whatever the configuration says.
 	address() { grep -o "$$1=[^ ]*" <<< "$$ready" | cut -d = -f 2; }
 	http=$$(address http)
-	# Drivers of the demo are called as the simulator calls their protocols; it serves what the hub dials.
+	# Drivers of the demo are called as the simulator calls their protocols.
 	drivers=$$(grep -oE '[a-z0-9_]+\.(listen|connect)=[^ ]+' <<< "$$ready" | sed -E 's/\.[a-z]+=/=/; s/^/--address /')
-	dialled=$$(sed -nE '/^\[drivers\.modbus\]/,/^$$/s/^connect = "tcp:\/\/(.*)"/--address modbus=\1/p' $(DEMO)/hub.toml)
-	$(TARGET)/cityhub simulate --demo $$drivers $$dialled \
+	$(TARGET)/cityhub simulate --demo $$drivers \
 	  --platform http://$$http --platform-token $$(token platform) --officer-token $$(token duty_script) > data/demo-sensors.log 2>&1 &
 	sensors=$$!
 	printf '\n  Console   http://%s/\n' "$$http"

@@ -23,8 +23,8 @@ UP = ["铅笔街", "橡皮街", "墨盒街", "蜡笔街", "圆规街", "书签�
 ESTATES = ["竹马", "灯笼", "弹珠", "沙包", "皮影", "木偶", "风车", "泥哨", "跳绳", "滚环",
            "拼图", "万花筒", "铁环", "糖画", "布偶", "纸船", "哨子", "响板", "手鼓", "竹笛"]
 # Numbers of places; the rest of the 48 cells stays without.
-STATIONS, SITES, QUIET, FENCES, BIKES = 24, 16, 28, 36, 112
-TRUCKS, OUTFALLS = 12, 4
+STATIONS, SITES, QUIET, FENCES, BIKES = 24, 16, 28, 36, 102
+TRUCKS, CAMERAS, OUTFALLS = 12, 9, 4
 
 rng = random.Random(SEED)
 
@@ -192,7 +192,7 @@ class City:
         """`called` is the name in the protocol: which identity, and the name with {n} for the number."""
         number = self.counts[short] = self.counts.get(short, 0) + 1
         ident = f"{short}-{number:04}"
-        classes = {"gas": "0135", "smoke": "0113", "noise": "0602", "dust": "0602", "fence": "0212"}
+        classes = {"gas": "0135", "smoke": "0113", "noise": "0602", "dust": "0602", "fence": "0212", "cam": "0136"}
         lon, lat = degrees(place)
         row = {
             "id": ident, "kind": kind, "name": name, "site": site, "lon": lon, "lat": lat, "datum": "WGS84",
@@ -220,12 +220,18 @@ def station(city, number, cell):
     name = f"{ACROSS[cell[1]]}{number + 1}号调压站"
     place = dry_place(*cell)
     city.building("gas_station", name, [box(place, 26, 18, between(0, 0.4))])
-    gateway = city.device("gateway", "gw", f"{name}网关", name, city.near(place, 6), cadence_s=10, protocol="mqtt5" if number % 2 else "mqtt")
+    # Three stations have sensors by radio, and the gateway stands for their network server.
+    radio = {5: ("chirpstack", "dev_eui=f0f0{n:012x}"), 9: ("tts", "tts_device=gas/gas-{n:04}"), 13: ("thingsboard", "")}
+    protocol, heard_as = radio.get(number, ("mqtt5" if number % 2 else "mqtt", ""))
+    gateway = city.device("gateway", "gw", f"{name}网关", name, city.near(place, 6), cadence_s=10, protocol=protocol)
     third = "high" if number % 6 == 5 else "low"
     # Every fourth station has terminals with batteries beside its gateway, every eighth registers that are asked.
-    own = {3: ("pressure", "pressure_frame=SHSM{n:08}"), 6: ("pressure-udp", "pressure_frame=SHSM{n:08}"), 7: ("modbus-tcp", "modbus=modbus/{n}")}
+    own = {
+        0: ("coap", ""), 2: ("coap-cbor", ""),
+        3: ("pressure", "pressure_frame=SHSM{n:08}"), 6: ("pressure-udp", "pressure_frame=SHSM{n:08}"), 7: ("modbus-tcp", "modbus=modbus/{n}"),
+    }
     for point, kind in enumerate(["medium", "low", third], 1):
-        protocol, called = own.get(number % 8, ("", "")) if point == 2 else ("", "")
+        protocol, called = own.get(number % 8, ("", heard_as)) if point == 2 else ("", heard_as)
         more = {} if protocol else {"parent": gateway}
         if protocol == "modbus-tcp":
             more["profile"] = "transmitter"
@@ -251,7 +257,9 @@ def estate(city, number, cell):
         place = city.near(house, 7)
         if number % 4 == 3 and flat == 7:
             # The porter's detector has a modem of its own.
-            city.device("smoke", "smoke", f"{name}门卫烟感", name, place, protocol="gb26875-udp", called="gb26875=0f0001{n:06x}", cadence_s=20)
+            own = ["ctwing=c0ffee00{n:08x}", "onenet=city/smoke-{n:04}", "oceanconnect=0c0c0000-{n:04x}", "gb26875=0f0001{n:06x}"][number // 4 % 4]
+            protocol = own.split("=")[0].replace("gb26875", "gb26875-udp")
+            city.device("smoke", "smoke", f"{name}门卫烟感", name, place, protocol=protocol, called=own, cadence_s=20)
             continue
         called = f"gb26875=0f0000{int(gateway[3:]):06x}/1.1.40.{flat + 1:02x}000000" if panel else ""
         city.device("smoke", "smoke", f"{name}{where}烟感", name, place, called=called, parent=gateway, cadence_s=20)
@@ -274,6 +282,12 @@ def building_site(city, number, cell):
     # A station behind a DTU has no sensor for TSP, on which the rule is.
     rule = {} if "parent" in dust else {"dust_rule": "liaoning", "area": "urban"}
     city.device("dust", "dust", f"{name}扬尘仪", name, city.near(place, 40), cadence_s=15, **rule, **dust)
+    if number < CAMERAS:
+        protocol, called = [
+            ("gb28181", "gb28181=35020000001320{n:06}"), ("gb28181-tcp", "gb28181=35020000001320{n:06}"),
+            ("rtsp", "rtsp=rtsp://127.0.0.1:8554/cam-{n:04}"),
+        ][number % 3]
+        city.device("camera", "cam", f"{name}视频探头", name, city.near(place, 40), protocol=protocol, called=called, cadence_s=30)
     if number < TRUCKS:
         # Terminals of both editions: numbers of 12 digits and of 20.
         called = "jt808=1{n:011}" if number % 2 else "jt808=1{n:019}"
@@ -290,8 +304,15 @@ def quiet_places(city, cells):
             place = place if dry(place, 5) else inside(i, j, 0.02, 0.05)
         else:
             place, name = dry_place(i, j), f"{STREETS[quarter(i, j)]}街道{number + 1}号点"
-        city.device("noise", "noise", f"{name}噪声仪", name, place, cadence_s=15, protocol="mqtt5", zone=zone)
-        if number % 4 == 1 or number == 0:
+        formats = {6: "senml", 10: "senml-cbor", 14: "coap-senml", 18: "coap-senml-cbor"}
+        protocol = formats.get(number, "mqtt5")
+        more = {"profile": "pack"} if protocol.startswith("senml") else {}
+        city.device("noise", "noise", f"{name}噪声仪", name, place, cadence_s=15, protocol=protocol, zone=zone, **more)
+        if number == 1:
+            # The edge node of a plant nearby.
+            node = city.device("gateway", "gw", f"{name}边缘网关", name, city.near(place, 8), protocol="sparkplug", called="sparkplug=City/edge-{n:04}", cadence_s=30)
+            city.device("dust", "dust", f"{name}空气站", name, city.near(place, 8), called=f"sparkplug=City/edge-{node[3:]}/air", parent=node, cadence_s=30)
+        elif number % 4 == 1 or number == 0:
             city.device("dust", "dust", f"{name}空气站", name, city.near(place, 8), cadence_s=30, protocol="http")
 
 
@@ -307,7 +328,9 @@ def shared_bikes(city, cells):
         name = f"{ACROSS[j]}{number + 1}号停车点"
         capacity = pick([15, 20, 25, 30, 40])
         slope = math.atan2(node(i + 1, j)[1] - node(i, j)[1], node(i + 1, j)[0] - node(i, j)[0])
-        fence = city.device("bike_fence", "fence", f"{name}电子围栏", name, place, cadence_s=20, protocol="mqtt5", capacity=capacity, fence=name)
+        # Every sixth stand is a station of an operator who publishes feeds.
+        feed = {"protocol": "gbfs", "called": "gbfs=gbfs/stand-{n:04}"} if number % 6 == 5 else {"protocol": "mqtt5"}
+        fence = city.device("bike_fence", "fence", f"{name}电子围栏", name, place, cadence_s=20, capacity=capacity, fence=name, **feed)
         city.fences.append(feature({"name": name, "device": fence, "capacity": capacity}, "Polygon", [box(place, capacity * 0.9 + 8, 14, slope)]))
         stands.append((name, place))
     for number in range(BIKES):
@@ -343,7 +366,8 @@ def blocks(city, cells):
 
 COLUMNS_OUT = ["id", "kind", "name", "site", "lon", "lat", "datum", "parent", "cadence_s", "secret", "component_code",
                "profile", "identities.hj212_mn", "identities.gb26875", "identities.pressure_frame", "identities.jt808", "identities.bikelock",
-               "identities.dtu", "identities.modbus", "tags.protocol", "tags.class", "tags.capacity", "tags.fence", "tags.zone", "tags.dust_rule", "tags.area"]
+               "identities.dtu", "identities.modbus", "identities.dev_eui", "identities.tts_device", "identities.sparkplug", "identities.ctwing",
+               "identities.onenet", "identities.oceanconnect", "identities.gb28181", "identities.rtsp", "identities.gbfs", "tags.protocol", "tags.class", "tags.capacity", "tags.fence", "tags.zone", "tags.dust_rule", "tags.area"]
 
 
 def main():

@@ -15,7 +15,9 @@ pub struct Args {
     pub http: Option<String>,
 
     /// Address of another protocol, such as `hj212=127.0.0.1:9212`: where the hub listens, or where the
-    /// simulator shall, for `modbus`, which the hub dials. May be given several times.
+    /// simulator shall, for `modbus`, `rtsp` and `gbfs`, which the hub dials. With the token or password of a
+    /// platform before it and the path of a push behind it: `onenet=TOKEN@127.0.0.1:8081/push/onenet`.
+    /// May be given several times.
     #[arg(long, value_name = "NAME=ADDR")]
     pub address: Vec<String>,
 

@@ -10,12 +10,13 @@ pub(crate) enum Kind {
     BikeFence,
     Bike,
     Gateway,
+    Camera,
     Sewage,
     Truck,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::GasPressure,
         Self::Smoke,
         Self::Noise,
@@ -23,6 +24,7 @@ impl Kind {
         Self::BikeFence,
         Self::Bike,
         Self::Gateway,
+        Self::Camera,
         Self::Sewage,
         Self::Truck,
     ];
@@ -42,6 +44,7 @@ impl Kind {
             Self::BikeFence => "bike_fence",
             Self::Bike => "bike",
             Self::Gateway => "gateway",
+            Self::Camera => "camera",
             Self::Sewage => "sewage",
             Self::Truck => "truck",
         }
@@ -57,6 +60,7 @@ impl Kind {
             Self::BikeFence => "fence",
             Self::Bike => "bike",
             Self::Gateway => "gw",
+            Self::Camera => "cam",
             Self::Sewage => "sewage",
             Self::Truck => "truck",
         }
@@ -72,6 +76,7 @@ impl Kind {
             Self::BikeFence => "电子围栏",
             Self::Bike => "单车",
             Self::Gateway => "网关",
+            Self::Camera => "视频探头",
             Self::Sewage => "污水监测仪",
             Self::Truck => "渣土车",
         }
@@ -84,6 +89,7 @@ impl Kind {
             | Self::Noise
             | Self::Dust
             | Self::Gateway
+            | Self::Camera
             | Self::Sewage
             | Self::Truck => 60,
             Self::Smoke | Self::BikeFence | Self::Bike => 300,
@@ -91,13 +97,15 @@ impl Kind {
     }
 
     /// Major and minor class of the municipal component (部件) that the device watches, where the
-    /// table of CJ/T 214 has one: 0135 燃气调压站(箱), 0113 消防设施, 0602 工地, 0212 存车支架.
+    /// table of CJ/T 214 has one: 0135 燃气调压站(箱), 0113 消防设施, 0602 工地, 0212 存车支架,
+    /// 0136 监控电子眼.
     pub(crate) fn component_class(self) -> Option<&'static str> {
         match self {
             Self::GasPressure => Some("0135"),
             Self::Smoke => Some("0113"),
             Self::Noise | Self::Dust => Some("0602"),
             Self::BikeFence => Some("0212"),
+            Self::Camera => Some("0136"),
             Self::Bike | Self::Gateway | Self::Sewage | Self::Truck => None,
         }
     }

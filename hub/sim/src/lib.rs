@@ -16,6 +16,7 @@ mod link;
 pub mod load;
 mod mqtt;
 mod observation;
+mod payload;
 mod plan;
 mod print;
 mod random;

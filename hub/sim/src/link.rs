@@ -1,8 +1,12 @@
 //! How a device reaches the hub: what all links share.
 
+mod asked;
 mod bikelock;
+mod coap;
 mod frame;
 mod gb26875;
+mod gb28181;
+mod gbfs;
 mod hj212;
 mod http;
 mod jt808;
@@ -10,6 +14,7 @@ mod modbus;
 mod mqtt;
 mod pressure;
 mod router;
+mod rtsp;
 #[cfg(test)]
 mod tests;
 

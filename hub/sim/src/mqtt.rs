@@ -32,6 +32,8 @@ pub(crate) struct Connect<'a> {
     pub(crate) keep_alive_s: u16,
     /// Start without what the server may remember of an earlier connection.
     pub(crate) clean: bool,
+    /// What the server shall publish when the connection ends without a farewell: topic and payload.
+    pub(crate) will: Option<(&'a str, &'a [u8])>,
     /// How long the server shall keep the session (MQTT 5 only; 0 leaves the property out).
     pub(crate) session_expiry_s: u32,
 }
@@ -125,6 +127,10 @@ pub(crate) fn put_connect(out: &mut Vec<u8>, connect: &Connect<'_>) {
     if connect.password.is_some() {
         flags |= 0x40;
     }
+    if connect.will.is_some() {
+        // With QoS 1, not retained.
+        flags |= 0x04 | 0x08;
+    }
     body.push(flags);
     body.extend_from_slice(&connect.keep_alive_s.to_be_bytes());
     if connect.version == Version::V5 {
@@ -137,6 +143,15 @@ pub(crate) fn put_connect(out: &mut Vec<u8>, connect: &Connect<'_>) {
         }
     }
     put_text(&mut body, connect.client_id);
+    if let Some((topic, payload)) = connect.will {
+        if connect.version == Version::V5 {
+            put_length(&mut body, 0);
+        }
+        put_text(&mut body, topic);
+        let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
+        body.extend_from_slice(&length.to_be_bytes());
+        body.extend_from_slice(payload.get(..usize::from(length)).unwrap_or_default());
+    }
     for text in [connect.username, connect.password].into_iter().flatten() {
         put_text(&mut body, text);
     }
@@ -163,6 +178,23 @@ pub(crate) fn put_publish(out: &mut Vec<u8>, publish: &Publish<'_>) {
         put_length(out, 0);
     }
     out.extend_from_slice(publish.payload);
+}
+
+/// Writes a PUBLISH packet with QoS 0 of MQTT 3.1.1, which nothing answers.
+pub(crate) fn put_publish_unanswered(out: &mut Vec<u8>, topic: &str, payload: &[u8]) {
+    out.push(0x30);
+    put_length(out, 2 + topic.len() + payload.len());
+    put_text(out, topic);
+    out.extend_from_slice(payload);
+}
+
+/// Writes a SUBSCRIBE packet of MQTT 3.1.1 for one topic with QoS 0 (3.8).
+pub(crate) fn put_subscribe(out: &mut Vec<u8>, packet_id: u16, topic: &str) {
+    out.push(0x82);
+    put_length(out, 2 + 2 + topic.len() + 1);
+    out.extend_from_slice(&packet_id.to_be_bytes());
+    put_text(out, topic);
+    out.push(0);
 }
 
 /// Writes a PINGREQ packet.

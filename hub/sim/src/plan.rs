@@ -261,6 +261,7 @@ fn first_metric(kind: Kind) -> &'static str {
         Kind::BikeFence => "parked_count",
         Kind::Bike => "battery_pct",
         Kind::Gateway => "signal_dbm",
+        Kind::Camera => "online",
         Kind::Sewage => "cod_mgl",
         Kind::Truck => "speed_kmh",
     }

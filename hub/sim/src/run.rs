@@ -11,7 +11,7 @@ use crate::print::write_stream;
 use crate::register::{put_rules, register};
 use crate::scenario::{self, Stage};
 use crate::tally::{Counts, Summary, Tally};
-use crate::way::Addresses;
+use crate::way::{Addresses, Way};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const DEMO_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// A link that is stuck in an exchange after the drain is cut off so much later.
 const CUT_OFF: Duration = Duration::from_secs(1);
+/// Ordinary messages take the even seconds and late ones the odd ones.
+const WHOLE_SECONDS_S: f64 = 2.0;
 /// A plan that is behind lets the links run after so many messages.
 const TURN_MESSAGES: u32 = 64;
 
@@ -49,6 +51,7 @@ pub async fn run(args: Args) -> Result<(), SimError> {
             cadence_s: args.cadence_s,
         })
     };
+    check_pace(&fleet, args.rate)?;
     if let Some(format) = args.print_devices {
         return print(&listing(&fleet, format)?);
     }
@@ -199,6 +202,23 @@ fn addresses(args: &Args) -> Result<Addresses, SimError> {
     gather().map_err(SimError::Usage)
 }
 
+/// Refuses a fleet of which somebody would measure twice in what its protocol calls one moment.
+fn check_pace(fleet: &Fleet, rate: Option<f64>) -> Result<(), SimError> {
+    let every_s = rate.map(|rate| fleet.devices.len() as f64 / rate);
+    for (index, device) in fleet.devices.iter().enumerate() {
+        let cadence_s = every_s.unwrap_or_else(|| f64::from(device.cadence_s));
+        let way = fleet.way_of(index);
+        if way.is_some_and(Way::has_whole_seconds) && cadence_s < WHOLE_SECONDS_S {
+            return Err(SimError::Usage(format!(
+                "`{}` would measure every {cadence_s} s: its protocol has whole seconds, and needs \
+                 {WHOLE_SECONDS_S} or more",
+                device.id
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Reads the fleet of a file.
 fn listed(file: &Path) -> Result<Fleet, SimError> {
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string());
@@ -272,7 +292,11 @@ pub(crate) async fn simulate(
     })?;
     let shared = Arc::new(Shared::new(fleet, tally));
     let tracker = TaskTracker::new();
-    let router = Router::open(args, &addresses(args)?, &shared, &tracker);
+    let mut addresses = addresses(args)?;
+    if args.demo {
+        demo::complete(&mut addresses, &shared.fleet).map_err(SimError::Usage)?;
+    }
+    let router = Router::open(args, &addresses, &shared, &tracker);
     for name in router.missing() {
         let line = format!("simulate: no --address {name}=…, so its devices say nothing\n");
         drop(std::io::stderr().lock().write_all(line.as_bytes()));

@@ -141,6 +141,8 @@ pub(crate) enum Signal {
     Bike(bikes::Bike),
     Rider(rider::Rider),
     Gateway(Gateway),
+    /// It measures nothing; it is there.
+    Camera,
     Sewage(sewage::Sewage),
     Truck(truck::Truck),
 }
@@ -157,6 +159,7 @@ impl Signal {
             Kind::BikeFence => Self::Fence(bikes::Fence::new(device, cast, random)),
             Kind::Bike => Self::Bike(bikes::Bike::new(device, cast, random)),
             Kind::Gateway => Self::Gateway(Gateway::new(random)),
+            Kind::Camera => Self::Camera,
             Kind::Sewage => Self::Sewage(sewage::Sewage::new()),
             Kind::Truck => Self::Truck(truck::Truck::new(device, random)),
         }
@@ -173,6 +176,7 @@ impl Signal {
             Self::Bike(bike) => bike.sample(moment, random),
             Self::Rider(rider) => rider.sample(moment, random),
             Self::Gateway(gateway) => gateway.sample(moment, random),
+            Self::Camera => vec![Observation::number("online", 1.0, 0)],
             Self::Sewage(sewage) => sewage.sample(moment, random),
             Self::Truck(truck) => truck.sample(moment, random),
         }

@@ -4,13 +4,18 @@ use crate::fleet::Device;
 use crate::kind::Kind;
 use crate::mqtt::Version;
 use crate::observation::{Measure, Observation};
+use crate::payload::Format;
+use crate::payload::push::Platform;
 use std::borrow::Cow;
 
 /// A protocol by which a device, or a gateway for its children, reaches the hub.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Way {
     Mqtt(Version),
+    /// MQTT 3.1.1 with other payloads than the hub's own.
+    Dialect(Dialect),
     Http,
+    Push(Platform),
     Hj212,
     Gb26875,
     Gb26875Udp,
@@ -18,17 +23,80 @@ pub(crate) enum Way {
     BikeLock,
     Pressure,
     PressureUdp,
+    Coap(Format),
     /// A DTU that dials in and is asked.
     ModbusDtu,
     /// A server that the hub dials and asks.
     ModbusTcp,
+    Gb28181,
+    Gb28181Tcp,
+    /// A port of cameras that the hub asks.
+    Rtsp,
+    /// The feeds of a bike operator, which the hub fetches.
+    Gbfs,
+}
+
+/// What is written on an MQTT connection.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Dialect {
+    Own,
+    Senml(Format),
+    ChirpStack,
+    Tts,
+    ThingsBoard,
+    Sparkplug,
+}
+
+impl Dialect {
+    /// Tells whether it is that of somebody who speaks for others.
+    pub(crate) fn is_of_gateways(self) -> bool {
+        !matches!(self, Self::Own | Self::Senml(_))
+    }
+
+    /// Leaves what it can say: numbers, where positions have no form.
+    pub(crate) fn says(self, observations: &[Observation]) -> Vec<Observation> {
+        match self {
+            Self::Own | Self::ThingsBoard => observations.to_vec(),
+            Self::Senml(_) | Self::ChirpStack | Self::Tts | Self::Sparkplug => {
+                numbers(observations)
+            }
+        }
+    }
+}
+
+fn numbers(observations: &[Observation]) -> Vec<Observation> {
+    let all = observations.iter();
+    all.filter(|o| matches!(o.measure, Measure::Number { .. }))
+        .cloned()
+        .collect()
 }
 
 /// Its name in a device file, and the name of the address that it needs.
-const WAYS: [(Way, &str, &str); 12] = [
+const WAYS: [(Way, &str, &str); 29] = [
     (Way::Mqtt(Version::V311), "mqtt", "mqtt"),
     (Way::Mqtt(Version::V5), "mqtt5", "mqtt"),
+    (
+        Way::Dialect(Dialect::Senml(Format::SenmlJson)),
+        "senml",
+        "mqtt",
+    ),
+    (
+        Way::Dialect(Dialect::Senml(Format::SenmlCbor)),
+        "senml-cbor",
+        "mqtt",
+    ),
+    (Way::Dialect(Dialect::ChirpStack), "chirpstack", "mqtt"),
+    (Way::Dialect(Dialect::Tts), "tts", "mqtt"),
+    (Way::Dialect(Dialect::ThingsBoard), "thingsboard", "mqtt"),
+    (Way::Dialect(Dialect::Sparkplug), "sparkplug", "mqtt"),
     (Way::Http, "http", "http"),
+    (Way::Push(Platform::Ctwing), "ctwing", "ctwing"),
+    (Way::Push(Platform::OneNet), "onenet", "onenet"),
+    (
+        Way::Push(Platform::OceanConnect),
+        "oceanconnect",
+        "oceanconnect",
+    ),
     (Way::Hj212, "hj212", "hj212"),
     (Way::Gb26875, "gb26875", "gb26875"),
     (Way::Gb26875Udp, "gb26875-udp", "gb26875"),
@@ -36,8 +104,16 @@ const WAYS: [(Way, &str, &str); 12] = [
     (Way::BikeLock, "bikelock", "bikelock"),
     (Way::Pressure, "pressure", "pressure"),
     (Way::PressureUdp, "pressure-udp", "pressure"),
+    (Way::Coap(Format::Json), "coap", "coap"),
+    (Way::Coap(Format::Cbor), "coap-cbor", "coap"),
+    (Way::Coap(Format::SenmlJson), "coap-senml", "coap"),
+    (Way::Coap(Format::SenmlCbor), "coap-senml-cbor", "coap"),
     (Way::ModbusDtu, "modbus-dtu", "dtu"),
     (Way::ModbusTcp, "modbus-tcp", "modbus"),
+    (Way::Gb28181, "gb28181", "gb28181"),
+    (Way::Gb28181Tcp, "gb28181-tcp", "gb28181"),
+    (Way::Rtsp, "rtsp", "rtsp"),
+    (Way::Gbfs, "gbfs", "gbfs"),
 ];
 
 impl Way {
@@ -61,12 +137,38 @@ impl Way {
 
     /// Tells whether a gateway speaks by it for its children.
     pub(crate) fn carries_children(self) -> bool {
-        matches!(self, Self::Mqtt(_) | Self::Gb26875 | Self::ModbusDtu)
+        match self {
+            Self::Dialect(dialect) => dialect.is_of_gateways(),
+            way => matches!(way, Self::Mqtt(_) | Self::Gb26875 | Self::ModbusDtu),
+        }
+    }
+
+    /// Tells whether it says times in whole seconds, so that a device may not measure every second.
+    pub(crate) fn has_whole_seconds(self) -> bool {
+        matches!(
+            self,
+            Self::Hj212
+                | Self::Gb26875
+                | Self::Gb26875Udp
+                | Self::Jt808
+                | Self::BikeLock
+                | Self::Pressure
+                | Self::PressureUdp
+                | Self::Push(Platform::OceanConnect)
+        )
+    }
+
+    /// Tells whether its frames are datagrams.
+    pub(crate) fn is_udp(self) -> bool {
+        matches!(
+            self,
+            Self::Gb26875Udp | Self::PressureUdp | Self::Coap(_) | Self::Gb28181
+        )
     }
 
     /// Tells whether all devices share one link.
     pub(crate) fn is_shared(self) -> bool {
-        self == Self::ModbusTcp
+        matches!(self, Self::ModbusTcp | Self::Rtsp | Self::Gbfs)
     }
 
     /// Tells what of a device's observations it can say. What comes without a value of its own, such
@@ -77,7 +179,20 @@ impl Way {
         observations: &'a [Observation],
     ) -> Cow<'a, [Observation]> {
         let spoken: &[&str] = match self {
-            Self::Mqtt(_) | Self::Http => return Cow::Borrowed(observations),
+            Self::Mqtt(_) | Self::Http | Self::Coap(Format::Json | Format::Cbor) => {
+                return Cow::Borrowed(observations);
+            }
+            // A node has births and deaths, and nothing that it measures itself.
+            Self::Dialect(Dialect::Sparkplug) if device.kind == Kind::Gateway => {
+                return Cow::Owned(vec![Observation::number("link_fault", 0.0, 0)]);
+            }
+            Self::Dialect(dialect) if dialect.is_of_gateways() && device.kind == Kind::Gateway => {
+                return Cow::Borrowed(observations);
+            }
+            Self::Dialect(dialect) => return Cow::Owned(dialect.says(observations)),
+            Self::Push(_) | Self::Coap(Format::SenmlJson | Format::SenmlCbor) => {
+                return Cow::Owned(numbers(observations));
+            }
             Self::Gb26875 | Self::Gb26875Udp if device.kind == Kind::Gateway => {
                 return Cow::Owned(vec![Observation::number("fault", 0.0, 0)]);
             }
@@ -87,6 +202,8 @@ impl Way {
             Self::BikeLock => &["position", "battery_pct"],
             Self::Pressure | Self::PressureUdp => &["pressure_kpa", "battery_pct"],
             Self::ModbusDtu | Self::ModbusTcp => &MODBUS,
+            Self::Gbfs => &["parked_count"],
+            Self::Gb28181 | Self::Gb28181Tcp | Self::Rtsp => &["online"],
         };
         let said = |o: &&Observation| spoken.contains(&o.metric.as_ref());
         Cow::Owned(observations.iter().filter(said).cloned().collect())
@@ -149,7 +266,9 @@ impl Addresses {
 
     /// Adds an address.
     pub(crate) fn put(&mut self, name: &str, addr: &str) -> Result<(), String> {
-        let parts = addr.rsplit_once(':');
+        // A push has a path behind its port, and a token before its host.
+        let host = addr.split_once('/').map_or(addr, |(host, _)| host);
+        let parts = host.rsplit_once(':');
         if parts.is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err()) {
             return Err(format!("`{addr}` is no host:port"));
         }
@@ -159,8 +278,13 @@ impl Addresses {
 
     /// Finds the address of a way.
     pub(crate) fn of(&self, way: Way) -> Option<&str> {
+        self.named(way.address())
+    }
+
+    /// Finds an address by its name; the last one counts.
+    pub(crate) fn named(&self, name: &str) -> Option<&str> {
         let mut known = self.0.iter().rev();
-        let found = known.find(|(name, _)| name == way.address());
+        let found = known.find(|(known, _)| known == name);
         found.map(|(_, addr)| addr.as_str())
     }
 
@@ -177,3 +301,6 @@ pub(crate) fn number(observations: &[Observation], metric: &str) -> Option<f64> 
         Measure::Position { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use crate::observation::Observation;
 use crate::plan::{Content, Message};
 use crate::random::Random;
 use crate::tally::Outcome;
+use crate::way::Way;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -47,6 +48,8 @@ pub(super) enum Answer {
     /// It has what it names on disk; `None` means whatever waits.
     Acked(Option<u64>),
     Refused(u64),
+    /// It has it, and wants to hear that this was heard.
+    AckedBy(u64, Vec<u8>),
     /// It wants to hear this.
     Say(Vec<u8>),
     /// Nothing that a sensor would act on.
@@ -61,6 +64,11 @@ pub(super) trait Wire: Send + Sync {
     /// Tells whether messages may be sent: not before the hub has let the device in.
     fn ready(&self) -> bool {
         true
+    }
+
+    /// How long an answer is waited for after so many repetitions; `None` when there were enough.
+    fn patience(&self, repeats: u32) -> Option<Duration> {
+        (repeats <= REPEATS_MAX).then_some(ANSWER_TIMEOUT)
     }
 
     /// Writes a message of a device.
@@ -132,6 +140,7 @@ struct Flight {
     bytes: Vec<u8>,
     expects: u64,
     sent: Instant,
+    patience: Duration,
     repeats: u32,
     connections: u32,
 }
@@ -257,7 +266,7 @@ impl FrameLink {
             let room = ready && self.flight.is_none() && !self.ended;
             let wake = match &self.flight {
                 _ if !ready => began + ANSWER_TIMEOUT,
-                Some(flight) => flight.sent + ANSWER_TIMEOUT,
+                Some(flight) => flight.sent + flight.patience,
                 None => self.said + QUIET_MAX,
             };
             let done = tokio::select! {
@@ -316,6 +325,7 @@ impl FrameLink {
                     bytes: parcel.bytes.clone(),
                     expects,
                     sent: Instant::now(),
+                    patience: self.wire.patience(0).unwrap_or(ANSWER_TIMEOUT),
                     repeats: 0,
                     connections: 0,
                 });
@@ -345,23 +355,30 @@ impl FrameLink {
             let bytes = self.wire.heartbeat(wall_ms());
             return self.say(channel, &bytes).await;
         };
-        if flight.repeats >= REPEATS_MAX {
-            return Err(());
-        }
         flight.repeats += 1;
+        match self.wire.patience(flight.repeats) {
+            Some(patience) => flight.patience = patience,
+            None => return Err(()),
+        }
         self.repeat(channel).await
+    }
+
+    fn acked(&mut self, named: Option<u64>) {
+        let meant = |flight: &mut Flight| named.is_none_or(|n| n == flight.expects);
+        if let Some(flight) = self.flight.take_if(meant) {
+            self.backoff.reset();
+            self.shared.settle_acked(&flight.message, flight.sent);
+        }
     }
 
     /// Takes every whole answer.
     async fn hear(&mut self, channel: &mut Channel) -> Result<(), ()> {
         while let Some(answer) = self.wire.take(&mut self.received, wall_ms()) {
             match answer {
-                Answer::Acked(named) => {
-                    let meant = |flight: &mut Flight| named.is_none_or(|n| n == flight.expects);
-                    if let Some(flight) = self.flight.take_if(meant) {
-                        self.backoff.reset();
-                        self.shared.settle_acked(&flight.message, flight.sent);
-                    }
+                Answer::Acked(named) => self.acked(named),
+                Answer::AckedBy(named, bytes) => {
+                    self.acked(Some(named));
+                    self.say(channel, &bytes).await?;
                 }
                 Answer::Refused(named) => {
                     if let Some(flight) = self.flight.take_if(|flight| flight.expects == named) {
@@ -395,9 +412,12 @@ pub(super) fn identity<'a>(device: &'a Device, name: &str) -> &'a str {
     found.unwrap_or(&device.id)
 }
 
-/// Makes the protocol of a link.
-pub(super) fn wire(way: crate::way::Way, fleet: &Fleet, owner: usize) -> Option<Box<dyn Wire>> {
-    use crate::way::Way;
+/// Makes the protocol of a link; `token` is a password where the address has one before its host.
+pub(super) fn wire(
+    way: Way,
+    (fleet, owner): (&Fleet, usize),
+    token: &str,
+) -> Option<Box<dyn Wire>> {
     let device = fleet.devices.get(owner)?;
     Some(match way {
         Way::Hj212 => Box::new(super::hj212::Hj212::new(device)),
@@ -405,7 +425,10 @@ pub(super) fn wire(way: crate::way::Way, fleet: &Fleet, owner: usize) -> Option<
         Way::Jt808 => Box::new(super::jt808::Jt808::new(device)),
         Way::BikeLock => Box::new(super::bikelock::BikeLock::new(device)),
         Way::Pressure | Way::PressureUdp => Box::new(super::pressure::Pressure),
-        Way::Mqtt(_) | Way::Http | Way::ModbusDtu | Way::ModbusTcp => return None,
+        Way::Gb28181 => Box::new(super::gb28181::Gb28181::new(device, token, "UDP")),
+        Way::Gb28181Tcp => Box::new(super::gb28181::Gb28181::new(device, token, "TCP")),
+        Way::Coap(format) => Box::new(super::coap::Coap::new(device, format)),
+        _ => return None,
     })
 }
 

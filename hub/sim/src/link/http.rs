@@ -2,9 +2,11 @@
 
 use super::{Backoff, CONNECT_TIMEOUT, Shared};
 use crate::http::{Request, Response, put_request, take_response};
-use crate::plan::Message;
+use crate::payload::push::Platform;
+use crate::plan::{Content, Message};
 use crate::random::Random;
 use crate::tally::Outcome;
+use crate::way::Way;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,6 +37,16 @@ pub(crate) struct HttpLink {
     queue: mpsc::Receiver<Message>,
     connection: Option<(TcpStream, Instant)>,
     backoff: Backoff,
+    /// The platform that speaks for the device.
+    platform: Option<Posts>,
+}
+
+/// Where a platform posts what.
+#[derive(Clone, Debug)]
+struct Posts {
+    platform: Platform,
+    path: String,
+    token: String,
 }
 
 impl HttpLink {
@@ -50,17 +62,72 @@ impl HttpLink {
             queue,
             connection: None,
             backoff: Backoff::new(random),
+            platform: None,
         }
+    }
+
+    /// Lets a platform speak for the device: the address is then `[TOKEN@]HOST:PORT/PATH`.
+    pub(crate) fn of(mut self, platform: Platform) -> Self {
+        let addr = Arc::clone(&self.addr);
+        let (host, path) = addr.split_once('/').unwrap_or((&addr, ""));
+        let (token, host) = host.split_once('@').unwrap_or(("", host));
+        self.platform = Some(Posts {
+            platform,
+            path: format!("/{path}"),
+            token: token.to_owned(),
+        });
+        self.addr = Arc::from(host);
+        self
+    }
+
+    /// Writes the request of a message, and leaves in the message what it says.
+    fn request(&self, message: &mut Message) -> Option<Vec<u8>> {
+        let device = self.shared.device(message.device)?;
+        let mut bytes = Vec::with_capacity(512);
+        let (path, token, body) = match &self.platform {
+            None => {
+                let path = format!("/devices/{}/telemetry", device.id);
+                (path, device.secret.as_str(), message.payload())
+            }
+            Some(posts) => {
+                let body = match &message.content {
+                    Content::Garbage(bytes) => bytes.clone(),
+                    Content::Observations(all) => {
+                        let said = Way::Push(posts.platform).says(device, all).into_owned();
+                        let measured = (message.ts_ms, said.as_slice());
+                        let push = posts.platform.write(device, measured, &posts.token);
+                        message.ts_ms = push.ts_ms;
+                        message.content = Content::Observations(said);
+                        push.body
+                    }
+                };
+                (posts.path.clone(), "", body)
+            }
+        };
+        put_request(
+            &mut bytes,
+            &Request {
+                method: "POST",
+                path: &path,
+                host: &self.addr,
+                token,
+                body: &body,
+            },
+        );
+        Some(bytes)
     }
 
     /// Sends message after message until the queue has ended or the drain is over.
     pub(crate) async fn run(mut self) {
-        while let Some(message) = self.queue.recv().await {
-            self.deliver(&message).await;
+        while let Some(mut message) = self.queue.recv().await {
+            let Some(request) = self.request(&mut message) else {
+                continue;
+            };
+            self.deliver(&message, &request).await;
         }
     }
 
-    async fn deliver(&mut self, message: &Message) {
+    async fn deliver(&mut self, message: &Message, request: &[u8]) {
         let mut first = true;
         loop {
             if self.shared.out_of_time() {
@@ -72,7 +139,8 @@ impl HttpLink {
             });
             first = false;
             let sent = Instant::now();
-            let verdict = match timeout(EXCHANGE_TIMEOUT, self.exchange(message)).await {
+            let verdict = match timeout(EXCHANGE_TIMEOUT, self.exchange(request)).await {
+                Ok(Ok(response)) if self.platform.is_some() => verdict_of_push(&response),
                 Ok(Ok(response)) => verdict(&response),
                 Ok(Err(())) | Err(_) => {
                     self.connection = None;
@@ -96,28 +164,14 @@ impl HttpLink {
         }
     }
 
-    async fn exchange(&mut self, message: &Message) -> Result<Response, ()> {
-        let shared = Arc::clone(&self.shared);
-        let device = shared.device(message.device).ok_or(())?;
-        let path = format!("/devices/{}/telemetry", device.id);
-        let mut bytes = Vec::with_capacity(512);
-        put_request(
-            &mut bytes,
-            &Request {
-                method: "POST",
-                path: &path,
-                host: &self.addr,
-                token: &device.secret,
-                body: &message.payload(),
-            },
-        );
+    async fn exchange(&mut self, request: &[u8]) -> Result<Response, ()> {
         // Taken out, so that a failed exchange leaves no half-read connection behind.
         let mut stream = match self.connection.take() {
             Some((stream, used)) if used.elapsed() < IDLE_MAX => stream,
             _ => self.connect().await?,
         };
-        stream.write_all(&bytes).await.map_err(drop)?;
-        bytes.clear();
+        stream.write_all(request).await.map_err(drop)?;
+        let mut bytes = Vec::with_capacity(512);
         loop {
             if stream.read_buf(&mut bytes).await.map_err(drop)? == 0 {
                 return Err(());
@@ -142,6 +196,14 @@ impl HttpLink {
         };
         stream.set_nodelay(true).map_err(drop)?;
         Ok(stream)
+    }
+}
+
+/// Reads an answer to a push, of which platforms look at the status alone.
+fn verdict_of_push(response: &Response) -> Verdict {
+    match verdict(response) {
+        Verdict::Final(Outcome::PartlyStored) => Verdict::Acked,
+        other => other,
     }
 }
 

@@ -1,32 +1,27 @@
-//! Modbus units that the hub asks: behind a DTU that dials in, or behind a server. Nothing tells them
-//! that an answer was stored; a measurement counts as handed over once it was asked for.
+//! Modbus units that the hub asks: behind a DTU that dials in, or behind a server.
 
 mod registers;
 
+use super::asked::{Asked, HungUp};
 use super::frame::identity;
 use super::pressure::crc;
 use super::{Backoff, CONNECT_TIMEOUT, Shared};
 use crate::fleet::Device;
-use crate::plan::{Content, Message};
-use crate::tally::Outcome;
+use crate::observation::Observation;
+use crate::plan::Message;
 use registers::{Registers, answer};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 /// What a DTU says when nothing else was said for so long (USR's usual text).
 const HEARTBEAT: &[u8] = b"www.usr.cn";
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A unit that has measured nothing for so many cadences is without power and answers nobody.
-const CADENCES_ALIVE: u32 = 3;
-/// How often it is looked whether all is asked for at the end.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Connections that a server takes, as small gateways do.
 const MASTERS_MAX: usize = 4;
 /// An RTU request that reads has these bytes; a TCP one its header and these.
@@ -34,113 +29,17 @@ const RTU_REQUEST_BYTES: usize = 8;
 const TCP_HEADER_BYTES: usize = 7;
 const TCP_LENGTH_MAX: usize = 254;
 
-/// A connection that is over.
-#[derive(Debug, PartialEq, Eq)]
-struct HungUp;
-
-/// One unit.
-#[derive(Debug)]
-struct Unit {
-    registers: Registers,
-    alive_until: Instant,
-    /// A measurement that nobody has asked for yet.
-    unasked: Option<Message>,
-}
-
 /// The units of a line.
-#[derive(Debug)]
-struct Line {
-    shared: Arc<Shared>,
-    units: Mutex<HashMap<u8, Unit>>,
+type Line = Asked<u8, Registers>;
+
+fn kept(device: &Device, _: i64, observations: &[Observation]) -> Option<(u8, Registers)> {
+    Some((unit_of(device)?, Registers::of(observations)))
 }
 
-impl Line {
-    fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            units: Mutex::new(HashMap::new()),
-        }
-    }
-
-    /// Writes a measurement into the registers of its unit.
-    fn measure(&self, message: Message) {
-        self.shared.tally.count(|counts| counts.sent += 1);
-        let device = self.shared.device(message.device);
-        let measured = match (device, &message.content) {
-            (Some(device), Content::Observations(all)) => {
-                unit_of(device).map(|unit| (unit, Registers::of(all), device.cadence_s))
-            }
-            _ => None,
-        };
-        let Some((unit, registers, cadence_s)) = measured else {
-            // A DTU has no registers of its own, and registers hold no garbage.
-            return self.shared.settle(&message, Outcome::Unconfirmed);
-        };
-        let lives = Duration::from_secs(u64::from(cadence_s * CADENCES_ALIVE));
-        let fresh = Unit {
-            registers,
-            alive_until: Instant::now() + lives,
-            unasked: Some(message),
-        };
-        let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = units.insert(unit, fresh).and_then(|unit| unit.unasked);
-        if let Some(overwritten) = before {
-            self.shared.settle(&overwritten, Outcome::Skipped);
-        }
-    }
-
-    /// Answers a request, if there is such a unit.
-    fn ask(&self, unit: u8, request: &[u8]) -> Option<Vec<u8>> {
-        let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
-        let unit = units.get_mut(&unit)?;
-        if unit.alive_until < Instant::now() {
-            return None;
-        }
-        if let Some(message) = unit.unasked.take() {
-            self.shared.settle(&message, Outcome::Unconfirmed);
-        }
-        Some(answer(&unit.registers, request))
-    }
-
-    fn units(&self) -> usize {
-        let units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
-        units.len()
-    }
-
-    fn all_asked(&self) -> bool {
-        let units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
-        units.values().all(|unit| unit.unasked.is_none())
-    }
-
-    /// Books what nobody has asked for to the end.
-    fn close(&self) {
-        let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
-        for unit in units.values_mut() {
-            if let Some(message) = unit.unasked.take() {
-                self.shared.settle(&message, Outcome::Abandoned);
-            }
-        }
-    }
-
-    /// Fills the line until each of its units has measured once, so that no request finds nothing.
-    async fn gather(&self, queue: &mut mpsc::Receiver<Message>, expected: usize) {
-        while self.units() < expected {
-            match queue.recv().await {
-                Some(message) => self.measure(message),
-                None => return,
-            }
-        }
-    }
-
-    /// Fills the line until the end, and waits for the last requests.
-    async fn fill(&self, queue: &mut mpsc::Receiver<Message>) {
-        while let Some(message) = queue.recv().await {
-            self.measure(message);
-        }
-        while !self.all_asked() && !self.shared.out_of_time() {
-            self.shared.pause(LOOK_EVERY).await;
-        }
-    }
+/// Answers a request, if there is such a unit.
+fn reply(line: &Line, unit: u8, request: &[u8]) -> Option<Vec<u8>> {
+    let registers = line.ask(&unit)?;
+    Some(answer(&registers, request))
 }
 
 /// Reads `LINE/UNIT`, with an offset or a name behind it or without.
@@ -168,7 +67,7 @@ pub(crate) async fn dtu(
     backoff: Backoff,
     mut queue: mpsc::Receiver<Message>,
 ) {
-    let line = Line::new(Arc::clone(&shared));
+    let line = Line::new(Arc::clone(&shared), kept);
     let registration = match shared.device(owner) {
         Some(device) => identity(device, "dtu").as_bytes().to_vec(),
         None => return,
@@ -233,7 +132,7 @@ async fn answer_rtu(line: &Line, mut stream: TcpStream, registration: &[u8]) -> 
                 continue;
             }
             let reply = match pdu {
-                [unit, request @ ..] => line.ask(*unit, request).map(|reply| rtu(*unit, &reply)),
+                [unit, request @ ..] => reply(line, *unit, request).map(|reply| rtu(*unit, &reply)),
                 [] => None,
             };
             received.drain(..RTU_REQUEST_BYTES);
@@ -259,7 +158,7 @@ pub(crate) async fn server(
     addr: Arc<str>,
     mut queue: mpsc::Receiver<Message>,
 ) {
-    let line = Arc::new(Line::new(Arc::clone(&shared)));
+    let line = Arc::new(Line::new(Arc::clone(&shared), kept));
     line.gather(&mut queue, expected(&shared, None)).await;
     match TcpListener::bind(&*addr).await {
         Ok(listener) => tokio::select! {
@@ -300,7 +199,7 @@ async fn answer_tcp(line: &Line, mut stream: TcpStream) -> Result<(), HungUp> {
         while let Some((request, used)) = tcp_request(&received)? {
             let (head, pdu) = request.split_at(TCP_HEADER_BYTES);
             let unit = head.last().copied().unwrap_or(0);
-            let reply = line.ask(unit, pdu).map(|reply| tcp(head, &reply));
+            let reply = reply(line, unit, pdu).map(|reply| tcp(head, &reply));
             received.drain(..used);
             if let Some(reply) = reply {
                 put(&mut stream, &reply).await?;

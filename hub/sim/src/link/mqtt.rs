@@ -1,13 +1,20 @@
 //! An MQTT connection of one device, or of a gateway for its children: QoS 1, resent until answered.
 
+mod sparkplug;
+
+use super::frame::identity;
 use super::{Backoff, CONNECT_TIMEOUT, Shared};
+use crate::clock::wall_ms;
 use crate::mqtt::{
     Connect, Incoming, Publish, Version, put_connect, put_disconnect, put_ping, put_publish,
-    take_packet,
+    put_publish_unanswered, put_subscribe, take_packet,
 };
-use crate::plan::Message;
+use crate::payload::uplink::{Published, chirpstack, thingsboard, tts};
+use crate::plan::{Content, Message};
 use crate::random::Random;
 use crate::tally::Outcome;
+use crate::way::Dialect;
+use sparkplug::Node;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,12 +36,18 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// After so many hang-ups in a row without an answer, the oldest message is taken for the cause.
 const HANG_UPS_MAX: u32 = 5;
 
+/// Type of a PUBLISH, and the packet id under which a node subscribes to its commands: the last, so
+/// that no message has it for a long time.
+const PUBLISH: u8 = 3;
+const COMMANDS_PACKET_ID: u16 = u16::MAX;
+
 /// A message that waits for its PUBACK.
 #[derive(Debug)]
 struct Flight {
     packet_id: u16,
     sent: Instant,
     message: Message,
+    published: Published,
 }
 
 /// Why a conversation ended.
@@ -51,6 +64,9 @@ pub(crate) struct MqttLink {
     addr: Arc<str>,
     device: usize,
     version: Version,
+    dialect: Dialect,
+    /// What an edge node of Sparkplug B remembers.
+    node: Option<Node>,
     window: usize,
     queue: mpsc::Receiver<Message>,
     flight: VecDeque<Flight>,
@@ -69,6 +85,7 @@ pub(crate) struct MqttSetup {
     pub(crate) addr: Arc<str>,
     pub(crate) device: usize,
     pub(crate) version: Version,
+    pub(crate) dialect: Dialect,
     pub(crate) window: u16,
     pub(crate) seed: u64,
 }
@@ -76,11 +93,15 @@ pub(crate) struct MqttSetup {
 impl MqttLink {
     pub(crate) fn new(setup: MqttSetup, queue: mpsc::Receiver<Message>) -> Self {
         let random = Random::new(!setup.seed, setup.device as u64);
+        let device = setup.shared.device(setup.device);
+        let node = device.filter(|_| setup.dialect == Dialect::Sparkplug);
         Self {
+            node: node.map(Node::new),
             shared: setup.shared,
             addr: setup.addr,
             device: setup.device,
             version: setup.version,
+            dialect: setup.dialect,
             window: usize::from(setup.window),
             queue,
             flight: VecDeque::new(),
@@ -155,6 +176,7 @@ impl MqttLink {
         let mut stream = TcpStream::connect(&*self.addr).await.map_err(drop)?;
         stream.set_nodelay(true).map_err(drop)?;
         let device = self.shared.device(self.device).ok_or(())?;
+        let will = self.node.as_mut().map(|node| node.will(wall_ms()));
         self.out.clear();
         put_connect(
             &mut self.out,
@@ -164,7 +186,10 @@ impl MqttLink {
                 username: Some(&device.id),
                 password: Some(&device.secret),
                 keep_alive_s: KEEP_ALIVE_S,
-                clean: false,
+                clean: will.is_some(),
+                will: will
+                    .as_ref()
+                    .map(|will| (will.topic.as_str(), will.payload.as_slice())),
                 session_expiry_s: SESSION_EXPIRY_S,
             },
         );
@@ -202,6 +227,10 @@ impl MqttLink {
         loop {
             if self.shared.out_of_time() || (self.ended && self.flight.is_empty()) {
                 self.out.clear();
+                if let Some(node) = &self.node {
+                    let death = node.death(wall_ms());
+                    put_publish_unanswered(&mut self.out, &death.topic, &death.payload);
+                }
                 put_disconnect(&mut self.out);
                 // A hub that is gone needs no farewell.
                 drop(timeout(WRITE_TIMEOUT, writer.write_all(&self.out)).await);
@@ -254,7 +283,12 @@ impl MqttLink {
         let now = Instant::now();
         for flight in &mut self.flight {
             flight.sent = now;
-            put(&mut self.out, &self.shared, self.version, flight, again);
+            put(&mut self.out, self.version, flight, again);
+        }
+        if let Some(node) = &mut self.node {
+            put_subscribe(&mut self.out, COMMANDS_PACKET_ID, &node.commands());
+            let birth = node.birth(wall_ms());
+            put_publish_unanswered(&mut self.out, &birth.topic, &birth.payload);
         }
         let count = self.flight.len() as u64;
         self.shared.tally.count(|counts| counts.resent += count);
@@ -270,12 +304,21 @@ impl MqttLink {
         let mut next = Some(first);
         let mut count = 0;
         while let Some(message) = next {
+            let mut message = message;
+            if self.node.is_some() {
+                count += 1;
+                self.say(message);
+                next = self.queue.try_recv().ok();
+                continue;
+            }
+            let published = published(&self.shared, self.device, self.dialect, &mut message);
             let flight = Flight {
                 packet_id: self.packet_id(),
                 sent: now,
                 message,
+                published,
             };
-            put(&mut self.out, &self.shared, self.version, &flight, false);
+            put(&mut self.out, self.version, &flight, false);
             self.flight.push_back(flight);
             count += 1;
             next = match self.flight.len() < self.window {
@@ -284,6 +327,22 @@ impl MqttLink {
             };
         }
         self.shared.tally.count(|counts| counts.sent += count);
+    }
+
+    /// Says a message as a node: nothing answers it. What the node measures itself it keeps.
+    fn say(&mut self, mut message: Message) {
+        let said = match &message.content {
+            Content::Observations(all) => self.dialect.says(all),
+            Content::Garbage(_) => Vec::new(),
+        };
+        if let Some(node) = self.node.as_mut().filter(|_| !said.is_empty())
+            && message.device != self.device
+            && let Some(said) = node.say(&self.shared.fleet, message.device, (message.ts_ms, &said))
+        {
+            put_publish_unanswered(&mut self.out, &said.topic, &said.payload);
+        }
+        message.content = Content::Observations(said);
+        self.shared.settle(&message, Outcome::Unconfirmed);
     }
 
     /// Counts on to the next id that is not in use; ids go from 1 to 65,535.
@@ -307,6 +366,13 @@ impl MqttLink {
             match packet {
                 Incoming::PubAck { packet_id, reason } => self.settle(packet_id, reason),
                 Incoming::Disconnect { .. } => result = Err(()),
+                // The only topic that is subscribed to asks for a rebirth.
+                Incoming::Other { first_byte } if first_byte >> 4 == PUBLISH => {
+                    if let Some(node) = &mut self.node {
+                        let birth = node.birth(wall_ms());
+                        put_publish_unanswered(&mut self.out, &birth.topic, &birth.payload);
+                    }
+                }
                 _ => {}
             }
         }
@@ -333,19 +399,50 @@ impl MqttLink {
     }
 }
 
-fn put(out: &mut Vec<u8>, shared: &Shared, version: Version, flight: &Flight, again: bool) {
-    let Some(device) = shared.device(flight.message.device) else {
-        return;
-    };
-    let topic = format!("devices/{}/telemetry", device.id);
+fn put(out: &mut Vec<u8>, version: Version, flight: &Flight, again: bool) {
     put_publish(
         out,
         &Publish {
             version,
-            topic: &topic,
+            topic: &flight.published.topic,
             packet_id: flight.packet_id,
             again,
-            payload: &flight.message.payload(),
+            payload: &flight.published.payload,
         },
     );
+}
+
+/// Writes a message as the dialect of its sender has it; what a gateway says of itself is in the hub's
+/// own words.
+fn published(shared: &Shared, owner: usize, dialect: Dialect, message: &mut Message) -> Published {
+    let own = |message: &Message| {
+        let device = shared.device(message.device);
+        let id = device.map_or("", |device| device.id.as_str());
+        Published {
+            topic: format!("devices/{id}/telemetry"),
+            payload: message.payload(),
+        }
+    };
+    let (Some(device), Content::Observations(all)) =
+        (shared.device(message.device), &message.content)
+    else {
+        return own(message);
+    };
+    let child = message.device != owner;
+    if dialect == Dialect::Own || (!child && dialect.is_of_gateways()) {
+        return own(message);
+    }
+    let said = dialect.says(all);
+    let published = match dialect {
+        Dialect::Own | Dialect::Sparkplug => return own(message),
+        Dialect::Senml(format) => Published {
+            topic: format!("devices/{}/telemetry", device.id),
+            payload: format.write(&device.id, message.ts_ms, &said),
+        },
+        Dialect::ChirpStack => chirpstack(identity(device, "dev_eui"), message.ts_ms, &said),
+        Dialect::Tts => tts(identity(device, "tts_device"), message.ts_ms, &said),
+        Dialect::ThingsBoard => thingsboard(&device.id, message.ts_ms, &said),
+    };
+    message.content = Content::Observations(said);
+    published
 }

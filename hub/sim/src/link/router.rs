@@ -2,15 +2,16 @@
 
 use super::frame::{FrameLink, wire};
 use super::http::HttpLink;
-use super::modbus;
 use super::mqtt::{MqttLink, MqttSetup};
 use super::{Backoff, QUEUE_MESSAGES, Shared};
+use super::{gbfs, modbus, rtsp};
 use crate::args::Args;
 use crate::kind::Kind;
+use crate::mqtt::Version;
 use crate::plan::Message;
 use crate::random::Random;
 use crate::tally::Outcome;
-use crate::way::{Addresses, Way};
+use crate::way::{Addresses, Dialect, Way};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -125,7 +126,7 @@ impl Opening<'_> {
     fn speaks_for_children(&self, gateway: usize) -> bool {
         let row = self.shared.fleet.devices.get(gateway);
         match row.and_then(|row| row.way) {
-            Some(Way::Mqtt(_)) | None => {
+            Some(Way::Mqtt(_) | Way::Dialect(_)) | None => {
                 let mqtt = self.addresses.of(Way::Mqtt(self.args.mqtt_version));
                 mqtt.is_some() && !self.args.direct
             }
@@ -153,27 +154,39 @@ impl Opening<'_> {
     fn start(&self, way: Way, addr: Arc<str>, device: usize, queue: mpsc::Receiver<Message>) {
         let shared = Arc::clone(self.shared);
         let random = Random::new(!self.args.seed, device as u64);
+        let mqtt = |version, dialect| MqttSetup {
+            shared: Arc::clone(self.shared),
+            addr: Arc::clone(&addr),
+            device,
+            version,
+            dialect,
+            window: self.args.window,
+            seed: self.args.seed,
+        };
         match way {
             Way::Mqtt(version) => {
-                let setup = MqttSetup {
-                    shared,
-                    addr,
-                    device,
-                    version,
-                    window: self.args.window,
-                    seed: self.args.seed,
-                };
-                self.spawn(MqttLink::new(setup, queue).run());
+                self.spawn(MqttLink::new(mqtt(version, Dialect::Own), queue).run());
+            }
+            Way::Dialect(dialect) => {
+                self.spawn(MqttLink::new(mqtt(Version::V311, dialect), queue).run());
             }
             Way::Http => self.spawn(HttpLink::new(shared, addr, random, queue).run()),
+            Way::Push(platform) => {
+                let link = HttpLink::new(shared, addr, random, queue).of(platform);
+                self.spawn(link.run());
+            }
             Way::ModbusDtu => {
                 let backoff = Backoff::new(random);
                 self.spawn(modbus::dtu(shared, addr, device, backoff, queue));
             }
             Way::ModbusTcp => self.spawn(modbus::server(shared, addr, queue)),
+            Way::Gbfs => self.spawn(gbfs::server(shared, addr, queue)),
+            Way::Rtsp => self.spawn(rtsp::server(shared, addr, queue)),
             way => {
-                if let Some(wire) = wire(way, &self.shared.fleet, device) {
-                    let udp = matches!(way, Way::Gb26875Udp | Way::PressureUdp);
+                let (token, host) = addr.split_once('@').unwrap_or(("", &addr));
+                if let Some(wire) = wire(way, (&self.shared.fleet, device), token) {
+                    let addr = Arc::from(host);
+                    let udp = way.is_udp();
                     self.spawn(FrameLink::new(shared, (addr, udp), wire, random, queue).run());
                 }
             }

@@ -120,6 +120,7 @@ impl Bench {
             addr: self.listener.local_addr().unwrap().to_string().into(),
             device: 0,
             version,
+            dialect: crate::way::Dialect::Own,
             window,
             seed: 1,
         };

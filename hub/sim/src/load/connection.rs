@@ -50,6 +50,7 @@ async fn connect(args: &LoadArgs, index: usize) -> Result<TcpStream, String> {
             password: secret.as_deref(),
             keep_alive_s: KEEP_ALIVE_S,
             clean: true,
+            will: None,
             session_expiry_s: 0,
         },
     );

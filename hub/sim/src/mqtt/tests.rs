@@ -10,6 +10,7 @@ fn connect(version: Version) -> Connect<'static> {
         password: Some("s3"),
         keep_alive_s: 10,
         clean: true,
+        will: None,
         session_expiry_s: 0,
     }
 }
@@ -202,4 +203,36 @@ fn a_short_answer_and_a_giant_one_are_malformed() {
     assert!(take_packet(&[0x20, 1, 0]).is_err());
     assert!(take_packet(&[0x40, 1, 0]).is_err());
     assert!(take_packet(&[0x40, 0xff, 0xff, 0xff, 0x7f]).is_err());
+}
+
+#[test]
+fn a_will_stands_between_client_and_user() {
+    let mut out = Vec::new();
+    put_connect(
+        &mut out,
+        &Connect {
+            version: Version::V311,
+            client_id: "c",
+            username: Some("u"),
+            password: None,
+            keep_alive_s: 60,
+            clean: true,
+            will: Some(("t", b"gone")),
+            session_expiry_s: 0,
+        },
+    );
+    // Flags: user, will with QoS 1, clean.
+    let expected = b"\x10\x19\x00\x04MQTT\x04\x8e\x00\x3c\x00\x01c\x00\x01t\x00\x04gone\x00\x01u";
+    assert_eq!(out, expected.to_vec());
+}
+
+#[test]
+fn what_nothing_answers_has_no_packet_id() {
+    let mut out = Vec::new();
+    put_publish_unanswered(&mut out, "a/b", b"hi");
+    assert_eq!(out, b"\x30\x07\x00\x03a/bhi");
+    out.clear();
+    put_subscribe(&mut out, 10, "a/b");
+    // The example of 3.8 in the standard, with one topic and QoS 0.
+    assert_eq!(out, b"\x82\x08\x00\x0a\x00\x03a/b\x00");
 }

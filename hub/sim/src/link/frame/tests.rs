@@ -3,7 +3,6 @@
 use super::*;
 use crate::fleet::{Fleet, read};
 use crate::tally::{Counts, Tally};
-use crate::way::Way;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
@@ -52,7 +51,7 @@ async fn speak(messages: Vec<Message>, hub: impl AsyncFnOnce(TcpListener)) -> Co
     drop(sender);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr: Arc<str> = listener.local_addr().unwrap().to_string().into();
-    let wire = wire(Way::Hj212, &shared.fleet, 0).unwrap();
+    let wire = wire(Way::Hj212, (&shared.fleet, 0), "").unwrap();
     let link = FrameLink::new(
         Arc::clone(&shared),
         (addr, false),
