@@ -110,7 +110,7 @@ fn the_same_report_comes_as_digits_over_mqtt_and_http() {
         assert_eq!(sent, Outcome::Acked(answer), "{device}");
     }
     let mut gateway = Client::connect(hub.mqtt(), Version::V5, &Identity::device("gw"));
-    let cut = &digits(&report)[..40];
+    let cut = digits(&report[..20]);
     let sent = gateway.publish(topic, cut.as_bytes());
     assert_eq!(sent, Outcome::Acked(PAYLOAD_INVALID));
     // A number that nobody registered, with a checksum that is right.
