@@ -6,6 +6,7 @@ mod check;
 mod credentials;
 mod desk;
 mod locate;
+mod retention;
 mod session;
 
 pub use approval::ApprovalConfig;
@@ -15,6 +16,7 @@ pub use desk::{
     TilesConfig,
 };
 pub use locate::line_of;
+pub use retention::{MetricRetention, RetentionConfig};
 pub use session::SessionConfig;
 
 use config::{Environment, File, FileFormat, Value, ValueKind};
@@ -278,12 +280,13 @@ impl Default for CanaryConfig {
 pub struct StoreConfig {
     /// `embedded` is the only history of this version.
     pub history: String,
-    /// Days that readings are kept; 0 keeps them for ever.
+    /// Days that readings are kept; 0 keeps them for ever. `retention.readings_max_age_d` is the same.
     pub retention_days: u32,
     /// Values in memory before they are sealed into a Parquet segment.
     pub seal_cells: usize,
     /// Seconds after which they are sealed at the latest.
     pub seal_after_s: u32,
+    pub retention: RetentionConfig,
     /// Mirrors by name; none is available in this version.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub mirror: BTreeMap<String, Value>,
@@ -296,6 +299,7 @@ impl Default for StoreConfig {
             retention_days: 0,
             seal_cells: 1_000_000,
             seal_after_s: 3600,
+            retention: RetentionConfig::default(),
             mirror: BTreeMap::new(),
         }
     }

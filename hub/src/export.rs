@@ -313,7 +313,10 @@ fn row_of<'a>(
         Field::Text(&device.kind),
         Field::Text(metric),
         number(value),
-        Field::Text(unit),
+        match unit {
+            "" => Field::Nothing,
+            unit => Field::Text(unit),
+        },
         Field::Text(quality),
         Field::Time(reading.received_at),
         number(place.map(|place| place.lon)),

@@ -67,8 +67,11 @@ pub fn coverage_line(coverage: &Coverage) -> String {
         || "no device declares a cadence".to_owned(),
         |share| format!("{share:.1} % of the messages expected"),
     );
+    let kept = coverage.kept_from.map_or_else(String::new, |from| {
+        format!("; readings before {from} are past retention in part or whole")
+    });
     format!(
-        "coverage: {} to {}, {} readings, {} devices, {share}, {} gaps",
+        "coverage: {} to {}, {} readings, {} devices, {share}, {} gaps{kept}",
         coverage.from, coverage.to, coverage.readings, coverage.devices, coverage.gaps_total
     )
 }

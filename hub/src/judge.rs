@@ -1,5 +1,8 @@
 //! `cityhub verify` and `cityhub backtest`: history through the live engine once more.
 
+mod retained;
+
+use self::retained::Retained;
 use crate::writer::Recorded;
 use anyhow::{Context, Result};
 use model::{AlarmRow, Catalogue, DeviceId, DeviceKey, Reading, Timestamp};
@@ -106,6 +109,8 @@ pub struct Verdict {
     pub report: store::CheckReport,
     pub replayed_readings: u64,
     pub alarms: u64,
+    /// Alarms that cannot be decided again, and from when on readings are kept.
+    pub unjudged: Option<(u64, Timestamp)>,
     /// In words; empty when all is well.
     pub problems: Vec<String>,
 }
@@ -141,7 +146,18 @@ pub fn verify(archive: &Archive) -> Result<Verdict> {
         .alarms_between(Timestamp::MIN, Timestamp::MAX)?;
     verdict.alarms = recorded.len() as u64;
     let names = archive.reader.device_names()?;
-    compare(&spans, &recorded, &names, &mut verdict.problems);
+    let lateness_s = archive.settings.lateness_s;
+    let mut retained = Retained::of(&archive.reader, &archive.catalogue, (&changes, lateness_s))?;
+    retained.look_at(&recorded);
+    let is_unjudged = |row: &&AlarmRow| !retained.is_judged(&row.rule, row.raised_at);
+    let unjudged = recorded.iter().filter(is_unjudged).count() as u64;
+    verdict.unjudged = retained.from.map(|from| (unjudged, from));
+    compare(
+        (&spans, &recorded),
+        &names,
+        &retained,
+        &mut verdict.problems,
+    );
     Ok(verdict)
 }
 
@@ -210,9 +226,9 @@ fn read_change(row: &ChangeRow) -> Result<Recorded> {
 type Line = (String, String, String, String, String);
 
 fn compare(
-    spans: &[AlarmSpan],
-    recorded: &[AlarmRow],
+    (spans, recorded): (&[AlarmSpan], &[AlarmRow]),
     names: &BTreeMap<DeviceKey, DeviceId>,
+    retained: &Retained,
     problems: &mut Vec<String>,
 ) {
     let cleared = |at: Option<Timestamp>| at.map_or("open".to_owned(), |at| at.to_string());
@@ -221,6 +237,10 @@ fn compare(
         .iter()
         // What the hub's own rules find is no alarm but the status of a device.
         .filter(|span| !own(span))
+        .filter(|span| {
+            let device = names.get(&span.device).map_or("?", DeviceId::as_str);
+            retained.is_comparable(&span.rule, device, span.raised_at)
+        })
         .map(|span| {
             let device = names
                 .get(&span.device)
@@ -240,6 +260,7 @@ fn compare(
     let stored: BTreeSet<Line> = recorded
         .iter()
         .filter(|row| row.note.as_deref() != Some("withdrawn"))
+        .filter(|row| retained.is_judged(&row.rule, row.raised_at))
         .map(|row| {
             let rule = format!("{}#{}", row.rule, row.rule_revision);
             let (raised, device) = (row.raised_at.to_string(), row.device.as_str().to_owned());

@@ -419,6 +419,11 @@ fn verify(loaded: &Loaded) -> Result<ExitCode> {
         report.audit_links,
         verdict.alarms
     ))?;
+    if let Some((alarms, from)) = verdict.unjudged {
+        say(&format!(
+            "readings before {from} are past retention in part or whole; {alarms} alarms rest on them and are not judged"
+        ))?;
+    }
     if verdict.problems.is_empty() {
         return say("verified: checksums, sequence, ledger and alarm history agree");
     }

@@ -81,6 +81,12 @@ pub fn read_standing(loaded: &Loaded) -> Result<Standing> {
             .extend(&text)
             .with_context(|| path.display().to_string())?;
     }
+    for name in config.store.retention.metrics.keys() {
+        if catalogue.find(name).is_none() {
+            let key = format!("store.retention.metrics.{name}");
+            return Err(loaded.error(&key, "there is no such metric").into());
+        }
+    }
     let grids = match &config.city.grid {
         Some(path) => {
             Grids::read(path).map_err(|error| loaded.error("city.grid", format!("{error:#}")))?
@@ -338,7 +344,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
     let (requests, intake) = Intake::open();
     let codes = CodesInForce::new(standing.codes);
     let oldest = Timestamp::parse(&config.intake.oldest).context("intake.oldest")?;
-    let options = store_options(config);
+    let options = loaded.store_options();
     let setting = Setting::new(
         loaded.text(),
         options.retention_days,
@@ -397,17 +403,6 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
         stop: CancellationToken::new(),
     };
     Ok((parts, asks, spawn_writer(opened.writer, intake)))
-}
-
-fn store_options(config: &Config) -> store::Options {
-    let days = config.store.retention_days;
-    store::Options {
-        seal_cells: config.store.seal_cells,
-        seal_after_s: config.store.seal_after_s,
-        retention_days: (days > 0).then_some(days),
-        source: format!("cityhub/{}", config.city.code),
-        ..store::Options::default()
-    }
 }
 
 /// Reads who may sign in, and says how to begin when that is nobody.

@@ -79,6 +79,8 @@ mod reload;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod scenarios;

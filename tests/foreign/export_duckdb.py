@@ -18,10 +18,10 @@ of = {
     "csv": f"SELECT {columns} FROM read_csv('{csv}', types={{'locked': 'BOOLEAN', 'accuracy_m': 'DOUBLE', 'lon': 'DOUBLE', 'lat': 'DOUBLE'}})",
     "parquet": f"SELECT {columns} FROM read_parquet('{parquet}')",
 }
-counts = {name: duckdb.sql(f"SELECT count(*) FROM ({query})").fetchone()[0] for name, query in of.items()}
+counts = {name: duckdb.sql(f"SELECT count(*) FROM ({query})").fetchall()[0][0] for name, query in of.items()}
 print(counts, pyarrow.parquet.read_table(parquet).num_rows)
 assert counts["csv"] == counts["parquet"] > 0
 for one, other in [("csv", "parquet"), ("parquet", "csv")]:
-    left = duckdb.sql(f"SELECT count(*) FROM (({of[one]}) EXCEPT ALL ({of[other]}))").fetchone()[0]
+    left = duckdb.sql(f"SELECT count(*) FROM (({of[one]}) EXCEPT ALL ({of[other]}))").fetchall()[0][0]
     assert left == 0, f"{left} rows of the {one} are not in the {other}"
 print(duckdb.sql(f"SELECT metric, count(*), min(value), max(value) FROM ({of['parquet']}) GROUP BY metric ORDER BY metric"))

@@ -60,7 +60,7 @@ impl Counts {
 }
 
 /// The ledger, every row of which has been seen to balance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ledger {
     pub total: Counts,
     pub drivers: BTreeMap<String, Counts>,

@@ -50,6 +50,7 @@ impl Loaded {
         if config.store.seal_cells < 1000 {
             return Err(self.error("store.seal_cells", "must be 1000 or more"));
         }
+        self.check_retention()?;
         self.check_log()?;
         self.check_tokens()?;
         self.check_session()?;

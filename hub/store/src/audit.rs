@@ -1,12 +1,15 @@
 //! The audit trail: every link carries the hash of all before it.
 
-use crate::db::{check_format, get_meta, open_reader, sqlite_error};
+use crate::backup::manifest::to_hex;
+use crate::db::{check_format, get_meta, open_reader, put_meta, sqlite_error};
+use crate::dedup::DAY_MS;
 use crate::error::{Result, StoreError};
 use crate::reader::Reader;
 use crate::{AuditBreak, AuditFault, AuditRow, AuditVerdict};
 use model::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -37,6 +40,89 @@ impl Head {
         }
         self.hash = hash.finalize().into();
         (self.seq, self.hash)
+    }
+}
+
+/// What a record says with which the hub forgets those before it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Forgotten {
+    /// The number of the last one that is gone.
+    up_to: u64,
+    /// Its hash, in hex.
+    hash: String,
+}
+
+const FORGET: &str = "forget_audit";
+
+/// Forgets the records before an instant, once a day at most, and never the last one. The chain goes
+/// on from the hash of the last that is gone; a new record in it says so.
+pub(crate) fn forget(
+    conn: &Connection,
+    head: &mut Head,
+    (before, stamp): (i64, Timestamp),
+) -> Result<()> {
+    let failed = sqlite_error("forgetting audit records");
+    let oldest: Option<i64> = conn
+        .query_row("SELECT at FROM audit ORDER BY seq LIMIT 1", [], |row| {
+            row.get(0)
+        })
+        .optional()
+        .map_err(failed)?;
+    if oldest.is_none_or(|oldest| oldest >= before.saturating_sub(DAY_MS)) {
+        return Ok(());
+    }
+    let last: Option<(u64, [u8; 32])> = conn
+        .query_row(
+            "SELECT seq, hash FROM audit WHERE at < ?1 AND seq < ?2 ORDER BY seq DESC LIMIT 1",
+            (before, head.seq),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()
+        .map_err(failed)?;
+    let Some((up_to, hash)) = last else {
+        return Ok(());
+    };
+    let forgotten = Forgotten {
+        up_to,
+        hash: to_hex(&hash),
+    };
+    let detail = serde_json::to_string(&forgotten).expect("plain data is JSON");
+    let texts = ["cityhub", "admin", FORGET, "audit", &detail];
+    let (seq, hash_of_new) = head.link(stamp, texts);
+    let write = || {
+        conn.execute("DELETE FROM audit WHERE seq <= ?1", [up_to])?;
+        put_meta(conn, "audit_base_seq", up_to)?;
+        put_meta(conn, "audit_base_hash", hash)?;
+        let [actor, role, action, subject, detail] = texts;
+        conn.prepare_cached("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+            .execute(rusqlite::params![
+                seq,
+                stamp.millis(),
+                actor,
+                role,
+                action,
+                subject,
+                detail,
+                hash_of_new
+            ])?;
+        put_meta(conn, "audit_links", seq)
+    };
+    write().map_err(failed)
+}
+
+/// The last record that the hub forgot; what a chain begins with that is whole.
+fn read_base(conn: &Connection) -> Result<Head> {
+    Ok(Head {
+        seq: get_meta(conn, "audit_base_seq")?.unwrap_or_default(),
+        hash: get_meta(conn, "audit_base_hash")?.unwrap_or_default(),
+    })
+}
+
+/// Tells whether the trail says that the hub forgot everything up to there.
+fn is_told(base: &Head, told: Option<&Forgotten>) -> bool {
+    match told {
+        Some(told) => (told.up_to, &told.hash) == (base.seq, &to_hex(&base.hash)),
+        None => base.seq == 0,
     }
 }
 
@@ -117,7 +203,11 @@ pub(crate) fn walk(conn: &Connection, noted: Option<&[u8; 32]>) -> Result<AuditV
         .prepare(&format!("SELECT {COLUMNS} FROM audit ORDER BY seq"))
         .map_err(failed)?;
     let mut rows = query.query([]).map_err(failed)?;
-    let (mut head, mut last, mut found) = (Head::default(), Timestamp::MIN, None);
+    let base = read_base(conn)?;
+    let (mut head, mut last, mut found, mut told) = (base, Timestamp::MIN, None, None);
+    if base.seq > 0 && noted == Some(&base.hash) {
+        found = Some(base.seq);
+    }
     while let Some(row) = rows.next().map_err(failed)? {
         let link = match read_link(row).map_err(failed)? {
             Ok(link) => link,
@@ -127,9 +217,19 @@ pub(crate) fn walk(conn: &Connection, noted: Option<&[u8; 32]>) -> Result<AuditV
             return Ok(AuditVerdict::Broken(broken));
         }
         last = link.at;
+        if (link.actor.as_str(), link.action.as_str()) == ("cityhub", FORGET) {
+            told = serde_json::from_str::<Forgotten>(&link.detail).ok();
+        }
         if noted == Some(&head.hash) {
             found = Some(head.seq);
         }
+    }
+    if !is_told(&base, told.as_ref()) {
+        return Ok(AuditVerdict::Broken(AuditBreak {
+            number: signed(base.seq + 1),
+            at: None,
+            fault: AuditFault::NotForgotten,
+        }));
     }
     // The last links could have been cut off whole; their number is kept elsewhere.
     let counted = get_meta::<u64>(conn, "audit_links")?.unwrap_or(0);

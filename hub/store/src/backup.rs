@@ -56,6 +56,7 @@ pub fn backup(dir: &Path, target: &Path, plan: &BackupPlan) -> Result<Manifest> 
         link: plan.link,
         segments: HashMap::new(),
         files: BTreeMap::new(),
+        format: db::FORMAT,
         problems: Vec::new(),
     };
     make_folder(&copying.to.join(DATA)).map_err(io_error("making folder", &copying.to))?;
@@ -84,6 +85,8 @@ struct Copying<'a> {
     /// What was copied so far, by number.
     segments: HashMap<u64, SegmentRow>,
     files: BTreeMap<String, FileSum>,
+    /// Of the data directory, which an older program may have made.
+    format: u32,
     problems: Vec<String>,
 }
 
@@ -120,6 +123,7 @@ impl Copying<'_> {
             // A read transaction: whatever is read in it is of the same commit.
             let tx = conn.unchecked_transaction().map_err(failed)?;
             check_format(&tx)?;
+            self.format = get_meta(&tx, "format")?.unwrap_or(db::FORMAT);
             let catalogue = read_catalogue(&tx)?;
             let held = match self.hold(&tx, &catalogue) {
                 Err(StoreError::Io { source, .. })
@@ -239,7 +243,7 @@ impl Copying<'_> {
     fn describe(self, plan: &BackupPlan) -> Result<Manifest> {
         Ok(Manifest {
             backup_format: BACKUP_FORMAT,
-            data_format: db::FORMAT,
+            data_format: self.format,
             hub_version: plan.hub_version.clone(),
             made_at: plan.now,
             cut: look(&self.to.join(DATA))?,

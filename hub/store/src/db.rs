@@ -9,7 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Version of everything on disk: tables, log rows, segments, state files.
-pub(crate) const FORMAT: u32 = 1;
+///
+/// 2: audit records and metrics may be past retention, which a program of before takes for damage.
+pub(crate) const FORMAT: u32 = 2;
 
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -148,6 +150,10 @@ pub(crate) fn open_writer(dir: &Path) -> Result<Connection> {
         .map_err(failed)?;
     conn.execute_batch(crate::proposals::TABLE)
         .map_err(failed)?;
+    // Last, so that whatever was cut off before is done again.
+    if get_meta(&conn, "format")? != Some(FORMAT) {
+        put_meta(&conn, "format", FORMAT).map_err(failed)?;
+    }
     Ok(conn)
 }
 

@@ -1,14 +1,13 @@
-//! What is due now and then: merging segments, and forgetting what is past retention.
+//! What is due now and then: merging segments, trimming the log, looking at retention.
 
-use crate::db::{delete_segment, put_meta, sqlite_error};
-use crate::dedup::{DAY_MS, day_of};
+use crate::db::sqlite_error;
+use crate::dedup::day_of;
 use crate::error::Result;
 use crate::journal::{Journal, delete_log_rows};
 use crate::maintenance::Job;
 use crate::segment::{Kind, Segment};
 use model::Timestamp;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How long after midnight a day counts as closed: most stragglers are in by then.
@@ -29,9 +28,7 @@ const CHORES_EVERY_MS: i64 = 1_000;
 /// How often retention is looked at.
 const RETENTION_EVERY_MS: i64 = 60_000;
 
-const IDEMPOTENCY_MS: i64 = DAY_MS;
 const LOG_ROWS_A_TICK: u32 = 256;
-const EVENTS_A_TICK: u32 = 2_000;
 
 /// When what was done last.
 #[derive(Debug, Default)]
@@ -89,75 +86,6 @@ impl Journal {
             }
         })
     }
-
-    /// Forgets what is past retention.
-    fn forget(&mut self, now: Timestamp) -> Result<()> {
-        let failed = sqlite_error("enforcing retention");
-        let past = |days: u32| now.millis().saturating_sub(i64::from(days) * DAY_MS);
-        let mut gone: Vec<Arc<Segment>> = Vec::new();
-        if let Some(days) = self.options.retention_days {
-            let first_kept = day_of(past(days));
-            let view = self.shared.view();
-            let is_past = |segment: &&Arc<Segment>| segment.row.day < first_kept;
-            gone.extend(view.segments.all().filter(is_past).cloned());
-        }
-        // What a merge is reading goes with a later turn.
-        if self.maintenance.under_way > 0 {
-            gone.clear();
-        }
-        let readings: u64 = gone.iter().map(|segment| segment.row.readings).sum();
-        let expired = self.shared.view().expired_readings + readings;
-        let has_ledgers = gone.iter().any(|segment| segment.row.kind == Kind::Ledger);
-
-        let events_before = self.options.events_retention_days.map(past);
-        let last_event = self.shared.view().last_event;
-        let tx =
-            Transaction::new(&mut self.conn, TransactionBehavior::Immediate).map_err(failed)?;
-        for segment in &gone {
-            delete_segment(&tx, segment.row.id).map_err(failed)?;
-        }
-        if readings > 0 {
-            put_meta(&tx, "expired_readings", expired).map_err(failed)?;
-        }
-        if has_ledgers {
-            put_meta(&tx, "ledger_expired", 1).map_err(failed)?;
-        }
-        if let Some(before) = events_before {
-            delete_events(&tx, before).map_err(failed)?;
-            // What is missing from here on did not expire.
-            let oldest = crate::events::range(&tx)?.map_or(last_event + 1, |(oldest, _)| oldest);
-            put_meta(&tx, "events_from", oldest).map_err(failed)?;
-        }
-        let day_ago = now.millis().saturating_sub(IDEMPOTENCY_MS);
-        tx.execute("DELETE FROM idempotency WHERE at < ?1", [day_ago])
-            .map_err(failed)?;
-        tx.commit().map_err(failed)?;
-
-        if !gone.is_empty() {
-            let ids: HashSet<u64> = gone.iter().map(|segment| segment.row.id).collect();
-            drop(self.replace_segments(&ids, std::iter::empty(), false));
-            let mut view = self.shared.view_mut();
-            view.expired_readings = expired;
-            view.ledger_expired |= has_ledgers;
-        }
-        for segment in gone {
-            segment.retire();
-        }
-        Ok(())
-    }
-}
-
-/// Deletes some of the oldest events, and never one after one that stays.
-fn delete_events(conn: &Connection, before: i64) -> rusqlite::Result<()> {
-    conn.prepare_cached(
-        "DELETE FROM event WHERE seq <
-           (SELECT min(seq) FROM
-             (SELECT min(seq) AS seq FROM event WHERE at >= ?1
-              UNION ALL SELECT min(seq) + ?2 FROM event
-              UNION ALL SELECT max(seq) + 1 FROM event))",
-    )?
-    .execute((before, EVENTS_A_TICK))
-    .map(drop)
 }
 
 /// A closed day becomes one segment; late data joins it when there is enough of it.

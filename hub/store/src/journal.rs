@@ -38,10 +38,12 @@ pub struct Journal {
     pub(crate) maintenance: Maintenance,
     pub(crate) dedup: Dedup,
     pub(crate) chores: Chores,
-    audit: audit::Head,
+    pub(crate) audit: audit::Head,
     source: Arc<str>,
     next_device: u32,
-    last_stamp: Timestamp,
+    pub(crate) last_stamp: Timestamp,
+    /// Nothing that was received at or after this is forgotten.
+    pub(crate) held_from: i64,
     /// Whether a group was begun and not committed yet.
     is_open: bool,
     broken: Option<String>,
@@ -84,6 +86,7 @@ pub fn open(dir: &Path, options: Options) -> Result<(Journal, Reader, Recovered)
         source: options.source.as_str().into(),
         next_device: next_device.map_or(1, |greatest| greatest + 1),
         last_stamp: recovered.last_stamp,
+        held_from: i64::MAX,
         is_open: false,
         broken: None,
         sealed: recovered.sealed,

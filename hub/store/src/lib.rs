@@ -33,6 +33,7 @@ mod record;
 mod recover;
 mod replay;
 mod restore;
+mod retention;
 mod scan;
 mod segment;
 mod sheet;

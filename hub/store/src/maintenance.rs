@@ -9,7 +9,7 @@ use crate::segment::{
 };
 use crate::state_file::state_path;
 use crate::view::{Frozen, Shared};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
@@ -33,6 +33,11 @@ pub(crate) enum Job {
         inputs: Vec<Arc<Segment>>,
         level: u8,
     },
+    /// Makes a segment without some metrics that are past their age.
+    Thin {
+        input: Arc<Segment>,
+        metrics: BTreeSet<u16>,
+    },
 }
 
 /// Something that was done, all of it forced to disk.
@@ -46,6 +51,11 @@ pub(crate) enum Done {
     },
     Merged {
         inputs: Vec<Arc<Segment>>,
+        output: SegmentRow,
+    },
+    Thinned {
+        input: Arc<Segment>,
+        metrics: BTreeSet<u16>,
         output: SegmentRow,
     },
 }
@@ -144,6 +154,7 @@ fn work(shared: &Shared, inbox: &Receiver<Job>, outbox: &SyncSender<Result<Done>
                 stamp,
             }),
             Job::Merge { inputs, level } => merge(shared, inputs, level),
+            Job::Thin { input, metrics } => thin(shared, input, metrics),
         };
         if outbox.send(done).is_err() {
             return;
@@ -237,7 +248,10 @@ fn merge(shared: &Shared, inputs: Vec<Arc<Segment>>, level: u8) -> Result<Done> 
     let id = shared.next_id();
     let path = segment_path(&shared.dir, first.day, id);
     let written = match first.kind {
-        Kind::Data => merge_data(&inputs, &path, &shared.metric_names(), SLICE_ROWS)?,
+        Kind::Data => {
+            let names = shared.metric_names();
+            merge_data(&inputs, &path, (&names, &BTreeSet::new()), SLICE_ROWS)?
+        }
         Kind::Ledger => merge_ledgers(&inputs, &path)?,
     };
     let sum = |of: fn(&SegmentRow) -> u64| inputs.iter().map(|input| of(&input.row)).sum::<u64>();
@@ -253,5 +267,18 @@ fn merge(shared: &Shared, inputs: Vec<Arc<Segment>>, level: u8) -> Result<Done> 
     Ok(Done::Merged {
         output: row_of(id, first.kind, first.day, &written, level),
         inputs,
+    })
+}
+
+fn thin(shared: &Shared, input: Arc<Segment>, metrics: BTreeSet<u16>) -> Result<Done> {
+    let (row, id) = (input.row, shared.next_id());
+    let path = segment_path(&shared.dir, row.day, id);
+    let inputs = [Arc::clone(&input)];
+    let names = shared.metric_names();
+    let written = merge_data(&inputs, &path, (&names, &metrics), SLICE_ROWS)?;
+    Ok(Done::Thinned {
+        output: row_of(id, row.kind, row.day, &written, row.level),
+        input,
+        metrics,
     })
 }

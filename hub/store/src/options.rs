@@ -1,5 +1,7 @@
 //! What a city may choose about its store, and the fixed limits.
 
+use std::collections::BTreeMap;
+
 /// Settings of the store.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -11,6 +13,16 @@ pub struct Options {
     pub retention_days: Option<u32>,
     /// Days that events are kept; `None` keeps them for ever.
     pub events_retention_days: Option<u32>,
+    /// Days that single metrics are kept, by name, instead; 0 keeps one for ever.
+    pub metric_retention_days: BTreeMap<String, u32>,
+    /// Days that alarms which are over are kept.
+    pub alarms_retention_days: Option<u32>,
+    /// Days that closed cases are kept.
+    pub cases_retention_days: Option<u32>,
+    /// Days that audit records are kept.
+    pub audit_retention_days: Option<u32>,
+    /// Bytes of segments beyond which the oldest days go.
+    pub size_bytes_max: Option<u64>,
     /// CloudEvents `source` of this hub's events.
     pub source: String,
 }
@@ -22,6 +34,11 @@ impl Default for Options {
             seal_after_s: 3_600,
             retention_days: None,
             events_retention_days: None,
+            metric_retention_days: BTreeMap::new(),
+            alarms_retention_days: None,
+            cases_retention_days: None,
+            audit_retention_days: None,
+            size_bytes_max: None,
             source: "cityhub".to_owned(),
         }
     }

@@ -1,12 +1,13 @@
 //! Questions about what is committed.
 
 use crate::db::{database_path, sqlite_error};
+use crate::dedup::DAY_MS;
 use crate::error::{Result, StoreError};
 use crate::view::Shared;
 use crate::{ChangeRow, QuarantineRow, Seen};
 use model::{
-    AlarmRow, AlarmState, Counts, DeviceId, DeviceKey, MinSeverity, Quality, Region, Series,
-    Severity, Timestamp, Value,
+    AlarmRow, AlarmState, Counts, DeviceId, DeviceKey, MetricKey, MinSeverity, Quality, Region,
+    Series, Severity, Timestamp, Value,
 };
 use rusqlite::OptionalExtension;
 use std::collections::BTreeMap;
@@ -164,6 +165,8 @@ pub enum AuditFault {
     Uncounted {
         counted: u64,
     },
+    /// The records up to it are gone, and the trail does not say that the hub forgot them.
+    NotForgotten,
     /// The chain is whole, but no record has the hash that was noted elsewhere: it was cut off
     /// and counted anew, or written anew.
     HeadMissing,
@@ -191,6 +194,9 @@ impl fmt::Display for AuditBreak {
             AuditFault::Uncounted { counted } => {
                 write!(f, " was not written by the hub, which counted {counted}")
             }
+            AuditFault::NotForgotten => f.write_str(
+                " is the first there is, and no record says that those before it were past retention",
+            ),
             AuditFault::HeadMissing => f.write_str(
                 " is the first that can be missing: no record has the hash that was noted, so the \
                  tail was cut off or the chain was written anew",
@@ -243,6 +249,25 @@ impl Reader {
     pub fn mark(&self) -> (u64, u64) {
         let view = self.shared.view();
         (view.last_commit, view.last_event)
+    }
+
+    /// Tells from when on the readings of a metric are kept, by their own time, or those of every
+    /// metric; `None` where retention has taken nothing.
+    pub fn kept_from(&self, metric: Option<MetricKey>) -> Option<Timestamp> {
+        let view = self.shared.view();
+        let own = match metric {
+            Some(metric) => view.horizon.metrics.get(&metric.0).copied(),
+            None => view.horizon.metrics.values().max().copied(),
+        };
+        let day = own.max(view.horizon.all)?;
+        Some(Timestamp::from_millis(day.saturating_mul(DAY_MS)))
+    }
+
+    /// Tells from when on every alarm is kept that was raised.
+    pub fn alarms_kept_from(&self) -> Result<Option<Timestamp>> {
+        let conn = self.shared.pool.take()?;
+        let before = crate::db::get_meta::<i64>(&conn, "alarms_from")?;
+        Ok(before.map(Timestamp::from_millis))
     }
 
     /// Names every device that ever was, deleted ones too.

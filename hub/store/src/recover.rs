@@ -9,7 +9,7 @@ use crate::reader::Reader;
 use crate::record::Record;
 use crate::segment::{Segment, io_error, segment_path};
 use crate::state_file::{self, state_path};
-use crate::view::{Segments, Shared, View};
+use crate::view::{Horizon, Segments, Shared, View};
 use crate::{Recovered, StoredDevice, StoredRule, StoredStatus};
 use model::{DeviceHealth, DeviceKey, DeviceStatus, SilenceCause, Timestamp};
 use rusqlite::Connection;
@@ -109,6 +109,7 @@ fn read_memory(tx: &Connection, dir: &Path) -> Result<Memory> {
         segments: Arc::new(Segments::of(segments)),
         expired_readings: get_meta(tx, "expired_readings")?.unwrap_or(0),
         ledger_expired: get_meta::<i64>(tx, "ledger_expired")?.is_some(),
+        horizon: read_horizon(tx)?,
         last_commit: sealed,
         last_event: crate::events::range(tx)?
             .map(|(_, newest)| newest)
@@ -146,6 +147,14 @@ fn read_memory(tx: &Connection, dir: &Path) -> Result<Memory> {
         last_stamp,
         oldest_stamp,
     })
+}
+
+fn read_horizon(conn: &Connection) -> Result<Horizon> {
+    let Some(json) = get_meta::<String>(conn, Horizon::KEY)? else {
+        return Ok(Horizon::default());
+    };
+    serde_json::from_str(&json)
+        .map_err(|error| StoreError::Damaged(format!("what is past retention: {error}")))
 }
 
 fn read_devices(conn: &Connection) -> Result<Vec<StoredDevice>> {

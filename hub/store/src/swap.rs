@@ -6,7 +6,7 @@ use crate::journal::Journal;
 use crate::maintenance::Done;
 use crate::segment::Segment;
 use crate::state_file::state_path;
-use crate::view::{Segments, Shared};
+use crate::view::{Horizon, Segments, Shared};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -43,6 +43,20 @@ impl Swap {
                     delete_segment(conn, input.row.id)?;
                 }
                 insert_segment(conn, output)?;
+            }
+            Done::Thinned {
+                input,
+                metrics,
+                output,
+            } => {
+                delete_segment(conn, input.row.id)?;
+                insert_segment(conn, output)?;
+                let mut horizon = shared.view().horizon.clone();
+                horizon.forget_metrics(output.day, metrics);
+                put_meta(conn, Horizon::KEY, horizon.to_json())?;
+                let gone = input.row.readings - output.readings;
+                let expired = shared.view().expired_readings + gone;
+                put_meta(conn, "expired_readings", expired)?;
             }
         }
         put_meta(conn, "next_id", shared.next_id())
@@ -91,6 +105,23 @@ impl Journal {
                 for input in inputs {
                     input.retire();
                 }
+            }
+            Done::Thinned {
+                input,
+                metrics,
+                output,
+            } => {
+                let readings = input.row.readings - output.readings;
+                let day = output.day;
+                let output = Arc::new(Segment::new(&self.shared.dir, output));
+                let gone = HashSet::from([input.row.id]);
+                drop(self.replace_segments(&gone, std::iter::once(output), false));
+                let mut view = self.shared.view_mut();
+                view.horizon.forget_metrics(day, &metrics);
+                view.expired_readings += readings;
+                drop(view);
+                tracing::info!(day, readings, "metrics past their age are gone");
+                input.retire();
             }
         }
     }

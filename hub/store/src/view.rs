@@ -6,6 +6,8 @@ use crate::ledger::{MINUTE_MS, Minute, NO_DEVICE, Tally};
 use crate::segment::{Kind, MetaCache, Segment};
 use model::{Reason, Timestamp};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -25,6 +27,44 @@ pub(crate) struct Frozen {
     pub(crate) cells: FxHashMap<u32, Vec<Cell>>,
     pub(crate) beside: FxHashMap<Minute, Tally>,
     pub(crate) count: usize,
+}
+
+/// From which day on readings are kept: of all metrics, and of those that are kept for less.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Horizon {
+    pub(crate) all: Option<i64>,
+    pub(crate) metrics: BTreeMap<u16, i64>,
+}
+
+impl Horizon {
+    /// Its name in `meta`.
+    pub(crate) const KEY: &str = "horizon";
+
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("numbers are JSON")
+    }
+
+    pub(crate) fn forget_day(&mut self, day: i64) {
+        self.all = self.all.max(Some(day + 1));
+    }
+
+    pub(crate) fn forget_metrics(&mut self, day: i64, metrics: &BTreeSet<u16>) {
+        for metric in metrics {
+            let first = self.metrics.entry(*metric).or_insert(day + 1);
+            *first = (*first).max(day + 1);
+        }
+    }
+
+    /// Takes the later of both; tells whether that changed anything.
+    pub(crate) fn join(&mut self, other: &Self) -> bool {
+        let before = self.clone();
+        self.all = self.all.max(other.all);
+        for (metric, first) in &other.metrics {
+            let own = self.metrics.entry(*metric).or_insert(*first);
+            *own = (*own).max(*first);
+        }
+        *self != before
+    }
 }
 
 /// The segments of the catalogue.
@@ -64,6 +104,8 @@ pub(crate) struct View {
     pub(crate) segments: Arc<Segments>,
     /// Readings that were stored and are past retention.
     pub(crate) expired_readings: u64,
+    /// From when on readings are kept.
+    pub(crate) horizon: Horizon,
     /// Whether sealed counts are past retention too.
     pub(crate) ledger_expired: bool,
     pub(crate) last_commit: u64,

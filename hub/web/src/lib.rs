@@ -76,6 +76,7 @@ pub use map::{Layer, MapSetup, Tiles};
 pub use pace::Pace;
 pub use proposal::{End, EndState, Proposal};
 pub use reload::{Changed, Reload, ReloadError, Reloaded, Reloads};
+pub use rerun::reach_s;
 pub use roll::Roll;
 pub use roster::{ROSTER_ROWS_MAX, Roster, RosterRow, RowNote};
 pub use routes::router;

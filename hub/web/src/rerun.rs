@@ -59,7 +59,7 @@ pub(crate) fn texts<'a>(spec: &'a Value, key: &str) -> impl Iterator<Item = &'a 
 
 /// Tells how long before a moment a rule looks back, by the keys of its public form that are
 /// spans of time.
-pub(crate) fn reach_s(spec: &RuleSpec, cadence_s: Option<u32>, lateness_s: u32) -> i64 {
+pub fn reach_s(spec: &RuleSpec, cadence_s: Option<u32>, lateness_s: u32) -> i64 {
     let json = spec.to_json();
     let cadence_s = f64::from(cadence_s.filter(|s| *s > 0).unwrap_or(CADENCE_S));
     let mut reach_s = 0.0;

@@ -19,11 +19,12 @@ struct Input {
     from: i64,
 }
 
-/// Writes everything in `inputs` to one file at `path`, as slices that follow one another in time.
+/// Writes everything in `inputs` but some metrics to one file at `path`, as slices that follow one
+/// another in time.
 pub(crate) fn merge_data(
     inputs: &[Arc<Segment>],
     path: &Path,
-    metrics: &[String],
+    (metrics, without): (&[String], &BTreeSet<u16>),
     slice_rows: usize,
 ) -> Result<Written> {
     // A cache of its own: what is about to go is not worth remembering.
@@ -32,7 +33,11 @@ pub(crate) fn merge_data(
     let mut waiting = Vec::new();
     for segment in inputs {
         let reader = cache.open(segment, metrics)?;
-        columns.extend(reader.columns());
+        columns.extend(
+            reader
+                .columns()
+                .filter(|column| !without.contains(&column.metric)),
+        );
         for (group, slice) in reader.meta.slices.iter().enumerate() {
             waiting.push(Input {
                 reader: reader.clone(),
@@ -48,6 +53,9 @@ pub(crate) fn merge_data(
     while let Some(input) = waiting.pop() {
         input.reader.read_slice(input.group, &mut held)?;
         drop(input.reader);
+        if !without.is_empty() {
+            held.drop_metrics(without);
+        }
         let complete_until = waiting.last().map(|next| next.from);
         write_complete(&mut writer, &mut held, complete_until, slice_rows)?;
     }

@@ -1,6 +1,7 @@
 //! Rows in memory on their way to a segment or out of one.
 
 use crate::cell::{Cell, Column};
+use std::collections::BTreeSet;
 
 /// A number of a row.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -86,7 +87,7 @@ impl Rows {
 
     /// Lists the columns that occur.
     pub(crate) fn columns(&self) -> Vec<Column> {
-        let mut columns = std::collections::BTreeSet::new();
+        let mut columns = BTreeSet::new();
         let mut last = None;
         for cell in &self.cells {
             if last != Some(cell.column) {
@@ -131,5 +132,21 @@ impl Rows {
         self.keys.truncate(kept_rows);
         self.ends.truncate(kept_rows);
         self.cells.truncate(kept_cells);
+    }
+
+    /// Drops the cells of some metrics, and the rows that have no others.
+    pub(crate) fn drop_metrics(&mut self, metrics: &BTreeSet<u16>) {
+        let mut rest = Self::default();
+        for (row, key) in self.keys.iter().enumerate() {
+            let cells = self.cells(row).iter();
+            let mut kept = cells
+                .filter(|cell| !metrics.contains(&cell.column.metric))
+                .copied()
+                .peekable();
+            if kept.peek().is_some() {
+                rest.push(*key, kept);
+            }
+        }
+        *self = rest;
     }
 }

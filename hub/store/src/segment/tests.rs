@@ -145,7 +145,7 @@ fn merged_slices_follow_one_another_in_time_and_lose_nothing() {
         .map(|(named, id)| segment(dir.path(), id, named))
         .collect();
     let path = segment_path(dir.path(), 0, 9);
-    let written = merge_data(&inputs, &path, &metrics, 20).unwrap();
+    let written = merge_data(&inputs, &path, (&metrics, &BTreeSet::new()), 20).unwrap();
     assert_eq!((written.rows, written.readings), (110, 110));
     assert_eq!((written.observed, written.received), ((0, 89), (7, 96)));
 

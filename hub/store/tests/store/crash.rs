@@ -210,14 +210,14 @@ fn a_directory_of_a_newer_program_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(Rig::open(dir.path()));
     let conn = rusqlite::Connection::open(dir.path().join("main.db")).unwrap();
-    conn.execute("UPDATE meta SET v = 2 WHERE k = 'format'", [])
+    conn.execute("UPDATE meta SET v = 99 WHERE k = 'format'", [])
         .unwrap();
     drop(conn);
     let opened = store::open(dir.path(), Options::default());
     let Err(StoreError::NewerFormat { found, known }) = opened else {
         panic!("{opened:?}");
     };
-    assert_eq!((found, known), (2, 1));
+    assert_eq!((found, known), (99, 2));
 }
 
 #[test]

@@ -19,6 +19,8 @@ mod ledger;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod tables;

@@ -23,6 +23,9 @@ pub struct Coverage {
     pub from: Timestamp,
     pub to: Timestamp,
     pub readings: u64,
+    /// Readings before are past retention in part or whole, where that is within the period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_from: Option<Timestamp>,
     pub devices: u64,
     pub first_received: Option<Timestamp>,
     pub last_received: Option<Timestamp>,

@@ -131,7 +131,10 @@ impl Review<'_> {
         }
         let of_tested = tested.finish(until);
         let of_force = in_force.map_or_else(Vec::new, |replay| replay.finish(until));
-        Ok(self.conclude(&sides, survey.finish(), (of_tested, of_force)))
+        let mut coverage = survey.finish();
+        let is_within = |kept: &Timestamp| *kept > self.span.0;
+        coverage.kept_from = self.reader.kept_from(None).filter(is_within);
+        Ok(self.conclude(&sides, coverage, (of_tested, of_force)))
     }
 
     fn conclude(
