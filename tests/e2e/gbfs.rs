@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
 use tests::audit;
 use tests::hub::{Hub, Place, plain_config};
 use tests::time::{now_ms, until};
@@ -58,6 +59,11 @@ impl Server {
 fn replace(folder: &Path, name: &str, feed: &Value) {
     let beside = folder.join("part");
     std::fs::write(&beside, feed.to_string()).unwrap();
+    // The kernel stamps files by its last tick: a file of this second could be as old as the one before,
+    // which the server then calls unchanged.
+    let now = UNIX_EPOCH + Duration::from_millis(now_ms().unsigned_abs());
+    let file = std::fs::File::options().write(true).open(&beside);
+    file.unwrap().set_modified(now).unwrap();
     std::fs::rename(beside, folder.join(name)).unwrap();
 }
 

@@ -312,8 +312,11 @@ fn a_thousand_pushes_at_once_are_answered_beside_a_thousand_that_never_finish() 
     assert!(output.status.success(), "{output:?}");
     let told: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(told["pushes"], json!({"200": PUSHES}), "{told}");
-    // Who drips is told that it took too long, and holds nobody up.
-    assert_eq!(told["drippers"], json!({"408": 1000}), "{told}");
+    // Who drips is told that it took too long, and holds nobody up. A drop that is under way when the hub
+    // hangs up resets the connection, and some never read the answer (RFC 9112, 9.6).
+    let cut = |how: &str| told["drippers"][how].as_u64().unwrap_or_default();
+    assert_eq!(cut("408") + cut("closed"), 1_000, "{told}");
+    assert!(cut("408") > 900, "{told}");
     let counts = audit::ledger(&hub.api()).driver("ingest");
     assert_eq!((counts.received, counts.stored), (2_000, 2_000));
     hub.stop();
