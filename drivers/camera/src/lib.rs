@@ -12,7 +12,6 @@ mod probe;
 mod roster;
 mod rtsp;
 
-#[cfg(any(test, feature = "testkit"))]
 pub use rtsp::read as read_answer;
 
 use lan::Lan;
