@@ -272,3 +272,6 @@ impl<'a> Sheet<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
