@@ -12,7 +12,7 @@ CASES ?= 10500
 DEVICES ?= 100000
 CONNECTED ?= 10000
 MINUTES ?= 10
-RELEASE := cargo build --release --locked -p hub
+RELEASE := cargo build --release --locked -p hub --features influx
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
 .PHONY: help run test console package bench field crash soak scenarios laws

@@ -42,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "driver-modbus",
             "driver-mqtt",
             "driver-pressure",
+            "mirror",
             "model",
             "rules",
             "sdk",
@@ -51,6 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "web",
         ],
     ),
+    ("mirror", &["dial", "model", "store"]),
     ("model", &[]),
     ("nbiot", &["codecs", "model"]),
     ("rules", &["model"]),
@@ -74,6 +76,7 @@ const WRAPPED: &[(&str, &[&str])] = &[
     ("coap-lite", &["driver-coap"]),
     ("dimpl", &["driver-coap"]),
     ("parquet", &["store"]),
+    ("influxdb2", &["mirror"]),
 ];
 
 type Uses = BTreeMap<String, BTreeSet<String>>;
