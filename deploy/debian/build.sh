@@ -35,7 +35,7 @@ done
 put 640 "$top/deploy/hub.toml" etc/cityhub/hub.toml
 install -d -m 700 "$root/etc/cityhub/secrets"
 put 644 "$top/deploy/debian/copyright" usr/share/doc/cityhub/copyright
-for file in deploy/hub.example.toml deploy/systemd/serial.conf docs/install.md docs/install.zh-CN.md; do
+for file in deploy/hub.example.toml deploy/systemd/serial.conf docs/en/install.md docs/zh-CN/install.md; do
   put 644 "$top/$file" "usr/share/doc/cityhub/$(basename "$file")"
 done
 put 644 "$top/deploy/debian/completion.bash" usr/share/bash-completion/completions/cityhub

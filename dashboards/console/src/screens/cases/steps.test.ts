@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { missing, needsOf, possibleSteps, reportOf } from "./steps";
 
 describe("possible steps", () => {
-  it("are those of the table of docs/cases.md", () => {
+  it("are those of the table of docs/en/cases.md", () => {
     expect(possibleSteps({ state: "reported" })).toEqual(["accept", "void", "supervise"]);
     expect(possibleSteps({ state: "handling" })).toEqual(["feedback", "return", "extend", "defer", "supervise"]);
     expect(possibleSteps({ state: "verified" })).toEqual(["close", "return", "supervise"]);

@@ -1,4 +1,4 @@
-// Which steps a case may take next and what each needs, by the table in docs/cases.md; the hub has the last word.
+// Which steps a case may take next and what each needs, by the table in docs/en/cases.md; the hub has the last word.
 
 import type { Case, CaseReport, CaseState, CaseStepName } from "../../data/rows";
 

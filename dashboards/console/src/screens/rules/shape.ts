@@ -1,4 +1,4 @@
-// Which keys a rule of each kind has (docs/rules.md), and how each is asked for.
+// Which keys a rule of each kind has (docs/en/rules.md), and how each is asked for.
 
 import type { Rule } from "../../data/rows";
 import { keysInOrder, type Draft } from "./toml";
