@@ -15,7 +15,9 @@ MINUTES ?= 10
 RELEASE := cargo build --release --locked -p hub --features influx
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
-.PHONY: help run test console package bench field crash soak scenarios laws
+BOOK := target/book
+
+.PHONY: help run test console book package bench field crash soak scenarios laws
 
 help: ## lists these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 - \2/p' Makefile
@@ -73,6 +75,11 @@ console: ## builds the console, where its sources are
 	@if [ -f dashboards/console/package.json ]; then
 	  cd dashboards/console && npm ci --no-fund --no-audit && npm run build
 	fi
+
+book: ## builds the handbook in both languages into target/book; needs mdbook (cargo install mdbook --locked)
+	@for language in en zh-CN; do mdbook build docs/$$language; done
+	cp docs/theme/index.html $(BOOK)/index.html
+	printf 'open %s\n' "$(BOOK)/index.html"
 
 package: console ## makes the Debian package and the offline bundle in target/packages
 	@$(RELEASE)
