@@ -50,6 +50,9 @@ enum Command {
     Check,
     /// Prints the JSON Schema of the configuration.
     Schema,
+    /// Prints the list of the figures of `GET /metrics` as Markdown.
+    #[command(hide = true)]
+    Metrics(MetricsArgs),
     /// Asks a running hub whether it takes telemetry; exit 1 if it does not.
     Health(HealthArgs),
     /// Acts as a fleet of sensors against a running hub.
@@ -69,6 +72,13 @@ enum Command {
         #[command(subcommand)]
         command: AdminCommand,
     },
+}
+
+#[derive(Debug, Args)]
+struct MetricsArgs {
+    /// The language of the page.
+    #[arg(long, default_value = "en", value_parser = ["en", "zh"])]
+    language: String,
 }
 
 #[derive(Debug, Args)]
@@ -120,6 +130,15 @@ struct VerifyArgs {
     head: Option<[u8; 32]>,
 }
 
+impl MetricsArgs {
+    fn language(&self) -> web::Language {
+        match self.language.as_str() {
+            "zh" => web::Language::Zh,
+            _ => web::Language::En,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     match carry_out(Cli::parse()) {
         Ok(code) => code,
@@ -143,6 +162,7 @@ fn carry_out(cli: Cli) -> Result<ExitCode> {
             ask_health(&probe::authority_of(load()?.config.http.listen), args.alive)
         }
         Command::Schema => say(&serde_json::to_string_pretty(&schema::schema())?),
+        Command::Metrics(args) => say(web::list_of_figures(args.language()).trim_end()),
         Command::Simulate(args) => simulate(*args),
         Command::Backtest(args) => backtest(&load()?, &args),
         Command::Verify(args) if args.audit => verify_audit(&load()?, args.head),

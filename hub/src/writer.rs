@@ -288,7 +288,9 @@ impl Writer {
         self.settle_doubts(&mut group, &mut staged);
         self.refused.write(&mut group, now);
         group.changes_crc(rules::change_crc(&self.changes));
+        let begun = tokio::time::Instant::now();
         let seq = self.journal.commit(group)?;
+        self.published.pace.committed(begun.elapsed());
         self.publish(seq, staged);
         self.keep_house(now)
     }

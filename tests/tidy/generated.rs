@@ -2,19 +2,31 @@
 
 use tests::hub::{Place, root, words};
 
-#[test]
-fn the_schema_file_is_what_the_program_prints() {
-    let output = Place::default().run(&["schema"]);
+/// Demands that a file is what the program prints.
+#[track_caller]
+fn check(file: &str, args: &[&str]) {
+    let output = Place::default().run(args);
     assert!(output.status.success(), "{}", words(&output));
-    let path = root().join("deploy/hub.schema.json");
+    let path = root().join(file);
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, &output.stdout).unwrap();
     }
-    let file = std::fs::read(&path).unwrap_or_default();
+    let kept = std::fs::read(&path).unwrap_or_default();
     assert!(
-        file == output.stdout,
-        "deploy/hub.schema.json is not up to date: run this test with UPDATE=1"
+        kept == output.stdout,
+        "{file} is not up to date: run this test with UPDATE=1"
     );
+}
+
+#[test]
+fn the_schema_file_is_what_the_program_prints() {
+    check("deploy/hub.schema.json", &["schema"]);
+}
+
+#[test]
+fn the_lists_of_figures_are_what_the_program_prints() {
+    check("docs/en/metrics.md", &["metrics", "--language", "en"]);
+    check("docs/zh-CN/metrics.md", &["metrics", "--language", "zh"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How the parts of the hub are doing: a board that the hub writes and the web reads.
 
-use crate::CanaryHealth;
+use crate::{CanaryHealth, Figures};
 use model::Timestamp;
 use sdk::Request;
 use serde::Serialize;
@@ -99,6 +99,7 @@ pub struct Health {
     board: Arc<Mutex<Board>>,
     /// Somebody wants the canary to be sent now.
     canary_wanted: Arc<Notify>,
+    figures: Figures,
 }
 
 /// How full the writer's queue is.
@@ -117,7 +118,13 @@ impl Health {
             ready: Arc::default(),
             board: Arc::default(),
             canary_wanted: Arc::default(),
+            figures: Figures::default(),
         }
+    }
+
+    /// Gives where parts of the hub add the figures that they want shown.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     /// Says whether telemetry is taken: true once every driver is bound, false when stopping.

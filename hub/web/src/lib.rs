@@ -73,6 +73,10 @@ pub use handover::{
 pub use health::{DriverHealth, Health, PartState, SinkHealth, SinkState};
 pub use knocks::{Knock, Knocks};
 pub use map::{Layer, MapSetup, Tiles};
+pub use metrics::{
+    Counted, FigureKind, FigureRow, Figures, Histogram, Language, Measured, Number, Page, Sample,
+    list_of_figures,
+};
 pub use pace::Pace;
 pub use proposal::{End, EndState, Proposal};
 pub use reload::{Changed, Reload, ReloadError, Reloaded, Reloads};

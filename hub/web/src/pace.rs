@@ -1,6 +1,7 @@
 //! How fast values come in, and how long whoever sent them waits for the word that they are on
 //! disk: the last minute, second by second.
 
+use crate::Histogram;
 use model::Timestamp;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -14,6 +15,11 @@ const SECONDS: i64 = 60;
 const BOUNDS_MS: [u64; 24] = [
     1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000,
     3_000, 5_000, 7_000, 10_000,
+];
+
+/// Upper ends of the classes in which delays are counted since the start, in seconds.
+const BOUNDS_S: [f64; 13] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
 #[derive(Clone, Debug, Default)]
@@ -36,9 +42,23 @@ struct Minute {
 }
 
 /// The figures, filled by the writer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Pace {
     minute: Arc<Mutex<Minute>>,
+    /// How long senders waited for the word.
+    pub(crate) acks: Arc<Histogram>,
+    /// How long commits took.
+    pub(crate) commits: Arc<Histogram>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            minute: Arc::default(),
+            acks: Arc::new(Histogram::new(&BOUNDS_S)),
+            commits: Arc::new(Histogram::new(&BOUNDS_S)),
+        }
+    }
 }
 
 impl Pace {
@@ -46,6 +66,7 @@ impl Pace {
     pub fn note(&self, now: Timestamp, messages: impl IntoIterator<Item = (u64, Duration)>) {
         let mut minute = self.lock();
         for (values, waited) in messages {
+            self.acks.observe(waited);
             let second = minute.second(now);
             second.values += values;
             second.messages += 1;
@@ -57,6 +78,11 @@ impl Pace {
                 None => second.beyond += 1,
             }
         }
+    }
+
+    /// Notes what one commit took.
+    pub fn committed(&self, took: Duration) {
+        self.commits.observe(took);
     }
 
     /// Notes that the rules have judged up to `until`, and when they have something to do next.
@@ -96,11 +122,15 @@ impl Pace {
     /// Writes how far the rules are behind: 0 where nothing is due.
     pub(crate) fn rules(&self, now: Timestamp) -> Value {
         let judged = self.lock().judged;
-        let due = judged.and_then(|(_, next)| next);
         json!({
             "judged_until": judged.map(|(until, _)| until),
-            "lag_ms": due.map_or(0, |due| now.since_ms(due).max(0)),
+            "lag_ms": self.rules_lag_ms(now),
         })
+    }
+
+    pub(crate) fn rules_lag_ms(&self, now: Timestamp) -> i64 {
+        let due = self.lock().judged.and_then(|(_, next)| next);
+        due.map_or(0, |due| now.since_ms(due).max(0))
     }
 
     fn lock(&self) -> MutexGuard<'_, Minute> {

@@ -324,6 +324,7 @@ fn of_people() -> Vec<Route> {
 pub fn router(state: State) -> Router {
     let ids = RequestIds::starting_at(state.health.started_at);
     let shared = Inner::new(state);
+    shared.health.figures().serve(Shared::downgrade(&shared));
     let tiles = shared.desk.map.tiles.as_ref();
     let hosts = tiles.map_or(&[][..], |tiles| &tiles.hosts);
     let policy = dashboards::policy(hosts);

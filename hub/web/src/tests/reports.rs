@@ -156,7 +156,7 @@ async fn figures_are_in_the_form_of_prometheus_and_name_no_device() {
         "cityhub_alarms{state=\"active_unacked\",severity=\"major\"} 0",
         "cityhub_stream_clients 0",
         "cityhub_devices 1",
-        "cityhub_journal_event 1",
+        "cityhub_journal_events_total 1",
         "process_start_time_seconds 1772323200",
     ] {
         assert!(
