@@ -87,6 +87,17 @@ pub struct Question {
     pub body: Bytes,
 }
 
+impl Question {
+    /// Asks with GET and nothing else.
+    pub fn get() -> Self {
+        Self {
+            method: Method::GET,
+            fields: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+}
+
 /// A connection that is open.
 struct Link {
     send: SendRequest<Full<Bytes>>,
@@ -103,6 +114,8 @@ pub struct Client {
     /// A connection with more than this on it is given up.
     body_bytes_max: usize,
     link: Option<Link>,
+    /// Connections that were opened.
+    opened: u64,
 }
 
 impl std::fmt::Debug for Client {
@@ -127,7 +140,20 @@ impl Client {
             deadline,
             body_bytes_max,
             link: None,
+            opened: 0,
         }
+    }
+
+    /// Tells whether the connection of the last request is still there.
+    pub fn is_open(&self) -> bool {
+        self.link
+            .as_ref()
+            .is_some_and(|link| !link.send.is_closed())
+    }
+
+    /// Counts the connections that were opened so far.
+    pub fn opened(&self) -> u64 {
+        self.opened
     }
 
     /// Sends a request and reads the answer, all within the deadline.
@@ -163,6 +189,7 @@ impl Client {
         }
         // The other side may close a connection at any moment between two requests.
         let mut link = self.connect().await?;
+        self.opened = self.opened.saturating_add(1);
         let response = self.ask(&mut link, question).await?;
         Ok(self.read(link, response).await)
     }

@@ -26,6 +26,7 @@ mod kept_sessions;
 mod ledger;
 mod log;
 mod maintenance;
+mod onward;
 mod options;
 mod proposals;
 mod reader;
@@ -57,6 +58,7 @@ pub use entries::{
 pub use error::StoreError;
 pub use group::Group;
 pub use journal::{Journal, open};
+pub use onward::{Followed, Onward, Sealed, SealedPart};
 pub use options::Options;
 pub use reader::{
     Agg, AlarmPage, AlarmQuery, AuditBreak, AuditFault, AuditVerdict, CheckReport, EventFilter,

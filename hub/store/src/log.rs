@@ -129,6 +129,27 @@ pub(crate) fn count(record: &Record<'_>) -> Result<Counted> {
     Ok(counted)
 }
 
+/// Adds the readings of a row, in the order of their arrival.
+pub(crate) fn readings_of_row(record: &Record<'_>, readings: &mut Vec<Reading>) -> Result<()> {
+    let mut part = None;
+    for item in record.items() {
+        match item? {
+            Item::Part { driver, device, .. } => {
+                part = Some(PartCount {
+                    driver,
+                    device,
+                    ..PartCount::default()
+                });
+            }
+            Item::Observation(observed) => {
+                readings.push(reading_of(record, part.as_ref(), &observed)?.0);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn group_of(seq: u64, record: &Record<'_>) -> Result<LogGroup> {
     let mut group = LogGroup {
         seq,

@@ -17,6 +17,8 @@ mod law;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod onward;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod retention;
