@@ -17,7 +17,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
 BOOK := target/book
 
-.PHONY: help run test console book package bench field crash soak scenarios laws
+.PHONY: help run test console book reference package bench field crash soak scenarios laws
 
 help: ## lists these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 - \2/p' Makefile
@@ -80,6 +80,9 @@ book: ## builds the handbook in both languages into target/book; needs mdbook (c
 	@for language in en zh-CN; do mdbook build docs/$$language; done
 	cp docs/theme/index.html $(BOOK)/index.html
 	printf 'open %s\n' "$(BOOK)/index.html"
+
+reference: ## writes the generated pages of the handbook: configuration, API, commands, codes
+	@UPDATE=1 cargo test -q -p tests --test tidy -- the_generated_pages
 
 package: console ## makes the Debian package and the offline bundle in target/packages
 	@$(RELEASE)

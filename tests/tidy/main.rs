@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod arrows;
 #[cfg(test)]
+mod book;
+#[cfg(test)]
 mod dashboards;
 #[cfg(test)]
 mod deploy;
