@@ -287,9 +287,8 @@ pub struct StoreConfig {
     /// Seconds after which they are sealed at the latest.
     pub seal_after_s: u32,
     pub retention: RetentionConfig,
-    /// Mirrors by name; none is available in this version.
-    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
-    pub mirror: BTreeMap<String, Value>,
+    /// Servers that every reading is copied to, by name.
+    pub mirror: BTreeMap<String, mirror::MirrorConfig>,
 }
 
 impl Default for StoreConfig {
@@ -464,6 +463,8 @@ impl Loaded {
         paths.extend(config.map.layers.values_mut().map(|layer| &mut layer.file));
         paths.extend(config.cases.mapping.iter_mut());
         paths.extend(config.canary.ca_file.iter_mut());
+        let mirrors = config.store.mirror.values_mut();
+        paths.extend(mirrors.filter_map(|mirror| mirror.ca_file.as_mut()));
         for path in paths {
             if path.is_relative() {
                 *path = folder.join(&*path);

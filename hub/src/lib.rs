@@ -13,6 +13,7 @@ pub mod gauge;
 pub mod grid;
 pub mod inventory;
 pub mod judge;
+mod mirrors;
 mod notify;
 pub mod probe;
 mod reload;

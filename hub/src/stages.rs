@@ -172,6 +172,8 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     tasks.close();
     let (deliveries, deliveries_stop) = (TaskTracker::new(), CancellationToken::new());
     deliveries.spawn(parts.deliveries(&loaded).run(deliveries_stop.clone()));
+    #[cfg(feature = "influx")]
+    deliveries.spawn(parts.mirrors(&loaded).run(deliveries_stop.clone()));
     deliveries.close();
     let router = web::router(parts.into_web(&loaded.config, reloads));
     let serving = TaskTracker::new().spawn(door::serve(listener, router, PEERS_MAX, stop.clone()));
@@ -290,6 +292,18 @@ impl Parts {
         }
     }
 
+    #[cfg(feature = "influx")]
+    fn mirrors(&self, loaded: &Loaded) -> crate::mirrors::Mirrors {
+        crate::mirrors::Mirrors {
+            configs: loaded.config.store.mirror.clone(),
+            data_dir: loaded.config.data_dir.clone(),
+            reader: self.reader.clone(),
+            operator: Operator::new(self.requests.clone()),
+            health: self.health.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
     fn reloader(&self, loaded: &Loaded) -> Reloader {
         Reloader {
             loaded: loaded.clone(),
@@ -374,6 +388,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
             refusals: intake.refusals.clone(),
             health: health.clone(),
             canary: config.canary.enabled,
+            mirrors: crate::mirrors::held_cursors(config),
             drivers: config.drivers.keys().cloned().collect(),
         },
     )?;

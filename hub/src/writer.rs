@@ -16,6 +16,7 @@ mod follow;
 mod handover;
 mod health;
 mod latest;
+mod mirrored;
 mod moved;
 mod proposed;
 mod quality;
@@ -266,10 +267,8 @@ impl Writer {
             match request {
                 Request::Submit(pending) => submissions.push(pending),
                 Request::MoveCursor { name, seq } => group.cursor(&name, seq),
-                Request::KeepSession(pending) => {
-                    keep_session(&mut group, &pending);
-                    staged.sessions.push(pending);
-                }
+                Request::KeepSession(pending) => keep_session(&mut group, &mut staged, pending),
+                Request::Mirrored(word) => self.note_mirrored(&mut group, &word),
                 Request::Delivered(word) => self.note_delivered(&mut group, &staged, word),
                 Request::Command(pending) => {
                     let from = self.changes.len();

@@ -96,7 +96,7 @@ async fn confirm_all(kit: &mut Kit) {
                 pending.confirm();
                 continue;
             }
-            Request::Command(_) | Request::Delivered(_) => continue,
+            Request::Command(_) | Request::Delivered(_) | Request::Mirrored(_) => continue,
         };
         commit += 1;
         let now = Timestamp::from_millis(i64::try_from(commit).unwrap_or(i64::MAX));

@@ -126,6 +126,8 @@ pub enum Request {
         seq: u64,
     },
     KeepSession(PendingSession),
+    /// How far a mirror came; lost words only cause a repeat, so nobody waits.
+    Mirrored(crate::Mirrored),
 }
 
 /// What is to be kept of a session, waiting for its commit. Dropping it fails the driver's wait.

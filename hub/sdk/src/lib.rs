@@ -42,8 +42,8 @@ pub use kept::{EXPIRY_NEVER_S, KeptSession};
 pub use listen::{Bound, Limits, Place, Places, accept, bind, bind_both};
 pub use listening::{ConnectionLimits, Listening, serve};
 pub use operator::{
-    Action, AlarmArgs, AlarmVerb, Command, CommandError, Delivered, Done, HandoverPart, Operator,
-    PendingCommand, SecretChange, SubscriptionVerb,
+    Action, AlarmArgs, AlarmVerb, Command, CommandError, Delivered, Done, HandoverPart, Mirrored,
+    Operator, PendingCommand, SecretChange, SubscriptionVerb,
 };
 pub use profile::{ProfileKind, Profiles, codec_of};
 pub use secret::Secret;

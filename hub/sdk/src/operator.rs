@@ -2,7 +2,7 @@
 //! are durable and ordered like readings.
 
 use crate::{Actor, Request, SecretHash, StepReport};
-use model::{Device, DeviceId, Event};
+use model::{Device, DeviceId, Event, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -171,6 +171,15 @@ pub struct Delivered {
     pub settled: Vec<u64>,
 }
 
+/// How far a mirror of the readings came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mirrored {
+    /// Durable cursors by name.
+    pub cursors: Vec<(String, u64)>,
+    /// What was received from here on is not with every mirror yet, and is not to be forgotten.
+    pub hold_from: Option<Timestamp>,
+}
+
 /// What an action on an alarm says beside the comment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmArgs {
@@ -268,6 +277,14 @@ impl Operator {
         tokio::time::timeout(COMMAND_DEADLINE, answered)
             .await
             .unwrap_or(Err(CommandError::Busy))
+    }
+
+    /// Says how far a mirror came. Returns once the word is queued.
+    pub async fn mirrored(&self, word: Mirrored) -> Result<(), CommandError> {
+        self.requests
+            .send(Request::Mirrored(word))
+            .await
+            .map_err(|_| CommandError::ShuttingDown)
     }
 
     /// Says how far a delivery came. Returns once the word is queued.

@@ -180,7 +180,7 @@ impl Kit {
                         .unwrap_or_else(PoisonError::into_inner);
                     cursors.insert(name, seq);
                 }
-                Request::Delivered(_) => {}
+                Request::Delivered(_) | Request::Mirrored(_) => {}
                 Request::KeepSession(pending) => self.feed.keep_session(pending),
                 Request::Command(command) => {
                     command.answer(Ok(Done {

@@ -43,10 +43,7 @@ impl Loaded {
             );
             return Err(self.error("store.history", reason));
         }
-        if let Some(name) = config.store.mirror.keys().next() {
-            let key = format!("store.mirror.{name}");
-            return Err(self.error(&key, "mirrors are not available in this version"));
-        }
+        self.check_mirrors()?;
         if config.store.seal_cells < 1000 {
             return Err(self.error("store.seal_cells", "must be 1000 or more"));
         }
@@ -71,6 +68,17 @@ impl Loaded {
             self.error(&format!("canary.{field}"), reason)
         });
         called.map(|_| ())
+    }
+
+    fn check_mirrors(&self) -> Result<(), ConfigError> {
+        for (name, mirror) in &self.config.store.mirror {
+            let key = format!("store.mirror.{name}");
+            self.check_name(&key, name)?;
+            mirror
+                .check()
+                .map_err(|(field, reason)| self.error(&format!("{key}.{field}"), reason))?;
+        }
+        Ok(())
     }
 
     fn check_sinks(&self) -> Result<(), ConfigError> {

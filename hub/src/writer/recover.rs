@@ -46,6 +46,8 @@ pub struct Setup {
     pub health: Health,
     /// Whether the hub's own test sensor is wanted.
     pub canary: bool,
+    /// Names of the cursors of mirrors: what they lack is spared by retention from the start.
+    pub mirrors: Vec<String>,
     /// Names of the configured driver instances.
     pub drivers: Vec<String>,
 }
@@ -70,10 +72,10 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         .with_context(|| format!("open data directory {}", data_dir.display()))?;
     let catalogue = number_metrics(&mut journal, setup.catalogue)?;
     let (drivers, driver_names) = number_drivers(&mut journal, &recovered, setup.drivers)?;
-    let settings = Settings {
-        lateness_s: setup.times.lateness_s,
-        zone: setup.zone,
-    };
+    journal.hold_from(super::mirrored::unconfirmed(&reader, &setup.mirrors)?);
+    let lateness_s = setup.times.lateness_s;
+    let zone = setup.zone;
+    let settings = Settings { lateness_s, zone };
     let listed = recovered.devices.iter().filter(|of| !of.device.id.is_own());
     let registered = listed.map(|stored| stored.key);
     let (ward, statuses) = Ward::restore(recovered.statuses.clone(), registered, &reader);

@@ -331,17 +331,18 @@ impl Known for City<'_> {
 }
 
 /// Keeps a session of a client of MQTT, or ends it with its cursor.
-pub(super) fn keep_session(group: &mut Group, pending: &PendingSession) {
-    let Some(session) = &pending.session else {
-        return group.end_session(&pending.name);
-    };
-    group.keep_session(StoredSession {
-        name: pending.name.clone(),
-        filters: json!(session.filters).to_string(),
-        expiry_s: session.expiry_s,
-        expires_at: session.expires_at,
-        begins_after: session.begins_after,
-    });
+pub(super) fn keep_session(group: &mut Group, staged: &mut Staged, pending: PendingSession) {
+    match &pending.session {
+        None => group.end_session(&pending.name),
+        Some(session) => group.keep_session(StoredSession {
+            name: pending.name.clone(),
+            filters: json!(session.filters).to_string(),
+            expiry_s: session.expiry_s,
+            expires_at: session.expires_at,
+            begins_after: session.begins_after,
+        }),
+    }
+    staged.sessions.push(pending);
 }
 
 /// Reads what an earlier run stored; what cannot be read is not delivered to, and said so.

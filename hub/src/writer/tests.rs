@@ -87,6 +87,7 @@ fn start_approving(
         refusals: intake.refusals.clone(),
         health: web::Health::new("test", clock.now()),
         canary: true,
+        mirrors: Vec::new(),
         drivers: vec!["mqtt".to_owned()],
     };
     let opened = open(folder, setup).unwrap();

@@ -1,6 +1,6 @@
 //! How the parts of the hub are doing: a board that the hub writes and the web reads.
 
-use crate::{CanaryHealth, Figures};
+use crate::{CanaryHealth, Figures, MirrorHealth};
 use model::Timestamp;
 use sdk::Request;
 use serde::Serialize;
@@ -80,6 +80,7 @@ impl SinkHealth {
 #[derive(Debug, Default)]
 struct Board {
     sinks: BTreeMap<String, SinkHealth>,
+    mirrors: BTreeMap<String, MirrorHealth>,
     drivers: BTreeMap<String, DriverHealth>,
     addresses: BTreeMap<String, String>,
     requests: Option<mpsc::WeakSender<Request>>,
@@ -184,6 +185,16 @@ impl Health {
     /// Gives the deliveries as they are now.
     pub fn sinks(&self) -> BTreeMap<String, SinkHealth> {
         self.lock().sinks.clone()
+    }
+
+    /// Puts a mirror on the board, replacing what it said before.
+    pub fn put_mirror(&self, name: &str, health: MirrorHealth) {
+        self.lock().mirrors.insert(name.to_owned(), health);
+    }
+
+    /// Gives the mirrors as they are now.
+    pub fn mirrors(&self) -> BTreeMap<String, MirrorHealth> {
+        self.lock().mirrors.clone()
     }
 
     /// Names the address of a listener that belongs to no driver, such as `http`.

@@ -27,6 +27,7 @@ mod ledger;
 mod map;
 mod messages;
 mod metrics;
+mod mirrors;
 mod pace;
 mod past;
 mod problem;
@@ -77,6 +78,7 @@ pub use metrics::{
     Counted, FigureKind, FigureRow, Figures, Histogram, Language, Measured, Number, Page, Sample,
     list_of_figures,
 };
+pub use mirrors::{MirrorHealth, MirrorState};
 pub use pace::Pace;
 pub use proposal::{End, EndState, Proposal};
 pub use reload::{Changed, Reload, ReloadError, Reloaded, Reloads};

@@ -30,6 +30,6 @@ pub(crate) async fn show(
     raw: RawParams,
 ) -> Result<Response, Problem> {
     raw.only(&[])?;
-    let page = ask(&shared, "collect the figures", |hub| own::collect(hub)).await?;
+    let page = ask(&shared, "collect the figures", own::collect).await?;
     Ok(([(header::CONTENT_TYPE, MEDIA)], page.text()).into_response())
 }

@@ -40,20 +40,10 @@ pub(crate) async fn health(
         let total = hub.reader.ledger(None, None)?.total;
         let queue = hub.health.queue();
         let mark = *hub.tail.mark.borrow();
-        let canary = hub.health.canary();
         let sinks = Lag::of_all(hub)?;
         let census = Census::take(hub);
         let clocks_wrong = census.by_status.get("clock_wrong").copied();
-        let mut unwell: Vec<String> = drivers
-            .iter()
-            .filter(|(_, driver)| driver.state != PartState::Up)
-            .map(|(name, _)| format!("drivers.{name}"))
-            .collect();
-        let owing = sinks.iter().filter(|(_, sink)| sink.health.is_owing(now));
-        unwell.extend(owing.map(|(name, _)| format!("sinks.{name}")));
-        if !canary.as_ref().is_none_or(|canary| canary.is_well(now)) {
-            unwell.push("canary".to_owned());
-        }
+        let unwell = unwell(hub, &sinks, now);
         Ok(json!({
             "status": if ready && unwell.is_empty() { "up" } else { "degraded" },
             "degraded_by": unwell,
@@ -68,6 +58,7 @@ pub(crate) async fn health(
             "addresses": hub.health.addresses(),
             "drivers": drivers,
             "sinks": sinks,
+            "mirrors": crate::mirrors::to_json(&hub.health.mirrors(), now),
             "store": hub.reader.stats()?,
             "intake": {
                 "received": total.received,
@@ -101,6 +92,26 @@ pub(crate) async fn health(
     })
     .await?;
     Ok(Json(body))
+}
+
+/// Names what is not well.
+fn unwell(hub: &Inner, sinks: &BTreeMap<String, Lag>, now: Timestamp) -> Vec<String> {
+    let drivers = hub.health.drivers();
+    let mut unwell: Vec<String> = drivers
+        .iter()
+        .filter(|(_, driver)| driver.state != PartState::Up)
+        .map(|(name, _)| format!("drivers.{name}"))
+        .collect();
+    let owing = sinks.iter().filter(|(_, sink)| sink.health.is_owing(now));
+    unwell.extend(owing.map(|(name, _)| format!("sinks.{name}")));
+    let mirrors = hub.health.mirrors();
+    let owing = mirrors.iter().filter(|(_, mirror)| mirror.is_owing(now));
+    unwell.extend(owing.map(|(name, _)| format!("mirrors.{name}")));
+    let canary = hub.health.canary();
+    if !canary.is_none_or(|canary| canary.is_well(now)) {
+        unwell.push("canary".to_owned());
+    }
+    unwell
 }
 
 /// How many rules there are, and how far they are behind.

@@ -21,6 +21,7 @@ pub(super) fn collect(hub: &Inner) -> Result<Page, StoreError> {
     put_alarms(&mut page, hub);
     put_devices(&mut page, &Census::take(hub));
     put_sinks(&mut page, &Lag::of_all(hub)?);
+    crate::mirrors::put(&mut page, &hub.health.mirrors(), hub.clock.now());
     put_store(&mut page, &hub.reader.stats()?);
     put_canary(&mut page, hub);
     hub.health.figures().put(&mut page);

@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+"""A hub that mirrors its readings to real servers: Debian's VictoriaMetrics, and InfluxDB 1 for what it has of the protocol.
+
+    tests/foreign/mirror_servers.py PROGRAM [backfill] [kill] [day]   # PROGRAM: a cityhub with the feature `influx`
+
+Wants the packages victoria-metrics and influxdb, and installs them with apt-get where they are missing and it may.
+
+backfill  an empty server gets what the hub had before it knew of it, from segments and from the log
+kill      the server is killed (SIGKILL) right after it took everything, started again, and has everything again
+day       the server is away while a day of every device comes in, then gets all of it; meanwhile devices measure how long
+          an acknowledgement takes: before, during the outage, while the day is drained, after
+"""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from hub import Hub, check, finish, free_port, until  # noqa: E402
+
+DAY_MS = 86_400_000
+
+
+def need(command, package):
+    if shutil.which(command) is None:
+        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package], check=True)
+
+
+class Victoria:
+    """VictoriaMetrics with a folder of its own, which outlives its death."""
+
+    def __init__(self):
+        self.folder, self.port = tempfile.mkdtemp(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [
+                "victoria-metrics",
+                f"-storageDataPath={self.folder}/data",
+                f"-httpListenAddr=127.0.0.1:{self.port}",
+                "-retentionPeriod=100y",
+                "-dedup.minScrapeInterval=1ms",
+                "-memory.allowedPercent=10",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until("the server is there", lambda: self.get("/health") == b"OK")
+
+    def get(self, path):
+        try:
+            return urllib.request.urlopen(self.url + path, timeout=60).read()
+        except OSError:
+            return None
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def count(self):
+        """Values of all series but those of qualities, and how many instants came twice."""
+        self.get("/internal/force_flush")
+        match = urllib.parse.quote('{__name__=~"cityhub_.*",__name__!~".*_quality"}')
+        values = twice = 0
+        with urllib.request.urlopen(f"{self.url}/api/v1/export?match[]={match}", timeout=600) as lines:
+            for line in lines:
+                times = json.loads(line)["timestamps"]
+                values += len(set(times))
+                twice += len(times) - len(set(times))
+        return values, twice
+
+
+def mirror(url, more=""):
+    return f"""[store]
+seal_cells = 100000
+seal_after_s = 20
+[store.mirror.long_term]
+kind = "influxdb"
+url = "{url}"
+org = "city"
+bucket = "telemetry"
+token = "any"
+{more}
+"""
+
+
+def device(n):
+    return {"id": f"gas-{n:04}", "kind": "gas_pressure", "secret": f"secret-of-gas-{n:04}"}
+
+
+class Post:
+    """One device that posts over a connection of its own."""
+
+    def __init__(self, hub, name):
+        self.name, self.connection = name, http.client.HTTPConnection("127.0.0.1", hub.ingest, timeout=60)
+
+    def send(self, readings):
+        body = json.dumps(readings)
+        headers = {"authorization": f"Bearer secret-of-{self.name}", "content-type": "application/json"}
+        while True:
+            self.connection.request("POST", f"/devices/{self.name}/telemetry", body, headers)
+            reply = self.connection.getresponse()
+            said = reply.read()
+            if reply.status == 503:
+                time.sleep(0.05)
+                continue
+            assert reply.status == 204, (reply.status, said)
+            return
+
+
+def fill(hub, devices, start, minutes, threads=4):
+    """Minute by minute of every device, as fast as the hub takes it."""
+
+    def work(numbers):
+        for n in numbers:
+            post = Post(hub, device(n)["id"])
+            for first in range(0, minutes, 240):
+                rows = range(first, min(first + 240, minutes))
+                post.send([
+                    {"ts": start + m * 60_000 + n, "values": {"pressure_kpa": 300 + m % 40, "battery_pct": 90 - m % 7}}
+                    for m in rows
+                ])
+
+    workers = [threading.Thread(target=work, args=(range(t, devices, threads),)) for t in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+class Pulse:
+    """Asks the hub for acknowledgements at a steady pace, and keeps how long each took, by phase."""
+
+    def __init__(self, hub, every_s=0.02):
+        self.phase, self.took, self.sent, self.goes_on = "before", {}, 0, True
+        self.thread = threading.Thread(target=self.run, args=(hub, every_s))
+        self.thread.start()
+
+    def run(self, hub, every_s):
+        post, due = Post(hub, "pulse"), time.monotonic()
+        while self.goes_on:
+            due += every_s
+            begun = time.monotonic()
+            post.send({"values": {"pressure_kpa": 300 + self.sent % 50}})
+            self.took.setdefault(self.phase, []).append((time.monotonic() - begun) * 1000)
+            self.sent += 1
+            time.sleep(max(0, due - time.monotonic()))
+
+    def end(self):
+        self.goes_on = False
+        self.thread.join()
+
+    def table(self):
+        print(f"{'phase':<10} {'n':>6} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}")
+        for phase, took in self.took.items():
+            took = sorted(took)
+            at = lambda share: took[min(len(took) - 1, int(len(took) * share))]  # noqa: E731
+            print(f"{phase:<10} {len(took):>6} {at(0.5):>8.2f} {at(0.99):>8.2f} {took[-1]:>8.2f}")
+
+
+def stored(hub):
+    """What the ledger counts as stored, without the hub's own test sensor."""
+    return hub.call("GET", "ledger")["total"]["stored"]
+
+
+def health(hub):
+    return hub.call("GET", "health")["mirrors"]["long_term"]
+
+
+def has_all(hub, server, patience=300):
+    begun = time.monotonic()
+    until("the mirror says that it is level", lambda: health(hub)["level"], patience)
+    took = time.monotonic() - begun
+    until("the server has what the ledger counts", lambda: server.count()[0] == stored(hub), 30)
+    values, twice = server.count()
+    print(f"       {values} values on the server, {stored(hub)} stored by the hub, {twice} instants twice, level after {took:.1f} s")
+    print(f"       {health(hub)}")
+
+
+def backfill(program):
+    print("== an empty server gets what was there before it")
+    server = Victoria()
+    hub = Hub(program, "[store]\nseal_cells = 20000\nseal_after_s = 2\n")
+    hub.register([device(n) for n in range(40)])
+    start = int(time.time() * 1000) // DAY_MS * DAY_MS - 3 * DAY_MS
+    fill(hub, 40, start, 2 * 1440)
+    until("most of it rests in segments", lambda: hub.call("GET", "health")["store"]["sealed_readings"] > 100_000)
+    hub.stop()
+    server.start()
+    with open(f"{hub.folder}/hub.toml", "a") as file:
+        file.write(mirror(server.url).replace("[store]\nseal_cells = 100000\nseal_after_s = 20\n", ""))
+    hub.start()
+    has_all(hub, server)
+    check("nothing was sent twice", health(hub)["sent_readings"] - stored(hub) < 100, health(hub)["sent_readings"])
+    check("the hub stops by itself", hub.stop() == 0)
+    server.kill()
+
+
+def kill(program):
+    print("== the server is killed right after it took everything")
+    server = Victoria()
+    server.start()
+    hub = Hub(program, mirror(server.url))
+    hub.register([device(n) for n in range(20)])
+    start = int(time.time() * 1000) - 1500 * 60_000
+    for round_number in range(3):
+        fill(hub, 20, start + round_number * 250 * 60_000, 250)
+        until("the server took everything", lambda: health(hub)["level"] and server.count()[0] == stored(hub))
+        taken = health(hub)["sent_readings"]
+        server.kill()
+        server.start()
+        print(f"       taken before the kill: {taken}; the server still has {server.count()[0]} of {stored(hub)}")
+        until("the hub noticed", lambda: health(hub)["rewinds"] > round_number, 60)
+        has_all(hub, server)
+    check("the hub stops by itself", hub.stop() == 0)
+    server.kill()
+
+
+def day(program, devices):
+    print(f"== a server that is away for a day of {devices} devices, once a minute, two values each")
+    server = Victoria()
+    server.start()
+    hub = Hub(program, mirror(server.url))
+    hub.register([device(n) for n in range(devices)])
+    hub.register([{"id": "pulse", "kind": "gas_pressure", "secret": "secret-of-pulse"}])
+    pulse = Pulse(hub)
+    time.sleep(20)
+    server.kill()
+    pulse.phase = "away"
+    time.sleep(20)
+    # A day in the devices' own times, sent as fast as the hub takes it: how long it takes is not a day.
+    pulse.phase = "filling"
+    begun = time.monotonic()
+    fill(hub, devices, int(time.time() * 1000) - 2 * DAY_MS, 1440)
+    print(f"       {devices * 1440 * 2} values taken in {time.monotonic() - begun:.1f} s while the server was away")
+    pulse.phase = "away, full"
+    time.sleep(20)
+    print(f"       before it comes back: {health(hub)}")
+    pulse.phase = "draining"
+    server.start()
+    begun = time.monotonic()
+    until("the mirror is level", lambda: health(hub)["level"], 600)
+    print(f"       drained in {time.monotonic() - begun:.1f} s")
+    pulse.phase = "after"
+    time.sleep(20)
+    pulse.end()
+    pulse.table()
+    has_all(hub, server)
+    server.kill()
+    finish(hub)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    need("victoria-metrics", "victoria-metrics")
+    wanted = sys.argv[2:] or ["backfill", "kill", "day"]
+    if "backfill" in wanted:
+        backfill(sys.argv[1])
+    if "kill" in wanted:
+        kill(sys.argv[1])
+    if "day" in wanted:
+        day(sys.argv[1], int(os.environ.get("DEVICES", "200")))
+    finish()
