@@ -87,6 +87,7 @@ reference: ## writes the generated pages of the handbook: configuration, API, co
 package: console ## makes the Debian package and the offline bundle in target/packages
 	@$(RELEASE)
 	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+	if command -v mdbook > /dev/null; then $(MAKE) --no-print-directory book; fi
 	deploy/debian/build.sh $(TARGET)/cityhub $$version target/packages
 	deploy/bundle/make.sh $(TARGET)/cityhub $$version target/packages
 

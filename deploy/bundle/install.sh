@@ -62,6 +62,7 @@ install_plain() {
   fi
   mkdir -p "$root/usr/local/share/doc/cityhub"
   cp -R "$here/docs/." "$here/hub.example.toml" "$here/LICENSE" "$root/usr/local/share/doc/cityhub/"
+  if [ -d "$here/book" ]; then cp -R "$here/book" "$root/usr/local/share/doc/cityhub/"; fi
 }
 
 start() {

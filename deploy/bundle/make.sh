@@ -38,6 +38,10 @@ put 644 README.zh-CN.md README.zh-CN.md
 for folder in rules/packs deploy/container deploy/kubernetes deploy/examples deploy/demo dashboards/grafana docs; do
   (cd "$top" && find "$folder" -type f ! -name cityhub) | while read -r file; do put 644 "$file" "$file"; done
 done
+# The handbook to be read in a browser, where `make book` has built it.
+if [ -d "$top/target/book" ]; then
+  (cd "$top" && find target/book -type f) | while read -r file; do put 644 "$file" "${file#target/}"; done
+fi
 (cd "$root" && find . -type f ! -name SHA256SUMS -print0 | sort -z | xargs -0 sha256sum) > "$root/SHA256SUMS"
 tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --mtime "@$SOURCE_DATE_EPOCH" -cf - "$name" |
   gzip -9n > "$out/$name.tar.gz"

@@ -35,9 +35,16 @@ done
 put 640 "$top/deploy/hub.toml" etc/cityhub/hub.toml
 install -d -m 700 "$root/etc/cityhub/secrets"
 put 644 "$top/deploy/debian/copyright" usr/share/doc/cityhub/copyright
-for file in deploy/hub.example.toml deploy/systemd/serial.conf docs/en/install.md docs/zh-CN/install.md; do
+for file in deploy/hub.example.toml deploy/systemd/serial.conf docs/en/install.md; do
   put 644 "$top/$file" "usr/share/doc/cityhub/$(basename "$file")"
 done
+put 644 "$top/docs/zh-CN/install.md" usr/share/doc/cityhub/install.zh-CN.md
+# The handbook, where `make book` has built it.
+if [ -d "$top/target/book" ]; then
+  (cd "$top/target/book" && find . -type f) | while read -r file; do
+    put 644 "$top/target/book/$file" "usr/share/doc/cityhub/book/$file"
+  done
+fi
 put 644 "$top/deploy/debian/completion.bash" usr/share/bash-completion/completions/cityhub
 mkdir -p "$root/usr/share/man/man1"
 "$top/deploy/debian/man.sh" "$binary" "$version" > "$root/usr/share/man/man1/cityhub.1"
