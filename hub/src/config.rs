@@ -2,29 +2,32 @@
 
 mod approval;
 mod auth;
+mod certificates;
 mod check;
 mod credentials;
 mod desk;
+mod http;
 mod locate;
 mod retention;
 mod session;
 
 pub use approval::ApprovalConfig;
 pub use auth::{Auth, Secret, Token};
+pub use certificates::CertificatesConfig;
 pub use desk::{
     HandoverConfig, LayerConfig, LayerStyle, MapConfig, ShiftConfig, TileCrs, TileDatum,
     TilesConfig,
 };
+pub use http::HttpConfig;
 pub use locate::line_of;
 pub use retention::{MetricRetention, RetentionConfig};
 pub use session::SessionConfig;
 
-use config::{Environment, File, FileFormat, Value, ValueKind};
+use config::{Environment, File, FileFormat, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// The file that is read when none is named and it exists.
@@ -48,6 +51,7 @@ pub struct Config {
     pub metrics: Option<PathBuf>,
     pub city: City,
     pub http: HttpConfig,
+    pub certificates: CertificatesConfig,
     pub auth: Auth,
     pub session: SessionConfig,
     pub approval: ApprovalConfig,
@@ -83,6 +87,7 @@ impl Default for Config {
             metrics: None,
             city: City::default(),
             http: HttpConfig::default(),
+            certificates: CertificatesConfig::default(),
             auth: Auth::default(),
             session: SessionConfig::default(),
             approval: ApprovalConfig::default(),
@@ -152,25 +157,6 @@ impl Default for City {
             working_times: None,
             quick_phrases: None,
             demo: false,
-        }
-    }
-}
-
-/// The port of officers, engineers and platforms.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct HttpConfig {
-    /// Loopback unless the configuration says otherwise; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Live streams (SSE) at once.
-    pub streams_max: usize,
-}
-
-impl Default for HttpConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            streams_max: 256,
         }
     }
 }
@@ -465,32 +451,16 @@ impl Loaded {
         paths.extend(config.canary.ca_file.iter_mut());
         let mirrors = config.store.mirror.values_mut();
         paths.extend(mirrors.filter_map(|mirror| mirror.ca_file.as_mut()));
+        if let Some(tls) = &mut config.http.tls {
+            tls.anchor(folder);
+        }
         for path in paths {
             if path.is_relative() {
                 *path = folder.join(&*path);
             }
         }
         for part in config.drivers.values_mut().chain(config.sinks.values_mut()) {
-            anchor_files(part, folder);
-        }
-    }
-}
-
-/// Certificates, keys and folders are paths too: `tls_cert`, `tls_key`, `client_ca`, `ca_file`,
-/// `maps_dir`.
-fn anchor_files(part: &mut Value, folder: &Path) {
-    let ValueKind::Table(table) = &mut part.kind else {
-        return;
-    };
-    for (key, value) in table.iter_mut() {
-        let is_file = ["_cert", "_key", "_ca", "ca_file", "_dir"]
-            .iter()
-            .any(|end| key.ends_with(end));
-        if let ValueKind::String(path) = &mut value.kind
-            && is_file
-            && Path::new(path).is_relative()
-        {
-            *path = folder.join(&*path).to_string_lossy().into_owned();
+            certificates::anchor_files(part, folder);
         }
     }
 }

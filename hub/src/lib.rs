@@ -3,6 +3,7 @@
 //! The program of `main.rs` is a thin list of commands over these modules.
 
 mod canary;
+mod certificates;
 pub mod codes;
 pub mod config;
 mod delivery;

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use hub::config::{ConfigError, Loaded, LogConfig};
 use hub::gauge::{Gauge, coverage_line, summary};
 use hub::judge::{self, Archive, Backtest};
-use hub::probe::{self, Finding};
+use hub::probe::{self, Finding, Scheme};
 use hub::stages::{self, End};
 use hub::trial::{self, Trial};
 use hub::{inventory, rulebook, schema};
@@ -83,7 +83,8 @@ struct MetricsArgs {
 
 #[derive(Debug, Args)]
 struct HealthArgs {
-    /// Where it listens, such as 127.0.0.1:8080; otherwise as the configuration says.
+    /// Where it listens, such as 127.0.0.1:8080 or https://127.0.0.1:8443; otherwise as the configuration
+    /// says. Whatever certificate it shows will do.
     #[arg(long, value_name = "HOST:PORT")]
     at: Option<String>,
     /// Ask only whether it answers at all.
@@ -157,9 +158,14 @@ fn carry_out(cli: Cli) -> Result<ExitCode> {
         Command::Health(HealthArgs {
             at: Some(at),
             alive,
-        }) => ask_health(&at, alive),
+        }) => {
+            let (by, at) = Scheme::split(&at);
+            ask_health(at, by, alive)
+        }
         Command::Health(args) => {
-            ask_health(&probe::authority_of(load()?.config.http.listen), args.alive)
+            let http = load()?.config.http;
+            let by = http.tls.map_or(Scheme::Http, |_| Scheme::Https);
+            ask_health(&probe::authority_of(http.listen), by, args.alive)
         }
         Command::Schema => say(&serde_json::to_string_pretty(&schema::schema())?),
         Command::Metrics(args) => say(web::list_of_figures(args.language()).trim_end()),
@@ -300,8 +306,8 @@ fn check(loaded: &Loaded) -> Result<ExitCode> {
     ))
 }
 
-fn ask_health(at: &str, only_alive: bool) -> Result<ExitCode> {
-    match probe::ask(at, only_alive) {
+fn ask_health(at: &str, by: Scheme, only_alive: bool) -> Result<ExitCode> {
+    match probe::ask(at, by, only_alive) {
         Finding::Well if only_alive => say("alive"),
         Finding::Well => say("ready"),
         Finding::Empty => say("alive; nobody can sign in yet"),

@@ -1,5 +1,7 @@
 //! `cityhub health`: asks a running hub how it is, for health checks of images without other tools.
 
+mod anyone;
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -21,10 +23,29 @@ pub enum Finding {
     Unwell(String),
 }
 
+/// What the port speaks.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    /// Reads `https://HOST:PORT`, or `HOST:PORT` for HTTP.
+    pub fn split(url: &str) -> (Self, &str) {
+        if let Some(authority) = url.strip_prefix("https://") {
+            return (Self::Https, authority.trim_end_matches('/'));
+        }
+        let authority = url.strip_prefix("http://").unwrap_or(url);
+        (Self::Http, authority.trim_end_matches('/'))
+    }
+}
+
 /// Asks the hub at `authority` (`HOST:PORT`) for its sign of life, or whether it takes telemetry.
-pub fn ask(authority: &str, only_alive: bool) -> Finding {
+/// `by` says what it speaks.
+pub fn ask(authority: &str, by: Scheme, only_alive: bool) -> Finding {
     let path = if only_alive { "/healthz" } else { "/readyz" };
-    match get(authority, path) {
+    match get(authority, by, path) {
         Ok(200) => Finding::Well,
         // A hub without users tells nobody more than that it lives.
         Ok(401) => Finding::Empty,
@@ -43,17 +64,29 @@ pub fn authority_of(listen: SocketAddr) -> String {
     SocketAddr::new(ip, listen.port()).to_string()
 }
 
-fn get(authority: &str, path: &str) -> std::io::Result<u16> {
+fn get(authority: &str, by: Scheme, path: &str) -> std::io::Result<u16> {
     let address = authority.to_socket_addrs()?.next();
     let address = address.ok_or_else(|| std::io::Error::other("it has no address"))?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n");
+    let answer = match by {
+        Scheme::Http => exchange(stream, &request)?,
+        Scheme::Https => exchange(anyone::dial(stream)?, &request)?,
+    };
+    status_of(&answer).ok_or_else(|| std::io::Error::other("what answers speaks no HTTP"))
+}
+
+fn exchange(mut stream: impl Read + Write, request: &str) -> std::io::Result<Vec<u8>> {
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-    status_of(&answer).ok_or_else(|| std::io::Error::other("what answers speaks no HTTP"))
+    let read = stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer);
+    // A status that is there is the answer, however the connection ended.
+    match read {
+        Err(error) if answer.is_empty() => Err(error),
+        _ => Ok(answer),
+    }
 }
 
 /// Reads the status line of RFC 9112, 4.
@@ -68,7 +101,7 @@ fn status_of(answer: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{authority_of, status_of};
+    use super::{Scheme, authority_of, status_of};
 
     #[test]
     fn the_status_is_the_second_word_of_an_http_answer() {
@@ -80,6 +113,15 @@ mod tests {
         for no_http in [&b""[..], b"SSH-2.0-x\r\n", b"HTTP/1.1", b"HTTP/1.1 two\r\n"] {
             assert_eq!(status_of(no_http), None);
         }
+    }
+
+    #[test]
+    fn a_port_speaks_http_unless_its_address_says_otherwise() {
+        let https = (Scheme::Https, "hub.city:8443");
+        assert_eq!(Scheme::split("https://hub.city:8443/"), https);
+        let http = (Scheme::Http, "hub.city:8080");
+        assert_eq!(Scheme::split("hub.city:8080"), http);
+        assert_eq!(Scheme::split("http://hub.city:8080"), http);
     }
 
     #[test]

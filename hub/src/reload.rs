@@ -1,6 +1,7 @@
-//! Reads the rules, the code tables and the sinks of the configuration again while the hub runs, when
-//! somebody asks or by SIGHUP.
+//! Reads the rules, the code tables, the sinks and the certificates of the configuration again while the
+//! hub runs, when somebody asks or by SIGHUP.
 
+use crate::certificates::Keeper;
 use crate::codes::{self, CodesInForce};
 use crate::config::Loaded;
 use crate::standing::Difference;
@@ -14,7 +15,7 @@ use store::Reader;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use web::{Reload, ReloadError, Reloaded, RuleList};
+use web::{ReadAgain, Reload, ReloadError, Reloaded, RuleList};
 
 /// What reads the configuration's rules and sinks and brings them into force.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct Reloader {
     pub(crate) reader: Reader,
     pub(crate) in_force: RuleList,
     pub(crate) codes: CodesInForce,
+    pub(crate) keeper: Keeper,
 }
 
 /// Begins to listen for SIGHUP, which would end the process otherwise.
@@ -51,10 +53,19 @@ impl Reloader {
                 Some(request) => request.actor.clone(),
                 None => standing::actor(),
             };
+            // Whatever is wrong with a rule, a certificate that was renewed is to be shown.
+            let both = async {
+                let certificates = self.keeper.look(actor.clone(), true).await;
+                let reloaded = self.reload(actor.clone()).await;
+                reloaded.map(|reloaded| Reloaded {
+                    certificates,
+                    ..reloaded
+                })
+            };
             let reloaded = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                reloaded = self.reload(actor.clone()) => reloaded,
+                reloaded = both => reloaded,
             };
             tell(&reloaded);
             self.note(actor, &reloaded).await;
@@ -125,7 +136,11 @@ impl Reloader {
             self.audit(actor, ("reload_codes", "codes"), detail).await;
             tracing::info!(version, "code tables reloaded");
         }
-        carried_out.map(|rules| Reloaded { rules, sinks })
+        carried_out.map(|rules| Reloaded {
+            rules,
+            sinks,
+            certificates: ReadAgain::default(),
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! Start, supervise, stop, in order.
 
+mod front;
 mod handed_over;
 mod self_test;
 mod supervise;
 
+use crate::certificates::Keeper;
 use crate::codes::{Codes, CodesInForce};
 use crate::config::{Config, Loaded};
 use crate::delivery::Deliveries;
@@ -26,7 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use store::StoreError;
-use tokio::net::TcpListener;
+use tls::Certificates;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -123,6 +125,7 @@ struct Parts {
     /// Where connected devices take orders.
     downlink: Downlink,
     clock: Clock,
+    certificates: Certificates,
     health: Health,
     setting: Setting,
     stop: CancellationToken,
@@ -140,8 +143,7 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     let hangups = reload::hangups()?;
     let (parts, asks, mut writer) = open(&loaded, standing)?;
     let trail = parts.access_trail(asks);
-    let listener = bind(&loaded).await?;
-    let address = listener.local_addr().context("console address")?;
+    let (entrance, address) = front::open(&loaded, &parts.certificates, &parts.health).await?;
     parts.health.put_address("http", &address.to_string());
     parts.health.watch_queue(&parts.requests);
     let (health, stop) = (parts.health.clone(), parts.stop.clone());
@@ -166,6 +168,8 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     let tasks = TaskTracker::new();
     tasks.spawn(parts.reloader(&loaded).serve(asked, hangups, stop.clone()));
     tasks.spawn(trail.follow(stop.clone()));
+    let certificates = loaded.config.certificates.clone();
+    tasks.spawn(parts.keeper().watch(certificates, stop.clone()));
     parts.spawn_canary(&loaded.config, &tasks, &drivers_stop)?;
     let rounds = parts.published.rounds.subscribe();
     tasks.spawn(notify::keep_alive(rounds, stop.clone()));
@@ -176,7 +180,7 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     deliveries.spawn(parts.mirrors(&loaded).run(deliveries_stop.clone()));
     deliveries.close();
     let router = web::router(parts.into_web(&loaded.config, reloads));
-    let serving = TaskTracker::new().spawn(door::serve(listener, router, PEERS_MAX, stop.clone()));
+    let serving = TaskTracker::new().spawn(door::serve(entrance, router, PEERS_MAX, stop.clone()));
     health.set_ready(true);
     notify::tell(notify::READY);
     tokio::select! {
@@ -228,6 +232,7 @@ impl Parts {
                 downlink: self.downlink.clone(),
                 profiles: profiles.clone(),
                 clock: self.clock.clone(),
+                certificates: self.certificates.clone(),
                 city_code: loaded.config.city.code.clone(),
                 stop: drivers_stop.clone(),
             };
@@ -312,6 +317,15 @@ impl Parts {
             reader: self.reader.clone(),
             in_force: self.published.rules.clone(),
             codes: self.codes.clone(),
+            keeper: self.keeper(),
+        }
+    }
+
+    fn keeper(&self) -> Keeper {
+        Keeper {
+            certificates: self.certificates.clone(),
+            operator: Operator::new(self.requests.clone()),
+            clock: self.clock.clone(),
         }
     }
 }
@@ -415,6 +429,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
         health,
         setting,
         clock,
+        certificates: Certificates::default(),
         stop: CancellationToken::new(),
     };
     Ok((parts, asks, spawn_writer(opened.writer, intake)))
@@ -435,13 +450,6 @@ fn open_access(config: &Config) -> Result<(Access, Accounts, Asks)> {
         writeln!(std::io::stderr(), "{hint}").context("write the hint to stderr")?;
     }
     Ok((access, accounts, asks))
-}
-
-async fn bind(loaded: &Loaded) -> Result<TcpListener> {
-    let listen = loaded.config.http.listen;
-    Ok(TcpListener::bind(listen)
-        .await
-        .map_err(|error| loaded.error("http.listen", format!("{listen}: {error}")))?)
 }
 
 /// Prints the one line that tells that every listener is bound, and where.

@@ -93,7 +93,7 @@ fn new_tables_are_in_force_after_a_reload_and_a_wrong_one_changes_nothing() {
     let reloaded = api.post("/api/v1/rules/reload", &json!({})).expect(200);
     assert_eq!(
         reloaded,
-        json!({"put": 0, "removed": 0, "unchanged": 1, "sinks": crate::reload::no_sinks()}),
+        json!({"put": 0, "removed": 0, "unchanged": 1, "sinks": crate::reload::no_sinks(), "certificates": crate::reload::no_certificates()}),
         "the rules are as they were"
     );
     let row = case(&hub, "gas-3");

@@ -48,6 +48,11 @@ fn reload(api: &Api) -> Value {
     api.post("/api/v1/rules/reload", &json!({})).expect(200)
 }
 
+/// What a reload says of the certificates where there are none.
+pub(crate) fn no_certificates() -> Value {
+    json!({"put": 0, "unchanged": 0, "refused": 0})
+}
+
 /// What a reload says of the sinks where there are none.
 pub(crate) fn no_sinks() -> Value {
     json!({"put": 0, "removed": 0, "unchanged": 0})
@@ -136,7 +141,7 @@ fn a_thousand_rules_are_reloaded_while_readings_flow_and_open_alarms_stay() {
     let done = reload(&api);
     assert_eq!(
         done,
-        json!({"put": 1000, "removed": 0, "unchanged": 1, "sinks": no_sinks()})
+        json!({"put": 1000, "removed": 0, "unchanged": 1, "sinks": no_sinks(), "certificates": no_certificates()})
     );
     let far = api.get("/api/v1/rules/r9-99");
     assert_eq!(
@@ -148,7 +153,7 @@ fn a_thousand_rules_are_reloaded_while_readings_flow_and_open_alarms_stay() {
     let done = reload(&api);
     assert_eq!(
         done,
-        json!({"put": 0, "removed": 0, "unchanged": 1001, "sinks": no_sinks()})
+        json!({"put": 0, "removed": 0, "unchanged": 1001, "sinks": no_sinks(), "certificates": no_certificates()})
     );
 
     a_mistake_changes_nothing(&place, &api);
@@ -195,14 +200,14 @@ fn rules_put_by_hand_outlive_a_reload_and_rules_of_files_come_back() {
     assert_eq!(api.delete("/api/v1/rules/b").status, 204);
     assert_eq!(
         reload(&api),
-        json!({"put": 2, "removed": 0, "unchanged": 0, "sinks": no_sinks()})
+        json!({"put": 2, "removed": 0, "unchanged": 0, "sinks": no_sinks(), "certificates": no_certificates()})
     );
     assert_eq!(api.get("/api/v1/rules/a")["above"], 400.0);
     assert_eq!(api.get("/api/v1/rules/b")["above"], 400.0);
     write(&place, "a.toml", &threshold("b", 400.0));
     assert_eq!(
         reload(&api),
-        json!({"put": 0, "removed": 1, "unchanged": 1, "sinks": no_sinks()})
+        json!({"put": 0, "removed": 1, "unchanged": 1, "sinks": no_sinks(), "certificates": no_certificates()})
     );
     let rules = api.get("/api/v1/rules");
     let ids: Vec<_> = rules["items"]

@@ -1,6 +1,6 @@
 //! Takes telemetry over HTTP on a port of its own, and acknowledges what is committed.
 //!
-//! `POST /devices/{device}/telemetry` with `Authorization: Bearer <secret>`: 204 when all is on
+//! `POST /devices/{device}/telemetry` with `Authorization: Bearer <secret>`, or with a certificate: 204 when all is on
 //! disk, 200 with a list when a part of it was refused, 4xx when nothing could be taken, 503 with
 //! `Retry-After` when the hub cannot keep up.
 //!
@@ -12,9 +12,11 @@ mod serve;
 pub use push::{Push, PushConfig};
 
 use codecs::{Book, Codec, Profile};
-use sdk::{Context, Driver, DriverError};
+use door::Entrance;
+use sdk::{Context, Driver, DriverError, Refusal};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use tls::TlsConfig;
 use tokio::net::TcpListener;
 
 /// Largest body: a gateway's backlog of some ten thousand values fits.
@@ -37,6 +39,10 @@ pub struct Config {
     pub kind: String,
     /// Address to listen on, such as `127.0.0.1:8081`; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// With it the port speaks HTTPS. A device's certificate (`client_ca`) names it by the common name,
+    /// which is its id or its identity `certificate`, and then it needs no secret.
+    #[serde(default)]
+    pub tls: Option<TlsConfig>,
     /// Largest request body in bytes.
     #[serde(default = "body_bytes_max")]
     pub body_bytes_max: usize,
@@ -77,6 +83,7 @@ pub struct Http {
     config: Config,
     listener: TcpListener,
     address: SocketAddr,
+    acceptor: Option<tls::Acceptor>,
     book: Book,
     cx: Context,
 }
@@ -98,6 +105,10 @@ impl Driver for Http {
         }
         check_pushes(&config)?;
         let book = book(&cx)?;
+        let name = format!("{}.listen", cx.name);
+        let acceptor = config.tls.as_ref();
+        let acceptor = acceptor.map(|tls| cx.certificates.open(&name, tls, door::PROTOCOLS));
+        let acceptor = acceptor.transpose()?;
         let failed = |source| DriverError::Io {
             what: format!("listen {}", config.listen),
             source,
@@ -108,6 +119,7 @@ impl Driver for Http {
             config,
             listener,
             address,
+            acceptor,
             book,
             cx,
         })
@@ -119,8 +131,17 @@ impl Driver for Http {
 
     async fn run(self) -> Result<(), DriverError> {
         let stop = self.cx.stop.clone();
+        let ingest = self.cx.ingest.clone();
+        let entrance = Entrance::new(self.listener, self.acceptor, move |peer, reason| {
+            ingest.refuse(Refusal {
+                reason: reason.into(),
+                claimed: None,
+                peer: peer.to_string(),
+                message: false,
+            });
+        });
         let router = serve::router(&self.config, self.book, self.cx);
-        door::serve(self.listener, router, self.config.connections_max, stop).await;
+        door::serve(entrance, router, self.config.connections_max, stop).await;
         Ok(())
     }
 }

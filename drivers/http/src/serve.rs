@@ -1,10 +1,12 @@
 //! One request: who is it, what is in it, is it on disk.
 
+mod admit;
+
 use crate::Config;
 use crate::push::{self, Pushes};
 use axum::body::{self, Body};
 use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -91,7 +93,7 @@ async fn take(
     request: Request,
 ) -> Result<Response, Box<Response>> {
     let (head, body) = request.into_parts();
-    let target = admit(shared, peer, device, &head.headers)?;
+    let target = admit::admit(shared, peer, device, &head)?;
     let payload = read_body(shared, peer, device, body).await?;
     // A slow body takes no place from those who are done with theirs. The semaphore is never closed,
     // so a slot always comes.
@@ -202,56 +204,6 @@ fn part(decoded: Decoded) -> Part {
         received: decoded.received,
         observations: decoded.observations,
         rejected: decoded.rejected,
-    }
-}
-
-/// Lets the device in, or a gateway that speaks for it. Whoever it is must name an enabled device.
-fn admit(
-    shared: &Shared,
-    peer: SocketAddr,
-    device: &str,
-    headers: &HeaderMap,
-) -> Result<Arc<DeviceEntry>, Box<Response>> {
-    let refuse = |status, reason: &'static str, detail: &str| {
-        shared.cx.ingest.refuse(Refusal {
-            reason: Cow::Borrowed(reason),
-            claimed: Some(device.chars().take(128).collect()),
-            peer: peer.to_string(),
-            message: true,
-        });
-        Box::new(problem(status, reason, detail))
-    };
-    let secret = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let Some(secret) = secret else {
-        let detail = "send the device's secret as `Authorization: Bearer <secret>`";
-        return Err(refuse(StatusCode::UNAUTHORIZED, "no_secret", detail));
-    };
-    let devices = &shared.cx.devices;
-    let Some(target) = devices.find(device) else {
-        let detail = "the device is not registered; register it with PUT /api/v1/devices";
-        return Err(refuse(StatusCode::NOT_FOUND, "unknown_device", detail));
-    };
-    if !target.device.enabled {
-        return Err(refuse(
-            StatusCode::FORBIDDEN,
-            "device_disabled",
-            "the device is disabled",
-        ));
-    }
-    if devices.authenticate(device, secret).is_some() {
-        return Ok(target);
-    }
-    let parent = target.device.parent.as_ref();
-    match parent.and_then(|parent| devices.authenticate(parent.as_str(), secret)) {
-        Some(gateway) if Devices::may_write(&gateway, &target) => Ok(target),
-        _ => Err(refuse(
-            StatusCode::UNAUTHORIZED,
-            "wrong_secret",
-            "the secret is not this device's",
-        )),
     }
 }
 

@@ -145,7 +145,7 @@ async fn decide(
     let denied = |denial| Stop::Denied(version, denial, false);
     // Read first: a change that comes in between is then looked at once more.
     let devices_version = cx.devices.version();
-    let certificate = peer.certificate_name.as_deref();
+    let certificate = &peer.certificate;
     let principal =
         identity::identify(&cx.devices, &cx.access, &connect, certificate).map_err(denied)?;
     check_will(gate, &principal, &connect).map_err(|denial| Stop::Denied(version, denial, true))?;

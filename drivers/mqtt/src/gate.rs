@@ -4,7 +4,7 @@ use crate::bus::Bus;
 use crate::sessions::Sessions;
 use crate::sparkplug::Lives;
 use crate::telemetry::Desk;
-use crate::{Config, live, session, tls};
+use crate::{Config, live, session};
 use codecs::Book;
 use model::{Reason, Timestamp};
 use sdk::{Context, DeviceEntry, DriverError, Limits, Places, Refusal, bind};
@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 /// Pause after an accept that failed, for want of file descriptors as a rule.
@@ -46,8 +45,8 @@ pub(crate) struct Gate {
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) address: String,
-    /// The common name of a verified client certificate.
-    pub(crate) certificate_name: Option<String>,
+    /// What its certificate says, which the handshake verified.
+    pub(crate) certificate: tls::Peer,
 }
 
 impl Gate {
@@ -111,20 +110,16 @@ impl Gate {
 #[derive(Debug)]
 pub(crate) struct Listeners {
     plain: Option<(TcpListener, SocketAddr)>,
-    tls: Option<(TcpListener, SocketAddr, Acceptor)>,
-}
-
-struct Acceptor(TlsAcceptor);
-
-impl std::fmt::Debug for Acceptor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Acceptor")
-    }
+    tls: Option<(TcpListener, SocketAddr, tls::Acceptor)>,
 }
 
 impl Listeners {
-    pub(crate) async fn bind(config: &Config) -> Result<Self, DriverError> {
-        let acceptor = tls::acceptor(config)?;
+    pub(crate) async fn bind(config: &Config, cx: &Context) -> Result<Self, DriverError> {
+        let listener = format!("{}.tls_listen", cx.name);
+        let acceptor = config
+            .tls()
+            .map(|tls| cx.certificates.open(&listener, &tls, &[]));
+        let acceptor = acceptor.transpose()?;
         let plain = match config.listen {
             Some(address) => Some(bind("listen", address).await?),
             None => None,
@@ -132,7 +127,7 @@ impl Listeners {
         let tls = match (config.tls_listen, acceptor) {
             (Some(address), Some(acceptor)) => {
                 let (listener, address) = bind("tls_listen", address).await?;
-                Some((listener, address, Acceptor(acceptor)))
+                Some((listener, address, acceptor))
             }
             _ => None,
         };
@@ -171,7 +166,7 @@ pub(crate) async fn run(
     let Listeners { plain, tls } = listeners;
     let plain = accept_all(plain.map(|(listener, _)| listener), None, &gate, &tasks);
     let (tls, acceptor) = match tls {
-        Some((listener, _, acceptor)) => (Some(listener), Some(acceptor.0)),
+        Some((listener, _, acceptor)) => (Some(listener), Some(acceptor)),
         None => (None, None),
     };
     let tls = accept_all(tls, acceptor, &gate, &tasks);
@@ -192,7 +187,7 @@ pub(crate) async fn run(
 /// Accepts on one listener for ever.
 async fn accept_all(
     listener: Option<TcpListener>,
-    acceptor: Option<TlsAcceptor>,
+    acceptor: Option<tls::Acceptor>,
     gate: &Arc<Gate>,
     tasks: &TaskTracker,
 ) {
@@ -210,57 +205,61 @@ async fn accept_all(
     }
 }
 
-/// Gives a connection a place and a task, or closes it.
+/// Gives a connection a task and, if it has no handshake to do first, a place; or closes it.
 fn admit(
     stream: TcpStream,
     address: SocketAddr,
-    acceptor: Option<&TlsAcceptor>,
+    acceptor: Option<&tls::Acceptor>,
     gate: &Arc<Gate>,
     tasks: &TaskTracker,
 ) {
     let peer = Peer {
         address: address.to_string(),
-        certificate_name: None,
-    };
-    let place = match gate.places.take(address.ip()) {
-        Ok(place) => place,
-        // Dropping the stream closes it: there is no protocol yet to tell why in.
-        Err(reason) => return gate.refuse(reason, None, &peer, false),
+        certificate: tls::Peer::Nobody,
     };
     // Answers are small and somebody waits for each.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "could not set TCP_NODELAY");
     }
     let gate = Arc::clone(gate);
-    match acceptor.cloned() {
-        None => drop(tasks.spawn(async move {
+    if let Some(acceptor) = acceptor.cloned() {
+        tasks.spawn(shake_hands(stream, (peer, address), acceptor, gate));
+        return;
+    }
+    match gate.places.take(address.ip()) {
+        Ok(place) => drop(tasks.spawn(async move {
             session::serve(stream, peer, gate).await;
             drop(place);
         })),
-        Some(acceptor) => drop(tasks.spawn(async move {
-            shake_hands(stream, peer, acceptor, gate).await;
-            drop(place);
-        })),
+        // Dropping the stream closes it: there is no protocol yet to tell why in.
+        Err(reason) => gate.refuse(reason, None, &peer, false),
     }
 }
 
-/// Does the TLS handshake in the connection's own task, so that a stalled one harms nobody.
-async fn shake_hands(stream: TcpStream, mut peer: Peer, acceptor: TlsAcceptor, gate: Arc<Gate>) {
-    let within = Duration::from_secs(gate.config.tls_handshake_timeout_s);
+/// Does the TLS handshake in the connection's own task, so that a stalled one harms nobody; it has no
+/// place before it is done.
+async fn shake_hands(
+    stream: TcpStream,
+    (mut peer, address): (Peer, SocketAddr),
+    acceptor: tls::Acceptor,
+    gate: Arc<Gate>,
+) {
+    let place = async { gate.places.take(address.ip()) };
     let shaken = tokio::select! {
-        shaken = tokio::time::timeout(within, acceptor.accept(stream)) => shaken,
+        shaken = acceptor.accept(stream, place) => shaken,
         () = gate.cx.stop.cancelled() => return,
     };
     match shaken {
-        Ok(Ok(stream)) => {
-            peer.certificate_name = tls::common_name(stream.get_ref().1.peer_certificates());
-            session::serve(stream, peer, gate).await;
+        Ok((stream, Ok(place))) => {
+            peer.certificate = tls::Peer::of(&stream);
+            session::serve(stream, peer, Arc::clone(&gate)).await;
+            drop(place);
         }
-        Ok(Err(error)) => {
-            tracing::debug!(%error, peer = peer.address, "TLS handshake failed");
-            gate.refuse("tls_handshake", None, &peer, false);
+        Ok((_, Err(reason))) => gate.refuse(reason, None, &peer, false),
+        Err(refused) => {
+            tracing::debug!(%refused, peer = peer.address, "TLS handshake failed");
+            gate.refuse(refused.reason(), None, &peer, false);
         }
-        Err(_) => gate.refuse("tls_handshake_timeout", None, &peer, false),
     }
 }
 

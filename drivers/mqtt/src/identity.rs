@@ -70,19 +70,40 @@ fn deny(reason: &'static str, code: u8, claimed: Option<&str>) -> Denial {
 /// A password decides: with it the user name is a device, or else the password is a token of a
 /// person or program. A user name alone is a device's secret (ThingsBoard's access token), unless
 /// a client certificate has already said which device this is.
+///
+/// A certificate never opens more than its own door: whatever else is right, the connection is that of
+/// the device in the certificate, or of a device behind it if it is a gateway.
 pub(crate) fn identify(
     devices: &Devices,
     access: &Access,
     connect: &Connect,
-    certificate_name: Option<&str>,
+    certificate: &tls::Peer,
 ) -> Result<Principal, Denial> {
     if connect.wants_auth {
         let reason = "unknown_auth_method";
         return Err(deny(reason, code::BAD_AUTHENTICATION_METHOD, None));
     }
     let username = connect.username.as_deref();
-    match (connect.password.as_deref(), certificate_name) {
-        (Some(password), _) => with_password(devices, access, username.unwrap_or(""), password),
+    let password = connect.password.as_deref();
+    let name = match certificate {
+        tls::Peer::Nobody => None,
+        tls::Peer::Named(name) => Some(name.as_str()),
+        tls::Peer::Unnamed => {
+            return Err(deny("certificate_unnamed", code::NOT_AUTHORIZED, None));
+        }
+    };
+    match (password, name) {
+        (Some(password), None) => with_password(devices, access, username.unwrap_or(""), password),
+        (Some(password), Some(name)) => {
+            let principal = with_password(devices, access, username.unwrap_or(""), password)?;
+            let is_covered = match &principal {
+                Principal::Device { entry, .. } => devices.vouches(name, entry),
+                // A device's certificate is no way in for people, whatever token it came by.
+                Principal::Person { .. } => devices.find_certified(name).is_none(),
+            };
+            let denied = || deny("certificate_mismatch", code::NOT_AUTHORIZED, Some(name));
+            is_covered.then_some(principal).ok_or_else(denied)
+        }
         (None, Some(name)) => with_certificate(devices, username, name),
         (None, None) => with_token(devices, username),
     }
@@ -125,13 +146,20 @@ fn with_certificate(
     name: &str,
 ) -> Result<Principal, Denial> {
     let denied = |reason| deny(reason, code::NOT_AUTHORIZED, Some(name));
-    if username.is_some_and(|username| username != name) {
-        return Err(denied("certificate_mismatch"));
-    }
-    let entry = devices.find(name).ok_or_else(|| denied("unknown_device"))?;
-    if !entry.device.enabled {
+    let holder = devices.find_certified(name);
+    let holder = holder.ok_or_else(|| denied("unknown_device"))?;
+    if !holder.device.enabled {
         return Err(denied("disabled_device"));
     }
+    let entry = match username.filter(|username| *username != name) {
+        None => holder,
+        Some(username) => {
+            let meant = devices.find(username);
+            let meant = meant.or_else(|| devices.authenticate_token(username));
+            let meant = meant.filter(|meant| Devices::may_write(&holder, meant));
+            meant.ok_or_else(|| denied("certificate_mismatch"))?
+        }
+    };
     Ok(Principal::Device {
         entry,
         secret: None,

@@ -35,7 +35,6 @@ mod steps;
 mod subscriptions;
 mod telemetry;
 mod thingsboard;
-mod tls;
 mod topics;
 
 #[cfg(test)]
@@ -46,7 +45,9 @@ use gate::Listeners;
 use sdk::{Context, Driver, DriverError};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
+use tls::{ClientAuth, TlsConfig};
 
 /// Largest packet, its header included: some thousand readings of a gateway fit.
 const PACKET_BYTES_MAX: usize = 64 * 1024;
@@ -60,9 +61,6 @@ const CONNECTIONS_PER_ADDRESS_MAX: usize = 12_000;
 /// A device that has a connection has its CONNECT ready.
 const CONNECT_TIMEOUT_S: u64 = 5;
 
-/// Two round trips, even over a slow mobile link.
-const TLS_HANDSHAKE_TIMEOUT_S: u64 = 5;
-
 /// Longest time without a sign of life: mobile networks forget idle connections earlier.
 const KEEP_ALIVE_S_MAX: u16 = 1_200;
 
@@ -74,17 +72,6 @@ const RECEIVE_MAXIMUM: u16 = 1_024;
 
 /// A birth takes a node some seconds, and the data that it meanwhile sends is no news.
 const SPARKPLUG_REBIRTH_PAUSE_S: u32 = 10;
-
-/// Whether a client on the TLS listener must have a certificate.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientCertificate {
-    /// Nobody without one gets further than the handshake.
-    #[default]
-    Required,
-    /// Those without one authenticate by password.
-    Optional,
-}
 
 /// `[drivers.NAME]` with `kind = "mqtt"`.
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
@@ -105,16 +92,20 @@ pub struct Config {
     #[serde(default)]
     pub tls_key: Option<PathBuf>,
     /// PEM file with the authorities that sign device certificates. The common name of a device's
-    /// certificate is its id, and it needs no password.
+    /// certificate is its id or its identity `certificate`, and it needs no password.
     #[serde(default)]
     pub client_ca: Option<PathBuf>,
-    /// Whether every client must have a certificate, where `client_ca` is set.
+    /// Whether every client on `tls_listen` must have a certificate, where `client_ca` is set;
+    /// `required` unless said. It was called `client_certificate`.
+    #[serde(default, alias = "client_certificate")]
+    pub client_auth: Option<ClientAuth>,
+    /// PEM file with the revocation lists of the authorities of `client_ca`.
     #[serde(default)]
-    pub client_certificate: ClientCertificate,
+    pub crl: Option<PathBuf>,
     /// Largest packet in bytes.
     #[serde(default = "packet_bytes_max")]
     pub packet_bytes_max: usize,
-    /// Connections at once, those in their handshake included; another one is closed.
+    /// Connections at once, TLS handshakes apart; another one is closed.
     #[serde(default = "connections_max")]
     pub connections_max: usize,
     /// Connections at once from one address.
@@ -125,7 +116,10 @@ pub struct Config {
     pub connect_timeout_s: u64,
     /// Seconds that a client has for the TLS handshake.
     #[serde(default = "tls_handshake_timeout_s")]
-    pub tls_handshake_timeout_s: u64,
+    pub tls_handshake_timeout_s: NonZeroU64,
+    /// TLS handshakes at once; one more ends the oldest.
+    #[serde(default = "tls_handshakes_max")]
+    pub tls_handshakes_max: NonZeroUsize,
     /// Longest keep alive in seconds. A version 5 client that wants more, and any client that wants
     /// none, gets this one.
     #[serde(default = "keep_alive_s_max")]
@@ -161,8 +155,16 @@ fn connect_timeout_s() -> u64 {
     CONNECT_TIMEOUT_S
 }
 
-fn tls_handshake_timeout_s() -> u64 {
-    TLS_HANDSHAKE_TIMEOUT_S
+fn tls_handshake_timeout_s() -> NonZeroU64 {
+    tls_defaults().handshake_timeout_s
+}
+
+fn tls_handshakes_max() -> NonZeroUsize {
+    tls_defaults().handshakes_max
+}
+
+fn tls_defaults() -> TlsConfig {
+    TlsConfig::of(PathBuf::new(), PathBuf::new())
 }
 
 fn keep_alive_s_max() -> u16 {
@@ -182,6 +184,20 @@ fn sparkplug_rebirth_pause_s() -> u32 {
 }
 
 impl Config {
+    /// What the listener with TLS goes by, if there is one.
+    fn tls(&self) -> Option<TlsConfig> {
+        let (cert, key) = (self.tls_cert.as_ref()?, self.tls_key.as_ref()?);
+        self.tls_listen?;
+        Some(TlsConfig {
+            client_ca: self.client_ca.clone(),
+            client_auth: self.client_auth,
+            crl: self.crl.clone(),
+            handshake_timeout_s: self.tls_handshake_timeout_s,
+            handshakes_max: self.tls_handshakes_max,
+            ..TlsConfig::of(cert, key)
+        })
+    }
+
     /// Tells what contradicts itself.
     fn check(&self) -> Result<(), DriverError> {
         let wrong = if self.listen.is_none() && self.tls_listen.is_none() {
@@ -190,12 +206,16 @@ impl Config {
             "tls_listen needs tls_cert and tls_key"
         } else if self.client_ca.is_some() && self.tls_listen.is_none() {
             "client_ca needs tls_listen"
+        } else if self.client_auth.is_some() && self.client_ca.is_none() {
+            "client_auth needs client_ca"
+        } else if self.crl.is_some() && self.client_ca.is_none() {
+            "crl needs client_ca"
         } else if self.packet_bytes_max < 256 {
             "packet_bytes_max must be at least 256"
         } else if self.connections_max == 0 || self.connections_per_address_max == 0 {
             "connections_max and connections_per_address_max must be above 0"
-        } else if self.connect_timeout_s == 0 || self.tls_handshake_timeout_s == 0 {
-            "connect_timeout_s and tls_handshake_timeout_s must be above 0"
+        } else if self.connect_timeout_s == 0 {
+            "connect_timeout_s must be above 0"
         } else if self.keep_alive_s_max == 0 {
             "keep_alive_s_max must be above 0"
         } else if self.inflight_batches_max == 0 || self.receive_maximum == 0 {
@@ -229,7 +249,7 @@ impl Driver for Mqtt {
     async fn open(config: Config, cx: Context) -> Result<Self, DriverError> {
         config.check()?;
         let book = book(&cx)?;
-        let listeners = Listeners::bind(&config).await?;
+        let listeners = Listeners::bind(&config, &cx).await?;
         Ok(Self {
             config,
             listeners,

@@ -92,7 +92,8 @@ impl Bench {
         let (ours, theirs) = tokio::io::duplex(pipe_bytes);
         let peer = Peer {
             address: "192.0.2.7:4711".to_owned(),
-            certificate_name: certificate_name.map(str::to_owned),
+            certificate: certificate_name
+                .map_or(tls::Peer::Nobody, |name| tls::Peer::Named(name.to_owned())),
         };
         let gate = Arc::clone(&self.gate);
         self.tasks.spawn(session::serve(theirs, peer, gate));

@@ -1,7 +1,8 @@
 //! Lets HTTP peers in, with limits against those that connect and then do nothing.
 //!
 //! `axum::serve` has none: it waits for ever for the head of a request and for a peer that does not
-//! read. Each request carries its peer's address as `axum::extract::ConnectInfo`.
+//! read. Each request carries its peer's address as `axum::extract::ConnectInfo`, and over TLS what the
+//! peer's certificate says as [`tls::Peer`].
 
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
@@ -19,8 +20,12 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod entrance;
 #[cfg(test)]
 mod tests;
+
+use entrance::Secured;
+pub use entrance::{Entrance, PROTOCOLS};
 
 /// How long a peer may take to send the head of a request; idle connections end by it too.
 const HEAD_DEADLINE: Duration = Duration::from_secs(20);
@@ -39,8 +44,67 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Accepts until `stop`, then lets open requests finish; returns when all connections are closed,
 /// which is 3 s after the stop at the latest.
 ///
-/// Up to `connections_max` peers are served at once; more wait in the listener's backlog.
+/// Up to `connections_max` peers are served at once; more wait in the listener's backlog. Over TLS a
+/// peer takes its place after the handshake.
 pub async fn serve(
+    entrance: impl Into<Entrance>,
+    router: Router,
+    connections_max: usize,
+    stop: CancellationToken,
+) {
+    let Entrance { listener, tls } = entrance.into();
+    match tls {
+        None => serve_plain(listener, router, connections_max, stop).await,
+        Some(tls) => serve_secured((listener, tls), router, connections_max, stop).await,
+    }
+}
+
+async fn serve_secured(
+    (listener, tls): (TcpListener, Secured),
+    router: Router,
+    connections_max: usize,
+    stop: CancellationToken,
+) {
+    let connections = TaskTracker::new();
+    let places = Arc::new(Semaphore::new(connections_max));
+    let tls = Arc::new(tls);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (tls, places) = (Arc::clone(&tls), Arc::clone(&places));
+                let (router, stop) = (router.clone(), stop.clone());
+                connections.spawn(async move {
+                    let shaken = tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return,
+                        shaken = tls.shake_hands(stream, peer, places) => shaken,
+                    };
+                    let Some((stream, place)) = shaken else {
+                        return;
+                    };
+                    let router = router
+                        .layer(Extension(ConnectInfo(peer)))
+                        .layer(Extension(tls::Peer::of(&stream)));
+                    talk(stream, router, stop).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+async fn serve_plain(
     listener: TcpListener,
     router: Router,
     connections_max: usize,
@@ -63,6 +127,7 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 let router = router.clone().layer(Extension(ConnectInfo(peer)));
                 let stop = stop.clone();
+                prepare(&stream);
                 connections.spawn(async move {
                     talk(stream, router, stop).await;
                     drop(place);
@@ -78,11 +143,17 @@ pub async fn serve(
     connections.wait().await;
 }
 
-async fn talk(stream: TcpStream, router: Router, stop: CancellationToken) {
-    // Events are small and urgent: they do not wait to be put together.
+/// Events are small and urgent: they do not wait to be put together.
+fn prepare(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection takes no options");
     }
+}
+
+async fn talk<S>(stream: S, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let io = TokioIo::new(Impatient::new(stream, WRITE_DEADLINE));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

@@ -12,6 +12,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 /// The kind of the devices that write for others.
 const GATEWAY: &str = "gateway";
 
+/// The identity of a device whose certificate names it otherwise than by its id.
+const CERTIFICATE: &str = "certificate";
+
 /// Random bytes of this installation, mixed into every device secret's hash.
 #[derive(Copy, Clone, PartialEq, Eq)]
 pub struct SecretSalt(pub [u8; 16]);
@@ -129,6 +132,20 @@ impl Devices {
             .by_identity
             .get(&(protocol.to_owned(), name.to_owned()))?;
         register.entries.get(key).cloned()
+    }
+
+    /// Finds the device that a verified certificate is of: the name in it is the device's id, or what the
+    /// register has as its identity `certificate`, for those that came with one from the factory.
+    pub fn find_certified(&self, name: &str) -> Option<Arc<DeviceEntry>> {
+        self.find_identity(CERTIFICATE, name)
+            .or_else(|| self.find(name))
+    }
+
+    /// Tells whether whoever showed a certificate of `name` may be `target`: the device itself, or a
+    /// device behind the gateway that the certificate is of.
+    pub fn vouches(&self, name: &str, target: &DeviceEntry) -> bool {
+        let holder = self.find_certified(name);
+        holder.is_some_and(|holder| holder.device.enabled && Self::may_write(&holder, target))
     }
 
     /// Lets an enabled device in by id and secret.

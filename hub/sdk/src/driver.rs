@@ -8,6 +8,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use tls::Certificates;
 use tokio_util::sync::CancellationToken;
 
 /// All that a driver gets.
@@ -28,6 +29,8 @@ pub struct Context {
     pub profiles: Profiles,
     /// For replies of protocols that ask for the time, and for times that count from the arrival.
     pub clock: Clock,
+    /// Where listeners with TLS keep their certificates, which are read again while they listen.
+    pub certificates: Certificates,
     pub stop: CancellationToken,
     /// The administrative division of the city (`[city].code`): where an event has no grid cell.
     pub city_code: String,
@@ -45,6 +48,12 @@ pub enum DriverError {
     },
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<tls::TlsError> for DriverError {
+    fn from(error: tls::TlsError) -> Self {
+        Self::Config(error.to_string())
+    }
 }
 
 /// Speaks one protocol.

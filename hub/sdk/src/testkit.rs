@@ -155,6 +155,7 @@ impl Kit {
             downlink: Downlink::default(),
             profiles: Profiles::default(),
             clock: Clock::System,
+            certificates: tls::Certificates::default(),
             stop: CancellationToken::new(),
             city_code: "350200".to_owned(),
         };

@@ -30,6 +30,7 @@ impl Loaded {
             );
             return Err(self.error("health.missed_max", reason));
         }
+        self.check_certificates()?;
         self.check_cases()?;
         crate::shifts::Shifts::read(config).map_err(|(key, reason)| self.error(&key, reason))?;
         self.check_canary()?;

@@ -3,7 +3,7 @@
 use super::Parts;
 use crate::config::Config;
 use sdk::Operator;
-use web::{City, Reloads};
+use web::{City, Reloads, Tls};
 
 impl Parts {
     /// Hands everything over to the web; the queue's last sender of ours goes with it.
@@ -26,6 +26,11 @@ impl Parts {
             tail: self.tail,
             clock: self.clock,
             health: self.health,
+            tls: Tls {
+                certificates: self.certificates,
+                warning_d: config.certificates.warning_d,
+                is_here: config.http.tls.is_some(),
+            },
             pace: self.published.pace,
             setting: self.setting,
             knocks: self.published.knocks,

@@ -84,15 +84,19 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 
 /// Writes the cookie of a session, or the one that ends it. It goes when the browser is closed; the
 /// session ends by its age.
-pub(crate) fn set_cookie(value: Option<&str>, headers: &HeaderMap) -> String {
-    let secure = if is_over_tls(headers) { "; Secure" } else { "" };
+pub(crate) fn set_cookie(value: Option<&str>, headers: &HeaderMap, is_tls_here: bool) -> String {
+    let secure = if is_tls_here || is_behind_tls(headers) {
+        "; Secure"
+    } else {
+        ""
+    };
     let end = if value.is_none() { "; Max-Age=0" } else { "" };
     let value = value.unwrap_or_default();
     format!("{COOKIE}={value}; HttpOnly; SameSite=Strict; Path=/{secure}{end}")
 }
 
-/// The hub's own port has no TLS; a proxy before it says so. A false word harms its sender only.
-fn is_over_tls(headers: &HeaderMap) -> bool {
+/// A proxy before the hub says so. A false word harms its sender only.
+fn is_behind_tls(headers: &HeaderMap) -> bool {
     first(headers, &FORWARDED_PROTO).is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
 }
 
@@ -177,11 +181,18 @@ mod tests {
     #[test]
     fn the_cookie_is_for_this_site_alone_and_for_tls_where_there_is_tls() {
         let plain = "cityhub_session=42; HttpOnly; SameSite=Strict; Path=/";
-        assert_eq!(set_cookie(Some("42"), &HeaderMap::new()), plain);
+        assert_eq!(set_cookie(Some("42"), &HeaderMap::new(), false), plain);
         let tls = headers(&[("x-forwarded-proto", "https")]);
-        assert_eq!(set_cookie(Some("42"), &tls), format!("{plain}; Secure"));
+        assert_eq!(
+            set_cookie(Some("42"), &tls, false),
+            format!("{plain}; Secure")
+        );
+        assert_eq!(
+            set_cookie(Some("42"), &HeaderMap::new(), true),
+            format!("{plain}; Secure")
+        );
         let gone = "cityhub_session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0";
-        assert_eq!(set_cookie(None, &HeaderMap::new()), gone);
+        assert_eq!(set_cookie(None, &HeaderMap::new(), false), gone);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod canary;
 mod cap;
 mod cases;
 mod census;
+mod certificates;
 mod commands;
 mod credential;
 mod desk;
@@ -67,6 +68,7 @@ pub use backtest::{
     Coverage, Diff, Progress, Rate, Review, ReviewError, Reviewed, Tally, TestedAlarm,
 };
 pub use canary::CanaryHealth;
+pub use certificates::{CertificateState, Tls};
 pub use desk::DeskSetup;
 pub use handover::{
     HandoverChange, HandoverDraft, Handovers, Opinions, Signature, handover_hash, handover_json,
@@ -81,7 +83,7 @@ pub use metrics::{
 pub use mirrors::{MirrorHealth, MirrorState};
 pub use pace::Pace;
 pub use proposal::{End, EndState, Proposal};
-pub use reload::{Changed, Reload, ReloadError, Reloaded, Reloads};
+pub use reload::{Changed, ReadAgain, Reload, ReloadError, Reloaded, Reloads};
 pub use rerun::reach_s;
 pub use roll::Roll;
 pub use roster::{ROSTER_ROWS_MAX, Roster, RosterRow, RowNote};

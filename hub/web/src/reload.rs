@@ -14,12 +14,24 @@ use tokio::sync::{mpsc, oneshot};
 /// Requests that may wait for the one under way.
 const WAITING_MAX: usize = 8;
 
-/// What came of reading the configuration again: of its rules, and of its sinks.
+/// What came of reading the configuration again: of its rules, its sinks, and the
+/// certificates.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Reloaded {
     #[serde(flatten)]
     pub rules: Changed,
     pub sinks: Changed,
+    pub certificates: ReadAgain,
+}
+
+/// What became of the certificates, each of which stands for itself.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ReadAgain {
+    /// Listeners whose files came into force.
+    pub put: usize,
+    pub unchanged: usize,
+    /// Listeners whose files are wrong, so that older ones stay in force.
+    pub refused: usize,
 }
 
 /// What became of the things of one kind.

@@ -2,6 +2,7 @@
 
 use crate::build::build;
 use crate::census::Census;
+use crate::certificates;
 use crate::health::PartState;
 use crate::problem::Problem;
 use crate::query::RawParams;
@@ -43,7 +44,9 @@ pub(crate) async fn health(
         let sinks = Lag::of_all(hub)?;
         let census = Census::take(hub);
         let clocks_wrong = census.by_status.get("clock_wrong").copied();
-        let unwell = unwell(hub, &sinks, now);
+        let mut unwell = unwell(hub, &sinks, now);
+        let (certificates, unwell_certificates) = certificates::report(hub, now);
+        unwell.extend(unwell_certificates);
         Ok(json!({
             "status": if ready && unwell.is_empty() { "up" } else { "degraded" },
             "degraded_by": unwell,
@@ -57,6 +60,7 @@ pub(crate) async fn health(
             "city": hub.city,
             "addresses": hub.health.addresses(),
             "drivers": drivers,
+            "certificates": certificates,
             "sinks": sinks,
             "mirrors": crate::mirrors::to_json(&hub.health.mirrors(), now),
             "store": hub.reader.stats()?,

@@ -74,12 +74,17 @@ pub(crate) async fn open(
     let session = shared.accounts.signed_in(&cookie, shared.clock.now());
     let session = session.ok_or_else(|| Problem::busy("the user was changed; try again"))?;
     let body = describe(&shared, &actor, &Credential::Session(session));
-    Ok(with_cookie(Json(body), Some(&cookie), &headers))
+    let over_tls = (&headers, shared.tls.is_here);
+    Ok(with_cookie(Json(body), Some(&cookie), over_tls))
 }
 
-fn with_cookie(body: impl IntoResponse, value: Option<&str>, headers: &HeaderMap) -> Response {
+fn with_cookie(
+    body: impl IntoResponse,
+    value: Option<&str>,
+    (headers, is_tls_here): (&HeaderMap, bool),
+) -> Response {
     let mut response = body.into_response();
-    if let Ok(cookie) = HeaderValue::from_str(&set_cookie(value, headers)) {
+    if let Ok(cookie) = HeaderValue::from_str(&set_cookie(value, headers, is_tls_here)) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
@@ -151,7 +156,8 @@ pub(crate) async fn close(
     })
     .await?;
     note(&shared, &actor, ("sign_out", &actor.name), json!({})).await?;
-    Ok(with_cookie(StatusCode::NO_CONTENT, None, &headers))
+    let over_tls = (&headers, shared.tls.is_here);
+    Ok(with_cookie(StatusCode::NO_CONTENT, None, over_tls))
 }
 
 /// `POST /api/v1/session/lock`

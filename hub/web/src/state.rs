@@ -7,7 +7,7 @@ use crate::pulse::Pulse;
 use crate::recent::Recent;
 use crate::reload::Reloads;
 use crate::roll::Roll;
-use crate::{DeskSetup, Handovers, Health, Knocks, RuleList, Statuses, Subscribers};
+use crate::{DeskSetup, Handovers, Health, Knocks, RuleList, Statuses, Subscribers, Tls};
 use access::Accounts;
 use model::{CaseRow, Catalogue};
 use rules::CaseCounts;
@@ -84,6 +84,8 @@ pub struct State {
     pub tail: Tail,
     pub clock: Clock,
     pub health: Health,
+    /// The certificates of the hub's own listeners.
+    pub tls: Tls,
     /// How fast values come in, and how far the rules are.
     pub pace: Pace,
     /// What was set for the whole hub.

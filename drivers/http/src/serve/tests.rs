@@ -24,6 +24,7 @@ fn config() -> Config {
     Config {
         kind: "http".to_owned(),
         listen: ([127, 0, 0, 1], 0).into(),
+        tls: None,
         body_bytes_max: 1000,
         connections_max: 4,
         requests_max: 4,
@@ -170,4 +171,108 @@ async fn a_body_over_the_limit_is_413_and_counted() {
         .unwrap();
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(kit.refusals.drain().messages.len(), 1);
+}
+
+#[tokio::test]
+async fn a_certificate_opens_its_own_door_and_a_gateways_those_behind_it() {
+    let named = |name: &str| tls::Peer::Named(name.to_owned());
+    for (peer, device, secret, status, refused) in [
+        (named("gas-2"), "gas-2", None, 204, None),
+        (named("gas-2"), "gas-2", Some("s-gas-2"), 204, None),
+        // Both are looked at where both are shown.
+        (
+            named("gas-2"),
+            "gas-2",
+            Some("s-gas-1"),
+            401,
+            Some(("wrong_secret", "gas-2")),
+        ),
+        (
+            named("gas-2"),
+            "gas-1",
+            Some("s-gas-1"),
+            401,
+            Some(("certificate_mismatch", "gas-2")),
+        ),
+        (named("gw"), "gas-1", None, 204, None),
+        (named("gw"), "gas-1", Some("s-gas-1"), 204, None),
+        (
+            named("gw"),
+            "gas-2",
+            None,
+            401,
+            Some(("certificate_mismatch", "gw")),
+        ),
+        (
+            named("stranger"),
+            "gas-2",
+            Some("s-gas-2"),
+            401,
+            Some(("unknown_device", "stranger")),
+        ),
+        (
+            named("stranger"),
+            "stranger",
+            None,
+            404,
+            Some(("unknown_device", "stranger")),
+        ),
+        (
+            named("off"),
+            "off",
+            None,
+            403,
+            Some(("device_disabled", "off")),
+        ),
+        (
+            tls::Peer::Unnamed,
+            "gas-2",
+            Some("s-gas-2"),
+            401,
+            Some(("certificate_unnamed", "gas-2")),
+        ),
+        (
+            tls::Peer::Nobody,
+            "gas-2",
+            None,
+            401,
+            Some(("no_secret", "gas-2")),
+        ),
+        // What a factory wrote into it stands in the register.
+        (named("SN-0815"), "gas-3", None, 204, None),
+    ] {
+        let mut kit = Kit::new(&[
+            DEVICES[0],
+            DEVICES[1],
+            DEVICES[2],
+            DEVICES[3],
+            r#"{"id":"gas-3","kind":"gas_pressure","identities":{"certificate":"SN-0815"}}"#,
+        ]);
+        let router = router(&config(), codecs::Book::default(), kit.cx.clone());
+        let case = format!("{peer:?} for {device} with {secret:?}");
+        let mut request = post(device, "", r#"{"pressure_kpa":1}"#);
+        match secret {
+            Some(secret) => {
+                let value = format!("Bearer {secret}").parse().unwrap();
+                request.headers_mut().insert("authorization", value);
+            }
+            None => drop(request.headers_mut().remove("authorization")),
+        }
+        request.extensions_mut().insert(peer);
+        let mut answer = std::pin::pin!(router.oneshot(request));
+        let answer = tokio::select! {
+            answer = &mut answer => answer.unwrap(),
+            _ = kit.store_next() => answer.await.unwrap(),
+        };
+        assert_eq!(answer.status(), status, "{case}");
+        let counted = kit.refusals.drain().samples;
+        let counted = counted
+            .iter()
+            .map(|(_, r, _)| (r.reason.as_ref(), r.claimed.as_deref().unwrap_or_default()));
+        assert_eq!(
+            counted.collect::<Vec<_>>(),
+            Vec::from_iter(refused),
+            "{case}"
+        );
+    }
 }

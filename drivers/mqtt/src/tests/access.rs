@@ -106,6 +106,38 @@ async fn a_certificate_names_the_device_and_no_other() {
     }
 }
 
+#[tokio::test]
+async fn a_secret_or_token_that_is_right_does_not_make_up_for_the_certificate_of_another() {
+    let own = |username: &str| (username.to_owned(), format!("s-{username}"));
+    let token = ("anybody".to_owned(), "token-viewer".to_owned());
+    for (name, (username, password), code) in [
+        ("a", own("a"), 0),
+        ("a", own("b"), 0x87),
+        // A gateway's certificate covers the connections of those behind it, as of a stunnel.
+        ("gw", own("c"), 0),
+        ("gw", own("a"), 0x87),
+        ("stranger", own("a"), 0x87),
+        ("off", own("a"), 0x87),
+        ("a", token.clone(), 0x87),
+        ("platform.example", token.clone(), 0),
+    ] {
+        let bench = Bench::new();
+        let mut client = bench.dial_as(5, Some(name), 4096);
+        let hello = Hello {
+            username: Some(username.clone()),
+            password: Some(password),
+            ..Hello::device(5, "x")
+        };
+        client.send(&hello.bytes()).await;
+        assert_eq!(client.connack().await.1, code, "{name} as {username}");
+        if code != 0 {
+            let claimed = Some(name.to_owned());
+            let mismatch = ("certificate_mismatch".to_owned(), claimed, NO_MESSAGE);
+            assert_eq!(bench.refused(), [mismatch]);
+        }
+    }
+}
+
 /// Publishes once and tells what a device may do: 0, or the version 5 reason code.
 async fn try_topic(id: &str, topic: &str) -> u8 {
     let mut bench = Bench::new();

@@ -2,13 +2,15 @@
 
 use super::{A, B, Change};
 use super::{Client, GOOD, Hello, Kit, PATIENCE, config, observed};
-use crate::{ClientCertificate, Config, Mqtt};
+use crate::{Config, Mqtt};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use sdk::{Driver, DriverError};
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use tls::ClientAuth;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -214,10 +216,10 @@ impl Authority {
         }
     }
 
-    fn mutual_config(&self, wanted: ClientCertificate) -> Config {
+    fn mutual_config(&self, wanted: ClientAuth) -> Config {
         Config {
             client_ca: Some(self.folder.path().join("ca.pem")),
-            client_certificate: wanted,
+            client_auth: Some(wanted),
             ..self.config()
         }
     }
@@ -268,7 +270,7 @@ async fn a_stalled_handshake_does_not_keep_a_good_client_waiting() {
 async fn a_handshake_that_takes_too_long_is_cut_off_and_counted() {
     let authority = Authority::new();
     let mut config = authority.config();
-    config.tls_handshake_timeout_s = 1;
+    config.tls_handshake_timeout_s = NonZeroU64::MIN;
     let running = run(config).await;
     let mut stalled = TcpStream::connect(running.tls.unwrap()).await.unwrap();
     let cut_off = tokio::time::timeout(PATIENCE, stalled.read_u8()).await;
@@ -283,7 +285,7 @@ async fn a_handshake_that_takes_too_long_is_cut_off_and_counted() {
 #[tokio::test]
 async fn a_client_certificate_is_the_identity() {
     let authority = Authority::new();
-    let mut running = run(authority.mutual_config(ClientCertificate::Required)).await;
+    let mut running = run(authority.mutual_config(ClientAuth::Required)).await;
     let client = authority.dial(&running, Some("a")).await;
     let hello = Hello {
         username: None,
@@ -301,7 +303,7 @@ async fn a_client_certificate_is_the_identity() {
 #[tokio::test]
 async fn a_certificate_of_another_authority_and_a_missing_one_end_in_the_handshake() {
     let authority = Authority::new();
-    let running = run(authority.mutual_config(ClientCertificate::Required)).await;
+    let running = run(authority.mutual_config(ClientAuth::Required)).await;
     let other = Authority {
         certificate: authority.certificate.clone(),
         ..Authority::new()
@@ -317,14 +319,47 @@ async fn a_certificate_of_another_authority_and_a_missing_one_end_in_the_handsha
         while running.kit.refusals.is_empty() {
             tokio::task::yield_now().await;
         }
-        running.expect_refused("tls_handshake").await;
+        running.expect_refused("tls_client_certificate").await;
     }
+}
+
+#[tokio::test]
+async fn who_speaks_without_tls_at_the_port_with_tls_is_closed_and_counted_as_that() {
+    let authority = Authority::new();
+    let mut running = run(authority.config()).await;
+    let stream = TcpStream::connect(running.tls.unwrap()).await.unwrap();
+    let mut client = running.client(4, stream);
+    client.send(&Hello::device(4, "a").bytes()).await;
+    client.expect_closed().await;
+    while running.kit.refusals.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    running.expect_refused("tls_plaintext").await;
+    running.serves_plain().await;
+}
+
+#[tokio::test]
+async fn handshakes_that_never_end_take_no_place_from_devices() {
+    let authority = Authority::new();
+    let mut config = authority.config();
+    config.connections_max = 1;
+    config.tls_handshakes_max = 4.try_into().unwrap();
+    let mut running = run(config).await;
+    let mut stalled = Vec::new();
+    for _ in 0..20 {
+        stalled.push(TcpStream::connect(running.tls.unwrap()).await.unwrap());
+    }
+    let client = authority.dial(&running, None).await;
+    let hello = Hello::device(4, "a");
+    running.serves(client, &hello, "devices/a/telemetry").await;
+    running.expect_refused("tls_handshakes_max").await;
+    drop(stalled);
 }
 
 #[tokio::test]
 async fn where_certificates_are_optional_a_password_does_too() {
     let authority = Authority::new();
-    let mut running = run(authority.mutual_config(ClientCertificate::Optional)).await;
+    let mut running = run(authority.mutual_config(ClientAuth::Optional)).await;
     let client = authority.dial(&running, None).await;
     let hello = Hello::device(4, "a");
     running.serves(client, &hello, "devices/a/telemetry").await;

@@ -24,6 +24,7 @@ pub(super) fn collect(hub: &Inner) -> Result<Page, StoreError> {
     crate::mirrors::put(&mut page, &hub.health.mirrors(), hub.clock.now());
     put_store(&mut page, &hub.reader.stats()?);
     put_canary(&mut page, hub);
+    crate::certificates::put(&mut page, hub);
     hub.health.figures().put(&mut page);
     Ok(page)
 }

@@ -132,6 +132,7 @@ impl Hub {
             },
             clock: Clock::starting_at(start),
             health,
+            tls: crate::Tls::default(),
             pace: crate::Pace::default(),
             setting: crate::Setting::default(),
             knocks: Knocks::default(),

@@ -1,0 +1,104 @@
+//! Where peers come in: a listener, with TLS or without.
+
+use crate::prepare;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long a peer that came without TLS may take to be told so.
+const FAREWELL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// What TLS peers are offered to speak (ALPN).
+pub const PROTOCOLS: &[&str] = &["http/1.1"];
+
+/// What a peer without TLS is told at a port with TLS.
+const WANTS_TLS: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n\
+                         content-length: 41\r\nconnection: close\r\n\r\n\
+                         this port speaks TLS: use https:// for it\n";
+
+/// A listener, with TLS or without: one port is one protocol.
+#[derive(Debug)]
+pub struct Entrance {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<Secured>,
+}
+
+pub(crate) struct Secured {
+    acceptor: tls::Acceptor,
+    refused: Refusals,
+}
+
+/// Hears of the peers whose handshake failed: who, and the word for why.
+type Refusals = Box<dyn Fn(SocketAddr, &'static str) + Send + Sync>;
+
+impl From<TcpListener> for Entrance {
+    fn from(listener: TcpListener) -> Self {
+        Self {
+            listener,
+            tls: None,
+        }
+    }
+}
+
+impl Entrance {
+    /// An entrance with TLS, if there is an acceptor. `refused` hears of peers whose handshake failed.
+    pub fn new(
+        listener: TcpListener,
+        acceptor: Option<tls::Acceptor>,
+        refused: impl Fn(SocketAddr, &'static str) + Send + Sync + 'static,
+    ) -> Self {
+        let refused = Box::new(refused);
+        Self {
+            listener,
+            tls: acceptor.map(|acceptor| Secured { acceptor, refused }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Secured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.acceptor.fmt(f)
+    }
+}
+
+impl Secured {
+    /// Gives a connection with a place of its own, once both are there.
+    pub(crate) async fn shake_hands(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        places: Arc<Semaphore>,
+    ) -> Option<(tls::Stream, OwnedSemaphorePermit)> {
+        prepare(&stream);
+        let refused = match self.acceptor.accept(stream, places.acquire_owned()).await {
+            Ok((stream, place)) => return Some((stream, place.ok()?)),
+            Err(refused) => refused,
+        };
+        tracing::debug!(%peer, %refused, "a TLS handshake failed");
+        (self.refused)(peer, refused.reason());
+        if let tls::Refused::Plain(stream) = refused {
+            tell_to_use_tls(stream).await;
+        }
+        None
+    }
+}
+
+/// Tells a peer without TLS what is wrong, if it listens.
+async fn tell_to_use_tls(mut stream: TcpStream) {
+    let told = async {
+        // What it sent is read before the end, or the answer would get lost in a reset.
+        let mut sent = [0; 1024];
+        stream.read(&mut sent).await?;
+        stream.write_all(WANTS_TLS.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    if !matches!(
+        tokio::time::timeout(FAREWELL_DEADLINE, told).await,
+        Ok(Ok(()))
+    ) {
+        tracing::debug!("a peer without TLS was gone before it was told");
+    }
+}
