@@ -88,6 +88,9 @@ package: console ## makes the Debian package and the offline bundle in target/pa
 	@$(RELEASE)
 	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 	if command -v mdbook > /dev/null; then $(MAKE) --no-print-directory book; fi
+	mkdir -p target/packages
+	export SBOM=$$PWD/target/packages/cityhub-$$version.cdx.json
+	node deploy/sbom.mjs $(TARGET)/cityhub > "$$SBOM"
 	deploy/debian/build.sh $(TARGET)/cityhub $$version target/packages
 	deploy/bundle/make.sh $(TARGET)/cityhub $$version target/packages
 

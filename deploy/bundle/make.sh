@@ -24,6 +24,7 @@ mkdir "$root"
 install -m 755 "$binary" "$root/cityhub"
 mv "$package" "$root/"
 put 755 deploy/bundle/install.sh install.sh
+[ -z "${SBOM:-}" ] || install -m 644 "$SBOM" "$root/cityhub.cdx.json"
 put 644 deploy/systemd/cityhub.service systemd/cityhub.service
 put 644 deploy/systemd/cityhub-backup.service systemd/cityhub-backup.service
 put 644 deploy/systemd/cityhub-backup.timer systemd/cityhub-backup.timer

@@ -45,6 +45,8 @@ if [ -d "$top/target/book" ]; then
     put 644 "$top/target/book/$file" "usr/share/doc/cityhub/book/$file"
   done
 fi
+# SBOM is what sbom.mjs says of this binary; without it the package has none.
+[ -z "${SBOM:-}" ] || put 644 "$SBOM" usr/share/doc/cityhub/cityhub.cdx.json
 put 644 "$top/deploy/debian/completion.bash" usr/share/bash-completion/completions/cityhub
 mkdir -p "$root/usr/share/man/man1"
 "$top/deploy/debian/man.sh" "$binary" "$version" > "$root/usr/share/man/man1/cityhub.1"

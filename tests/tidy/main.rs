@@ -11,4 +11,6 @@ mod deploy;
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
+mod sbom;
+#[cfg(test)]
 mod sources;
