@@ -7,6 +7,7 @@ mod check;
 mod credentials;
 mod desk;
 mod http;
+mod limits;
 mod locate;
 mod retention;
 mod session;
@@ -19,6 +20,7 @@ pub use desk::{
     TilesConfig,
 };
 pub use http::HttpConfig;
+pub use limits::{DeviceLimits, LimitsConfig};
 pub use locate::line_of;
 pub use retention::{MetricRetention, RetentionConfig};
 pub use session::SessionConfig;
@@ -54,6 +56,7 @@ pub struct Config {
     pub certificates: CertificatesConfig,
     pub auth: Auth,
     pub session: SessionConfig,
+    pub limits: LimitsConfig,
     pub approval: ApprovalConfig,
     /// Protocol listeners by name; `kind` says which driver.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
@@ -90,6 +93,7 @@ impl Default for Config {
             certificates: CertificatesConfig::default(),
             auth: Auth::default(),
             session: SessionConfig::default(),
+            limits: LimitsConfig::default(),
             approval: ApprovalConfig::default(),
             drivers: BTreeMap::new(),
             profiles: BTreeMap::new(),

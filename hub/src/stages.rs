@@ -247,7 +247,8 @@ impl Parts {
     }
 
     fn ingest(&self, key: DriverKey) -> Ingest {
-        Ingest::new(key, self.requests.clone(), self.refusals.clone())
+        let ingest = Ingest::new(key, self.requests.clone(), self.refusals.clone());
+        ingest.with_quotas(self.published.quotas.clone())
     }
 
     async fn bring_into_force(&self, loaded: &Loaded, rules: Rulebook) -> Result<()> {
@@ -400,6 +401,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
             approval: config.approval,
             missed_max: config.health.missed_max,
             refusals: intake.refusals.clone(),
+            limits: config.limits.clone(),
             health: health.clone(),
             canary: config.canary.enabled,
             mirrors: crate::mirrors::held_cursors(config),

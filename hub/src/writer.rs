@@ -27,6 +27,7 @@ mod refused;
 mod step;
 mod subscribe;
 mod take;
+mod tempo;
 
 pub(crate) use canary::{CANARY, METRIC as CANARY_METRIC, Verdict};
 pub use cases::CaseSetup;
@@ -42,7 +43,7 @@ use model::{AlarmRow, Catalogue, DeviceHealth, DeviceKey, Timestamp};
 use rules::{AlarmBook, CaseCounts, Change, Engine, Rule};
 use sdk::{
     Clock, CommandError, DeviceEntry, Devices, Done, Intake, Mark, Pending, PendingCommand,
-    PendingSession, Receipt, Request,
+    PendingSession, Quotas, Receipt, Request,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -81,6 +82,8 @@ pub struct Published {
     pub rules: RuleList,
     pub pace: Pace,
     pub knocks: Knocks,
+    /// How fast devices may speak.
+    pub quotas: Quotas,
     /// What the rule of the hub's own test sensor said last.
     pub(crate) canary: watch::Receiver<Verdict>,
     /// Counts the rounds that came to their end, at least one a second: the heart of the hub.
@@ -243,6 +246,7 @@ impl Writer {
         self.published.pace.judged(now, next);
         let has_news = !self.changes.is_empty()
             || self.refused.has_news(now)
+            || self.published.quotas.has_news()
             || self.book.is_due(now, &self.engine)
             || self.cases.is_due(now)
             || self.overdue_at().is_some_and(|at| at <= now);
@@ -286,6 +290,7 @@ impl Writer {
         self.announce(&mut group, &mut staged, from)?;
         self.settle_doubts(&mut group, &mut staged);
         self.refused.write(&mut group, now);
+        self.note_tempo(&mut group, now);
         group.changes_crc(rules::change_crc(&self.changes));
         let begun = tokio::time::Instant::now();
         let seq = self.journal.commit(group)?;

@@ -102,7 +102,7 @@ impl Config {
     fn prober(&self, cx: &Context) -> Result<Prober, DriverError> {
         Ok(Prober {
             metrics: Metrics::of(&cx.catalogue).map_err(DriverError::Failed)?,
-            cx: cx.clone(),
+            cx: cx.clone().unmetered(),
             timeout: Duration::from_millis(self.timeout_ms),
             retries: self.retries,
         })

@@ -309,8 +309,13 @@ fn refusal_code(first: &Rejected) -> ResponseType {
     }
 }
 
-/// 5.03 says that nothing was kept, and when to try again (RFC 7252 section 5.9.3.4).
+/// 5.03 says that nothing was kept, and when to try again (RFC 7252 section 5.9.3.4); 4.29 that it
+/// is the device's own doing (RFC 8516 section 3).
 pub(crate) fn busy(error: IngestError) -> Answer {
     let why = error.to_string();
+    if let IngestError::TooFast { retry_after_s } = error {
+        let answer = Answer::refusal(ResponseType::TooManyRequests, &why);
+        return answer.with(CoapOption::MaxAge, retry_after_s);
+    }
     Answer::refusal(ResponseType::ServiceUnavailable, &why).with(CoapOption::MaxAge, MAX_AGE_S)
 }

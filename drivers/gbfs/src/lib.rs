@@ -170,7 +170,7 @@ impl Driver for Gbfs {
     async fn open(config: Config, cx: Context) -> Result<Self, DriverError> {
         let metrics = Metrics::of(&cx.catalogue).map_err(DriverError::Failed)?;
         let settings = config.settings(&cx.name).map_err(DriverError::Config)?;
-        let operator = Operator::new(&config, settings, (metrics, cx));
+        let operator = Operator::new(&config, settings, (metrics, cx.unmetered()));
         Ok(Self {
             operator: operator.map_err(|why| DriverError::Config(format!("url: {why}")))?,
         })

@@ -278,10 +278,18 @@ fn nothing_taken(rejected: &[Rejected]) -> Response {
 }
 
 pub(crate) fn busy(error: IngestError) -> Response {
-    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string());
+    let (status, reason, wait_s) = match error {
+        IngestError::TooFast { retry_after_s } => {
+            (StatusCode::TOO_MANY_REQUESTS, "rate_limited", retry_after_s)
+        }
+        IngestError::Busy | IngestError::ShuttingDown => {
+            (StatusCode::SERVICE_UNAVAILABLE, "busy", RETRY_AFTER_S)
+        }
+    };
+    let mut response = problem(status, reason, &error.to_string());
     response
         .headers_mut()
-        .insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+        .insert(header::RETRY_AFTER, wait_s.into());
     response
 }
 

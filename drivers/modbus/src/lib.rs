@@ -237,7 +237,7 @@ impl Driver for Modbus {
 
     /// A line that cannot be reached is no mistake of the configuration: it is tried again and again.
     async fn open(config: Config, cx: Context) -> Result<Self, DriverError> {
-        let shared = Shared::new(&config, cx)?;
+        let shared = Shared::new(&config, cx.unmetered())?;
         let listener = match config.connect.0 {
             Place::Listen(address) => Some(sdk::bind("connect", address).await?),
             _ => None,

@@ -4,12 +4,13 @@ use crate::steps::StepAsk;
 use crate::telemetry::Ack;
 use sdk::{
     COMMIT_DEADLINE, CommandError, Committed, Done, Ingest, IngestError, KeptSession, Operator,
-    Submission, Ticket,
+    Submission, Ticket, Turn,
 };
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::time::Instant;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, IngestError>> + Send>>;
@@ -102,11 +103,18 @@ impl Flights {
             });
             return;
         };
+        // A device that is too fast waits before the time of the commit begins to count.
+        let turn = ingest.turn(&submission);
+        let wait = turn.as_ref().map_or(Duration::ZERO, Turn::wait);
         let ingest = ingest.clone();
+        let entered = async move {
+            turn?.come().await;
+            ingest.enter(submission).await
+        };
         self.entering = Some(Flight {
-            outcome: Some(Box::pin(async move { ingest.submit(submission).await })),
+            outcome: Some(Box::pin(entered)),
             acks,
-            deadline,
+            deadline: deadline + wait,
         });
         // There is nearly always room, and then the next batch need not wait for another turn.
         self.poll_entering(&mut Context::from_waker(Waker::noop()));

@@ -58,6 +58,7 @@ mod code {
     pub(super) const KEEP_ALIVE_TIMEOUT: u8 = 0x8d;
     pub(super) const TAKEN_OVER: u8 = 0x8e;
     pub(super) const RECEIVE_MAXIMUM_EXCEEDED: u8 = 0x93;
+    pub(super) const QUOTA_EXCEEDED: u8 = 0x97;
 }
 
 /// How a session ends, once that is decided; what is in flight is still answered.
@@ -412,6 +413,7 @@ impl Session {
         let code = match error {
             IngestError::Busy => code::SERVER_BUSY,
             IngestError::ShuttingDown => code::SHUTTING_DOWN,
+            IngestError::TooFast { .. } => code::QUOTA_EXCEEDED,
         };
         self.close_with(Some(code), false);
     }

@@ -377,7 +377,9 @@ impl<W: AsyncWrite + Unpin, T: Talk> Connection<W, T> {
                 self.speaker.flights.push_back(flight);
                 Ok(())
             }
-            Err(_) => Err(Ended("the hub is stopping")),
+            // Silence is the only no that all these protocols have: the device sends again.
+            Err(IngestError::TooFast { .. }) => Ok(()),
+            Err(IngestError::Busy | IngestError::ShuttingDown) => Err(Ended("the hub is stopping")),
         }
     }
 

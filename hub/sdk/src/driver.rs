@@ -36,6 +36,17 @@ pub struct Context {
     pub city_code: String,
 }
 
+impl Context {
+    /// For drivers that ask their devices: these speak as fast as the hub asks.
+    #[must_use]
+    pub fn unmetered(self) -> Self {
+        Self {
+            ingest: self.ingest.unmetered(),
+            ..self
+        }
+    }
+}
+
 /// Why a driver could not open or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {

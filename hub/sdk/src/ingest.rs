@@ -1,6 +1,7 @@
 //! The way in: a bounded queue to the writer, and the proof that it wrote.
 
 use crate::KeptSession;
+use crate::quota::{Quotas, Turn};
 use model::{DeviceKey, Observation, Reason, Rejected};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -82,13 +83,16 @@ impl Committed {
     }
 }
 
-/// Why a commit did not happen in time: the two things that a driver does differently.
+/// Why a commit did not happen in time: what a driver does differently.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IngestError {
     #[error("the hub is busy; send again later")]
     Busy,
     #[error("the hub is shutting down")]
     ShuttingDown,
+    /// All of it is refused and counted so (`rate_limited`).
+    #[error("the device sends faster than it may; send again in {retry_after_s} s")]
+    TooFast { retry_after_s: u32 },
 }
 
 /// A submission that waits for its commit. Dropping it unconfirmed fails the driver's wait.
@@ -174,6 +178,7 @@ pub struct Ingest {
     driver: DriverKey,
     requests: mpsc::Sender<Request>,
     refusals: Refusals,
+    quotas: Quotas,
 }
 
 impl Ingest {
@@ -182,23 +187,53 @@ impl Ingest {
             driver,
             requests,
             refusals,
+            quotas: Quotas::default(),
         }
+    }
+
+    /// Holds devices to how fast they may speak.
+    #[must_use]
+    pub fn with_quotas(self, quotas: Quotas) -> Self {
+        Self { quotas, ..self }
+    }
+
+    /// For devices that are asked: they speak as fast as the hub asks.
+    #[must_use]
+    pub fn unmetered(self) -> Self {
+        self.with_quotas(Quotas::default())
     }
 
     pub fn driver(&self) -> DriverKey {
         self.driver
     }
 
-    /// Waits for room in the queue, then for the disk, [`COMMIT_DEADLINE`] at most.
+    /// Waits for the device's turn, if it has been too fast; then for room in the queue and for the
+    /// disk, [`COMMIT_DEADLINE`] at most.
     pub async fn commit(&self, submission: Submission) -> Result<Committed, IngestError> {
-        let committed = async { self.submit(submission).await?.committed().await };
+        self.turn(&submission)?.come().await;
+        let committed = async { self.enter(submission).await?.committed().await };
         tokio::time::timeout(COMMIT_DEADLINE, committed)
             .await
             .unwrap_or(Err(IngestError::Busy))
     }
 
-    /// Waits for room in the queue only, so that a connection can have several commits under way.
+    /// Gives a submission its turn, which comes at once unless its device has been too fast.
+    pub fn turn(&self, submission: &Submission) -> Result<Turn, IngestError> {
+        let turn = self.quotas.turn(self.driver, submission);
+        turn.map_err(|wait| IngestError::TooFast {
+            retry_after_s: u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Waits for the device's turn and for room in the queue only, so that a connection can have
+    /// several commits under way.
     pub async fn submit(&self, submission: Submission) -> Result<Ticket, IngestError> {
+        self.turn(&submission)?.come().await;
+        self.enter(submission).await
+    }
+
+    /// Waits for room in the queue. Who asks has waited for the submission's [`Turn`].
+    pub async fn enter(&self, submission: Submission) -> Result<Ticket, IngestError> {
         let (reply, committed) = oneshot::channel();
         let pending = Pending {
             driver: self.driver,

@@ -18,6 +18,7 @@ mod listen;
 mod listening;
 mod operator;
 mod profile;
+mod quota;
 mod secret;
 mod spread;
 mod step;
@@ -46,6 +47,7 @@ pub use operator::{
     Operator, PendingCommand, SecretChange, SubscriptionVerb,
 };
 pub use profile::{ProfileKind, Profiles, codec_of};
+pub use quota::{Quota, Quotas, TURN_DEADLINE, Tempo, Turn};
 pub use secret::Secret;
 pub use spread::spread;
 pub use step::{StepReport, UNNAMED};

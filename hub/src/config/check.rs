@@ -52,6 +52,7 @@ impl Loaded {
         self.check_log()?;
         self.check_tokens()?;
         self.check_session()?;
+        self.check_limits()?;
         self.check_sinks()?;
         self.check_profiles()?;
         self.check_drivers()

@@ -6,13 +6,13 @@ use super::moved::Moved;
 use super::rebuild::rebuild;
 use super::refused::Book;
 use super::{Published, Recorded, Times, Writer, canary, subscribe};
-use crate::config::ApprovalConfig;
+use crate::config::{ApprovalConfig, LimitsConfig};
 use crate::grid::Grids;
 use crate::shifts::Shifts;
 use anyhow::{Context, Result};
 use model::{AlarmRow, AlarmState, Catalogue, MetricDef, Timestamp};
 use rules::{AlarmBook, Engine, RestoreError, Rule, RuleSpec, Settings, change_crc};
-use sdk::{Clock, DeviceEntry, Devices, DriverKey, Mark, Refusals, SecretHash, SecretSalt};
+use sdk::{Clock, DeviceEntry, Devices, DriverKey, Mark, Quotas, Refusals, SecretHash, SecretSalt};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
@@ -42,6 +42,8 @@ pub struct Setup {
     /// Reports that a device may miss before it is offline.
     pub missed_max: u32,
     pub refusals: Refusals,
+    /// How fast devices may speak.
+    pub limits: LimitsConfig,
     /// Where refusals are counted for the metrics.
     pub health: Health,
     /// Whether the hub's own test sensor is wanted.
@@ -85,7 +87,9 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let cases = CaseDesk::restore(setup.cases, &reader, recovered.last_stamp)
         .context("read the cases that are open")?;
     let (canary, verdict) = watch::channel(last_verdict(&reader)?);
-    let published = publish((&reader, &recovered), &book, &cases, verdict)?;
+    let mut published = publish((&reader, &recovered), &book, &cases, verdict)?;
+    let (limits, devices) = (&setup.limits, published.devices.clone());
+    published.quotas = Quotas::new(limits.device(), limits.own(), devices);
     let draft = super::handover::restore(&reader, &setup.shifts, setup.clock.now())?;
     published.handovers.put(draft);
     published.statuses.put(statuses);
@@ -347,6 +351,7 @@ fn publish(
     }
     Ok(Published {
         rounds: watch::Sender::default(),
+        quotas: Quotas::default(),
         subscribers,
         handovers: Handovers::default(),
         devices,

@@ -78,6 +78,11 @@ impl Book {
         }
     }
 
+    /// Shows a device as too fast since then, or no more.
+    pub(super) fn show_fast(&self, device: &str, since: Option<Timestamp>) {
+        self.health.put_fast(device, since);
+    }
+
     fn write_one(
         &mut self,
         group: &mut Group,

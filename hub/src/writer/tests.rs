@@ -7,6 +7,7 @@ mod handover;
 mod health;
 mod proposed;
 mod resume;
+mod tempo;
 mod versions;
 
 use super::{CaseSetup, Published, Setup, Times, open};
@@ -85,6 +86,7 @@ fn start_approving(
         approval,
         missed_max: 3,
         refusals: intake.refusals.clone(),
+        limits: crate::config::LimitsConfig::default(),
         health: web::Health::new("test", clock.now()),
         canary: true,
         mirrors: Vec::new(),
@@ -95,7 +97,8 @@ fn start_approving(
     let refusals = intake.refusals.clone();
     let writer = TaskTracker::new().spawn(opened.writer.run(intake));
     Rig {
-        ingest: Ingest::new(opened.drivers["mqtt"], requests.clone(), refusals),
+        ingest: Ingest::new(opened.drivers["mqtt"], requests.clone(), refusals)
+            .with_quotas(opened.published.quotas.clone()),
         operator: Operator::new(requests),
         reader: opened.reader,
         published: opened.published,

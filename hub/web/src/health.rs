@@ -85,6 +85,8 @@ struct Board {
     addresses: BTreeMap<String, String>,
     requests: Option<mpsc::WeakSender<Request>>,
     canary: Option<CanaryHealth>,
+    /// Devices that send faster than they may, and since when.
+    fast: BTreeMap<String, Timestamp>,
     /// By driver and reason.
     refused: BTreeMap<(String, String), u64>,
 }
@@ -214,6 +216,19 @@ impl Health {
         let mut board = self.lock();
         let count = board.refused.entry(key).or_default();
         *count = count.saturating_add(n);
+    }
+
+    /// Shows a device as too fast since then, or no more.
+    pub fn put_fast(&self, device: &str, since: Option<Timestamp>) {
+        let mut board = self.lock();
+        match since {
+            Some(since) => drop(board.fast.insert(device.to_owned(), since)),
+            None => drop(board.fast.remove(device)),
+        }
+    }
+
+    pub(crate) fn fast(&self) -> BTreeMap<String, Timestamp> {
+        self.lock().fast.clone()
     }
 
     pub(crate) fn refused(&self) -> BTreeMap<(String, String), u64> {

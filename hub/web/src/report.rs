@@ -10,7 +10,7 @@ use crate::state::{Inner, Shared, ask};
 use crate::{SinkHealth, SinkState};
 use axum::Json;
 use axum::extract::State;
-use model::{AlarmState, Timestamp};
+use model::{AlarmState, Counts, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use store::StoreError;
@@ -39,7 +39,6 @@ pub(crate) async fn health(
         let drivers = hub.health.drivers();
         let ready = hub.health.is_ready() && !hub.stop.is_cancelled();
         let total = hub.reader.ledger(None, None)?.total;
-        let queue = hub.health.queue();
         let mark = *hub.tail.mark.borrow();
         let sinks = Lag::of_all(hub)?;
         let census = Census::take(hub);
@@ -64,16 +63,7 @@ pub(crate) async fn health(
             "sinks": sinks,
             "mirrors": crate::mirrors::to_json(&hub.health.mirrors(), now),
             "store": hub.reader.stats()?,
-            "intake": {
-                "received": total.received,
-                "stored": total.stored,
-                "duplicate": total.duplicate,
-                "late": total.late,
-                "rejected": total.rejected_total(),
-                "queued": queue.queued,
-                "capacity": queue.capacity,
-                "last_minute": hub.pace.intake(hub.health.started_at, now),
-            },
+            "intake": intake(hub, now, &total),
             "rules": rules(hub, now),
             "retention": {
                 "readings_days": hub.setting.readings_days,
@@ -188,4 +178,35 @@ fn alarms(hub: &Inner, now: Timestamp) -> Value {
         "chattering": load.chattering,
         "stale": load.stale,
     })
+}
+
+/// What came in, and how fast.
+fn intake(hub: &Inner, now: Timestamp, total: &Counts) -> Value {
+    let queue = hub.health.queue();
+    json!({
+        "received": total.received,
+        "stored": total.stored,
+        "duplicate": total.duplicate,
+        "late": total.late,
+        "rejected": total.rejected_total(),
+        "queued": queue.queued,
+        "capacity": queue.capacity,
+        "too_fast": too_fast(hub),
+        "last_minute": hub.pace.intake(hub.health.started_at, now),
+    })
+}
+
+/// Devices that are named one by one.
+const TOO_FAST_MAX: usize = 20;
+
+/// Devices that send faster than they may, those for the longest time first.
+fn too_fast(hub: &Inner) -> Value {
+    let fast = hub.health.fast();
+    let mut named: Vec<(&String, &Timestamp)> = fast.iter().collect();
+    named.sort_by_key(|(_, since)| **since);
+    named.truncate(TOO_FAST_MAX);
+    let named = named
+        .into_iter()
+        .map(|(device, since)| json!({ "device": device, "since": since }));
+    json!({ "count": fast.len(), "devices": named.collect::<Vec<_>>() })
 }

@@ -81,6 +81,33 @@ async fn a_commit_that_fails_is_answered_503_with_retry_after() {
     assert_eq!(answer.headers()["retry-after"], "5");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_too_fast_is_answered_429_with_the_time_to_wait() {
+    let mut kit = Kit::new(DEVICES);
+    let quotas = sdk::Quotas::new(sdk::Quota::new(1, 0), [].into(), kit.cx.devices.clone());
+    kit.cx.ingest = kit.cx.ingest.clone().with_quotas(quotas.clone());
+    let router = router(&config(), codecs::Book::default(), kit.cx.clone());
+    let twelve = format!("[{}]", vec![r#"{"pressure_kpa":1}"#; 12].join(","));
+    let answer = router.clone().oneshot(post("gas-1", "s-gas-1", &twelve));
+    let (answer, _) = tokio::join!(answer, kit.store_next());
+    assert_eq!(answer.unwrap().status(), StatusCode::NO_CONTENT);
+    let answer = router
+        .clone()
+        .oneshot(post("gas-1", "s-gas-1", r#"{"pressure_kpa":1}"#));
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer.headers()["retry-after"], "13");
+    assert_eq!(
+        json(answer).await["type"],
+        "urn:cityhub:problem:rate_limited"
+    );
+    assert_eq!(quotas.drain().0.into_values().collect::<Vec<_>>(), [1]);
+    // Another device does not even wait.
+    let answer = router.oneshot(post("gas-2", "s-gas-2", r#"{"pressure_kpa":1}"#));
+    let (answer, _) = tokio::join!(answer, kit.store_next());
+    assert_eq!(answer.unwrap().status(), StatusCode::NO_CONTENT);
+}
+
 #[tokio::test]
 async fn a_partly_good_message_is_answered_with_what_was_refused() {
     let mut kit = Kit::new(DEVICES);

@@ -39,7 +39,9 @@ impl Bus {
             match self.shared.cx.ingest.commit(submission).await {
                 Ok(proof) => self.clear_latches(&proof, link, slot, &raised).await,
                 // What was read is lost, and that is counted; the next poll reads it again.
-                Err(IngestError::Busy) => self.refuse("hub_busy", Some(&slot.member.id)),
+                Err(IngestError::Busy | IngestError::TooFast { .. }) => {
+                    self.refuse("hub_busy", Some(&slot.member.id));
+                }
                 Err(IngestError::ShuttingDown) => return Err(Ended::Stopped),
             }
         }

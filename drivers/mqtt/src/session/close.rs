@@ -87,7 +87,11 @@ impl Session {
         }
         // Where the hub hangs up by itself, the device is well and will be back.
         let code = self.closing.and_then(|closing| closing.code);
-        if !matches!(code, Some(code::SHUTTING_DOWN | code::SERVER_BUSY)) {
+        let is_ours = matches!(
+            code,
+            Some(code::SHUTTING_DOWN | code::SERVER_BUSY | code::QUOTA_EXCEEDED)
+        );
+        if !is_ours {
             batch.end_nodes(desk, &mut self.exchange.nodes);
         }
         let (Some(submission), _) = batch.close() else {

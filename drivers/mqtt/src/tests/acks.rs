@@ -1,8 +1,9 @@
 //! When and in what order a device is acknowledged.
 
-use super::{Bench, GOOD, Hello, confirm, observed, publish};
+use super::{A, Bench, GOOD, Hello, confirm, observed, publish};
 use model::{MetricKey, Rejected};
 use sdk::Receipt;
+use sdk::testkit::Kit;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
@@ -113,6 +114,48 @@ async fn a_commit_that_takes_too_long_ends_the_connection_without_an_acknowledge
         let late = bench.next().await;
         client.expect_goodbye(0x89).await;
         confirm(late);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_too_fast_is_slowed_and_loses_nothing() {
+    for version in [4, 5] {
+        let mut kit = Kit::new(&[A]);
+        let quotas = sdk::Quotas::new(sdk::Quota::new(1, 1), [].into(), kit.cx.devices.clone());
+        kit.cx.ingest = kit.cx.ingest.clone().with_quotas(quotas.clone());
+        let mut bench = Bench::around(kit, |_| {});
+        let mut client = bench.device(version, "a").await;
+        let begun = tokio::time::Instant::now();
+        for id in 1..=12 {
+            client.publish(1, id, TOPIC, GOOD).await;
+            bench.store().await;
+            client
+                .expect(&[0x40, 2, 0, u8::try_from(id).unwrap()])
+                .await;
+        }
+        // One at once and one on credit, then one a second.
+        assert_eq!(begun.elapsed().as_secs(), 10);
+        assert!(quotas.drain().0.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_slowed_ends_the_connection_without_an_acknowledgement() {
+    for version in [4, 5] {
+        let mut kit = Kit::new(&[A]);
+        let quotas = sdk::Quotas::new(sdk::Quota::new(1, 1), [].into(), kit.cx.devices.clone());
+        kit.cx.ingest = kit.cx.ingest.clone().with_quotas(quotas.clone());
+        let mut bench = Bench::around(kit, |_| {});
+        let mut client = bench.device(version, "a").await;
+        let nine = vec!["{\"pressure_kpa\":300.0}"; 9].join(",");
+        client
+            .publish(0, 0, TOPIC, format!("[{nine}]").as_bytes())
+            .await;
+        bench.store().await;
+        client.publish(1, 1, TOPIC, GOOD).await;
+        // MQTT 5 section 3.14.2.1: quota exceeded.
+        client.expect_goodbye(0x97).await;
+        assert_eq!(quotas.drain().0.into_values().sum::<u64>(), 1);
     }
 }
 

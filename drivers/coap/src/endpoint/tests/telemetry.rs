@@ -112,6 +112,16 @@ async fn answers_that_nobody_wants_are_not_sent() {
 }
 
 #[tokio::test]
+async fn a_device_that_is_too_fast_is_told_when_it_may_send_again() {
+    let mut rig = Rig::new();
+    rig.tell(&post(CON, 1, JSON));
+    let sent = rig.fail(IngestError::TooFast { retry_after_s: 7 });
+    // RFC 8516 section 3: 4.29 with Max-Age, which is option 14.
+    assert_eq!(sent[0].code_text(), "4.29");
+    assert_eq!(sent[0].option(14), Some(7));
+}
+
+#[tokio::test]
 async fn a_commit_that_takes_long_is_acknowledged_first_and_answered_apart() {
     let mut rig = Rig::new();
     rig.tell(&post(CON, 7, JSON));
