@@ -137,17 +137,6 @@ pub struct City {
     pub demo: bool,
 }
 
-impl Config {
-    /// Gives what the rule engine must know.
-    pub fn rule_settings(&self) -> rules::Settings {
-        rules::Settings {
-            lateness_s: self.intake.lateness_s,
-            zone: rules::Zone::named(&self.city.time_zone)
-                .expect("the check of the configuration refuses unknown zones"),
-        }
-    }
-}
-
 impl Default for City {
     fn default() -> Self {
         Self {

@@ -1,6 +1,6 @@
 //! What a configuration must be beyond its form.
 
-use super::{ConfigError, Loaded, locate};
+use super::{Config, ConfigError, Loaded, locate};
 use crate::codes::WITHIN_S_MAX;
 use std::collections::BTreeMap;
 use tracing_subscriber::EnvFilter;
@@ -14,6 +14,17 @@ const MISSED_MAX: u32 = 1_000;
 const CAMERA_M_MAX: f64 = 10_000.0;
 /// A test that runs less often tells too late to be of use.
 const CANARY_EVERY_S_MAX: u32 = 3_600;
+
+impl Config {
+    /// Gives what the rule engine must know.
+    pub fn rule_settings(&self) -> rules::Settings {
+        rules::Settings {
+            lateness_s: self.intake.lateness_s,
+            zone: rules::Zone::named(&self.city.time_zone)
+                .expect("the check of the configuration refuses unknown zones"),
+        }
+    }
+}
 
 impl Loaded {
     pub(super) fn check(&self) -> Result<(), ConfigError> {

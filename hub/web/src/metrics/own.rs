@@ -80,6 +80,7 @@ fn put_ledger(page: &mut Page, ledger: &Ledger) {
 
 fn put_writer(page: &mut Page, hub: &Inner) {
     let queue = hub.health.queue();
+    page.put("cityhub_devices_too_fast", &[], hub.health.fast().len());
     page.put("cityhub_intake_queued", &[], queue.queued);
     page.put("cityhub_intake_capacity", &[], queue.capacity);
     page.put_histogram("cityhub_ack_seconds", &[], &hub.pace.acks);
