@@ -10,7 +10,11 @@ fn the_list_of_a_release_has_what_is_linked_and_nothing_of_what_tests_use() {
     let script = root().join("deploy/sbom.mjs");
     let made = Command::new("node").arg(&script).arg(&script).output();
     let made = made.expect("node runs");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     let list: Value = serde_json::from_slice(&made.stdout).unwrap();
     assert_eq!(list["bomFormat"], "CycloneDX");
     let components = list["components"].as_array().unwrap();
@@ -19,7 +23,16 @@ fn the_list_of_a_release_has_what_is_linked_and_nothing_of_what_tests_use() {
         found.filter_map(|part| part["name"].as_str()).collect()
     };
     let (linked, helping) = (of_scope("required"), of_scope("excluded"));
-    for name in ["tokio", "rusqlite", "libsqlite3-sys", "sqlite", "zstd", "rumqttd", "influxdb2", "store"] {
+    for name in [
+        "tokio",
+        "rusqlite",
+        "libsqlite3-sys",
+        "sqlite",
+        "zstd",
+        "rumqttd",
+        "influxdb2",
+        "store",
+    ] {
         assert!(linked.contains(name), "{name}");
     }
     for name in ["serde_derive", "cc"] {
