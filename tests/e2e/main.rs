@@ -65,6 +65,8 @@ mod jt808;
 #[cfg(test)]
 mod kpi;
 #[cfg(test)]
+mod mirror;
+#[cfg(test)]
 mod modbus;
 #[cfg(test)]
 mod path;

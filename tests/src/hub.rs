@@ -53,6 +53,8 @@ fn build(profile: &str) -> PathBuf {
             "hub",
             "--bin",
             "cityhub",
+            "--features",
+            "influx",
             "--profile",
             profile,
         ])

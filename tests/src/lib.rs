@@ -12,6 +12,7 @@ pub mod audit;
 pub mod fleet;
 pub mod http;
 pub mod hub;
+pub mod influx;
 pub mod mqtt;
 pub mod scenarios;
 pub mod schema;

@@ -22,9 +22,10 @@ const RESTART_AFTER: Duration = Duration::from_secs(10);
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 86_400_000;
 
-/// With less of the disk left than one part in so many, nothing is spared for mirrors any more: what retention would
-/// have taken goes, so that the hub can go on acknowledging.
+/// With less of the disk left than one part in so many, and less than so many bytes, nothing is spared for mirrors any
+/// more: what retention would have taken goes, so that the hub can go on acknowledging.
 const FREE_ONE_IN: u64 = 10;
+const FREE_BYTES: u64 = 4 << 30;
 
 /// What every mirror needs.
 #[derive(Debug)]
@@ -93,7 +94,7 @@ impl Mirrors {
         }
         let begin = match config.backfill {
             true => Timestamp::from_millis(0),
-            false => self.clock.now(),
+            false => self.health.started_at(),
         };
         Position::of_cursors(cursors).unwrap_or(Position::at(begin))
     }
@@ -238,6 +239,8 @@ fn lock(unconfirmed: &Unconfirmed) -> MutexGuard<'_, BTreeMap<String, Timestamp>
 
 /// Tells whether the disk has enough left to spare anything for mirrors.
 fn has_room(data_dir: &Path) -> bool {
-    rustix::fs::statvfs(data_dir)
-        .is_ok_and(|disk| disk.f_bavail.saturating_mul(FREE_ONE_IN) >= disk.f_blocks)
+    rustix::fs::statvfs(data_dir).is_ok_and(|disk| {
+        disk.f_bavail.saturating_mul(FREE_ONE_IN) >= disk.f_blocks
+            || disk.f_bavail.saturating_mul(disk.f_frsize) >= FREE_BYTES
+    })
 }

@@ -130,6 +130,11 @@ impl Health {
         &self.figures
     }
 
+    /// Tells when the hub was started: before it took anything.
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
     /// Says whether telemetry is taken: true once every driver is bound, false when stopping.
     pub fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
