@@ -9,8 +9,10 @@ mod desk;
 mod http;
 mod limits;
 mod locate;
+mod log;
 mod retention;
 mod session;
+mod telemetry;
 
 pub use approval::ApprovalConfig;
 pub use auth::{Auth, Secret, Token};
@@ -22,8 +24,10 @@ pub use desk::{
 pub use http::HttpConfig;
 pub use limits::{DeviceLimits, LimitsConfig};
 pub use locate::line_of;
+pub use log::LogConfig;
 pub use retention::{MetricRetention, RetentionConfig};
 pub use session::SessionConfig;
+pub use telemetry::{OtlpConfig, TelemetryConfig};
 
 use config::{Environment, File, FileFormat, Value};
 use schemars::JsonSchema;
@@ -78,6 +82,7 @@ pub struct Config {
     pub handover: HandoverConfig,
     pub store: StoreConfig,
     pub log: LogConfig,
+    pub telemetry: TelemetryConfig,
 }
 
 impl Default for Config {
@@ -107,6 +112,7 @@ impl Default for Config {
             handover: HandoverConfig::default(),
             store: StoreConfig::default(),
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
         }
     }
 }
@@ -283,25 +289,6 @@ impl Default for StoreConfig {
     }
 }
 
-/// What is written to stderr.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogConfig {
-    /// `error`, `warn`, `info`, `debug`, or filters such as `info,driver_mqtt=debug`.
-    pub level: String,
-    /// `text` or `json`.
-    pub format: String,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self {
-            level: "info".to_owned(),
-            format: "text".to_owned(),
-        }
-    }
-}
-
 /// What is wrong with the configuration, and where: in a line of the file or in a variable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigError {
@@ -442,6 +429,7 @@ impl Loaded {
         paths.extend(config.map.layers.values_mut().map(|layer| &mut layer.file));
         paths.extend(config.cases.mapping.iter_mut());
         paths.extend(config.canary.ca_file.iter_mut());
+        paths.extend(config.telemetry.ca_file());
         let mirrors = config.store.mirror.values_mut();
         paths.extend(mirrors.filter_map(|mirror| mirror.ca_file.as_mut()));
         if let Some(tls) = &mut config.http.tls {

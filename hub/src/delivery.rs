@@ -9,7 +9,7 @@ mod run;
 use model::Timestamp;
 use patience::wait_after;
 use run::Run;
-use sdk::{Clock, Mark, Operator};
+use sdk::{Clock, Mark, Operator, Tracer};
 use sinks::{SinkContext, Subscription};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ pub(crate) struct Deliveries {
     pub(crate) health: Health,
     pub(crate) clock: Clock,
     pub(crate) city_code: String,
+    pub(crate) tracer: Tracer,
 }
 
 /// One subscriber's delivery, as the list of subscriptions has it.
@@ -168,6 +169,7 @@ impl Deliveries {
             city_code: self.city_code.clone(),
             clock: self.clock.clone(),
             tasks: TaskTracker::new(),
+            tracer: self.tracer.clone(),
         };
         let outlet = subscription.open(cx).map_err(wrong)?;
         let filter = subscription.filter.clone();

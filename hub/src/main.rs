@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use hub::config::{ConfigError, Loaded, LogConfig};
 use hub::gauge::{Gauge, coverage_line, summary};
 use hub::judge::{self, Archive, Backtest};
+use hub::log::Log;
 use hub::probe::{self, Finding, Scheme};
 use hub::stages::{self, End};
 use hub::trial::{self, Trial};
@@ -222,19 +223,6 @@ fn complain(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
-fn start_log(log: &LogConfig) -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&log.level)
-        .with_context(|| format!("log.level `{}`", log.level))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let started = match log.format.as_str() {
-        "json" => builder.json().try_init(),
-        _ => builder.with_ansi(false).try_init(),
-    };
-    started.map_err(|error| anyhow::anyhow!("start the log: {error}"))
-}
-
 fn runtime() -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder
@@ -245,7 +233,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 fn run(loaded: Loaded) -> Result<ExitCode> {
-    start_log(&loaded.config.log)?;
+    let log = Log::start(&loaded.config.log)?;
     let runtime = runtime()?;
     let end = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
@@ -256,7 +244,7 @@ fn run(loaded: Loaded) -> Result<ExitCode> {
                 _ = interrupt.recv() => {}
             }
         };
-        stages::run(loaded, asked).await
+        stages::run(loaded, log, asked).await
     })?;
     match end {
         End::Stopped => Ok(ExitCode::SUCCESS),
@@ -319,7 +307,7 @@ fn ask_health(at: &str, by: Scheme, only_alive: bool) -> Result<ExitCode> {
 }
 
 fn simulate(args: sim::Args) -> Result<ExitCode> {
-    start_log(&LogConfig::default())?;
+    Log::start(&LogConfig::default())?;
     runtime()?.block_on(sim::run(args)).context("simulate")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,9 +10,11 @@ use crate::codes::{Codes, CodesInForce};
 use crate::config::{Config, Loaded};
 use crate::delivery::Deliveries;
 use crate::feed::JournalFeed;
+use crate::log::Log;
 use crate::reload::{self, Reloader};
 use crate::rulebook::{self, Rulebook};
 use crate::shifts::Shifts;
+use crate::telemetry::Telemetry;
 use crate::writer::{self, CaseSetup, Setup, Times, Writer};
 use crate::{codes, desk, drivers, grid::Grids, inventory, notify, standing};
 use access::{AccessFile, Accounts, Asks, Trail};
@@ -20,7 +22,7 @@ use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
 use sdk::{
     Access, Clock, Context, Downlink, DriverKey, Feed, Ingest, Intake, Operator, Profiles,
-    Refusals, Request, Running, Tail,
+    Refusals, Request, Running, Tail, Tracer,
 };
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -128,11 +130,12 @@ struct Parts {
     certificates: Certificates,
     health: Health,
     setting: Setting,
+    tracer: Tracer,
     stop: CancellationToken,
 }
 
 /// Runs the hub until `asked_to_stop` resolves or the journal fails.
-pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Result<End> {
+pub async fn run(loaded: Loaded, log: Log, asked_to_stop: impl Future<Output = ()>) -> Result<End> {
     let standing = read_standing(&loaded)?;
     let rules = standing.rules.clone();
     // A hub that is down guards nobody, so here it is no more than a warning; `check` refuses it.
@@ -141,11 +144,13 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     }
     // From here on, so that a SIGHUP during the start does not end the process.
     let hangups = reload::hangups()?;
-    let (parts, asks, mut writer) = open(&loaded, standing)?;
+    let telemetry = Telemetry::open(&loaded.config.telemetry)?;
+    let (parts, asks, mut writer) = open(&loaded, standing, telemetry.tracer())?;
     let trail = parts.access_trail(asks);
     let (entrance, address) = front::open(&loaded, &parts.certificates, &parts.health).await?;
     parts.health.put_address("http", &address.to_string());
     parts.health.watch_queue(&parts.requests);
+    parts.health.figures().add(move |page| log.show(page));
     let (health, stop) = (parts.health.clone(), parts.stop.clone());
     let drivers_stop = stop.child_token();
 
@@ -173,6 +178,7 @@ pub async fn run(loaded: Loaded, asked_to_stop: impl Future<Output = ()>) -> Res
     parts.spawn_canary(&loaded.config, &tasks, &drivers_stop)?;
     let rounds = parts.published.rounds.subscribe();
     tasks.spawn(notify::keep_alive(rounds, stop.clone()));
+    telemetry.spawn(&parts.health, &parts.clock, &tasks, &stop);
     tasks.close();
     let (deliveries, deliveries_stop) = (TaskTracker::new(), CancellationToken::new());
     deliveries.spawn(parts.deliveries(&loaded).run(deliveries_stop.clone()));
@@ -247,8 +253,9 @@ impl Parts {
     }
 
     fn ingest(&self, key: DriverKey) -> Ingest {
-        let ingest = Ingest::new(key, self.requests.clone(), self.refusals.clone());
-        ingest.with_quotas(self.published.quotas.clone())
+        Ingest::new(key, self.requests.clone(), self.refusals.clone())
+            .with_quotas(self.published.quotas.clone())
+            .with_tracer(self.tracer.clone())
     }
 
     async fn bring_into_force(&self, loaded: &Loaded, rules: Rulebook) -> Result<()> {
@@ -295,6 +302,7 @@ impl Parts {
             health: self.health.clone(),
             clock: self.clock.clone(),
             city_code: loaded.config.city.code.clone(),
+            tracer: self.tracer.clone(),
         }
     }
 
@@ -366,7 +374,7 @@ impl WriterTask {
     }
 }
 
-fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)> {
+fn open(loaded: &Loaded, standing: Standing, tracer: Tracer) -> Result<(Parts, Asks, WriterTask)> {
     let config = &loaded.config;
     let clock = Clock::System;
     let health = Health::new(env!("CARGO_PKG_VERSION"), clock.now());
@@ -405,6 +413,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
             health: health.clone(),
             canary: config.canary.enabled,
             mirrors: crate::mirrors::held_cursors(config),
+            tracer: tracer.clone(),
             drivers: config.drivers.keys().cloned().collect(),
         },
     )?;
@@ -432,6 +441,7 @@ fn open(loaded: &Loaded, standing: Standing) -> Result<(Parts, Asks, WriterTask)
         setting,
         clock,
         certificates: Certificates::default(),
+        tracer,
         stop: CancellationToken::new(),
     };
     Ok((parts, asks, spawn_writer(opened.writer, intake)))

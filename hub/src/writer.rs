@@ -28,6 +28,7 @@ mod step;
 mod subscribe;
 mod take;
 mod tempo;
+mod traced;
 
 pub(crate) use canary::{CANARY, METRIC as CANARY_METRIC, Verdict};
 pub use cases::CaseSetup;
@@ -51,6 +52,7 @@ use std::time::Duration;
 use store::{Group, Journal, Reader, StoreError};
 use subscribe::keep_session;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use web::{
     HandoverDraft, Handovers, Knocks, MovedCases, Pace, Proposal, Roll, RuleEntry, RuleList,
     Statuses, Subscriber, Subscribers,
@@ -135,6 +137,7 @@ pub struct Writer {
     /// The last group is committed though it is empty: its stamp says until when the hub ran.
     is_leaving: bool,
     changes: Vec<Change>,
+    ways: traced::Ways,
 }
 
 /// What a group will show to the readers once it is on disk.
@@ -164,6 +167,8 @@ struct Staged {
     canary: Option<Verdict>,
     answers: Vec<(PendingCommand, Result<Done, CommandError>)>,
     receipts: Vec<(Pending, Receipt)>,
+    /// Messages whose way is recorded.
+    ways: Vec<traced::Way>,
     sessions: Vec<PendingSession>,
     /// How many values were put in quarantine.
     quarantined: u32,
@@ -284,7 +289,7 @@ impl Writer {
         }
         let from = self.changes.len();
         for pending in submissions {
-            let receipt = self.take(&mut group, &mut staged, now, &pending)?;
+            let receipt = self.take_one(&mut group, &mut staged, &pending)?;
             staged.receipts.push((pending, receipt));
         }
         self.announce(&mut group, &mut staged, from)?;
@@ -292,11 +297,17 @@ impl Writer {
         self.refused.write(&mut group, now);
         self.note_tempo(&mut group, now);
         group.changes_crc(rules::change_crc(&self.changes));
-        let begun = tokio::time::Instant::now();
-        let seq = self.journal.commit(group)?;
-        self.published.pace.committed(begun.elapsed());
+        let seq = self.put_to_disk(group)?;
         self.publish(seq, staged);
         self.keep_house(now)
+    }
+
+    fn put_to_disk(&mut self, group: Group) -> Result<u64, StoreError> {
+        let begun = Instant::now();
+        let seq = self.journal.commit(group)?;
+        self.ways.committed = (begun, Instant::now());
+        self.published.pace.committed(begun.elapsed());
+        Ok(seq)
     }
 
     /// Shows a group to the readers and answers whoever waits for it: all of it is on disk.
@@ -333,25 +344,10 @@ impl Writer {
         if let Some(draft) = staged.handover {
             self.published.handovers.put(draft);
         }
-        if !staged.rows.is_empty() || !staged.moved.is_empty() || staged.flood {
-            let mut book = self
-                .published
-                .book
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            for row in staged.rows.into_values() {
-                book.put(row);
-            }
-            // After the rows of events, which show how it was then.
-            for number in &staged.moved {
-                if let Some(row) = self.book.get(&rules::alarm_id(*number)) {
-                    book.put(row.clone());
-                }
-            }
-            book.show_flood(&self.book, self.last_stamp);
-        }
+        self.publish_alarms(staged.rows, &staged.moved, staged.flood);
         self.publish_cases(&staged.told_cases, staged.moved_cases);
         self.unwritten.extend(staged.moved);
+        let told = self.ways.remember(&staged.ways);
         self.mark.send_replace(Mark {
             commit: seq,
             event: self.last_event,
@@ -371,6 +367,28 @@ impl Writer {
         for (pending, answer) in staged.answers {
             pending.answer(answer.map(|done| Done { seq, ..done }));
         }
+        self.ways.record(staged.ways, told, seq);
+    }
+
+    fn publish_alarms(&self, rows: BTreeMap<String, AlarmRow>, moved: &HashSet<u64>, flood: bool) {
+        if rows.is_empty() && moved.is_empty() && !flood {
+            return;
+        }
+        let mut book = self
+            .published
+            .book
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for row in rows.into_values() {
+            book.put(row);
+        }
+        // After the rows of events, which show how it was then.
+        for number in moved {
+            if let Some(row) = self.book.get(&rules::alarm_id(*number)) {
+                book.put(row.clone());
+            }
+        }
+        book.show_flood(&self.book, self.last_stamp);
     }
 
     fn note_pace(&self, receipts: &[(Pending, Receipt)]) {

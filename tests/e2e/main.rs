@@ -64,6 +64,7 @@ mod identity;
 mod jt808;
 #[cfg(test)]
 mod kpi;
+mod logs;
 #[cfg(test)]
 mod mirror;
 #[cfg(test)]

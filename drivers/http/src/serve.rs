@@ -132,7 +132,10 @@ async fn take(
         });
     }
     submission.parts.push(part(decoded));
-    match shared.cx.ingest.commit(submission).await {
+    let traceparent = head.headers.get("traceparent");
+    let traceparent = traceparent.and_then(|text| text.to_str().ok());
+    let ingest = &shared.cx.ingest;
+    match ingest.commit_traced(submission, traceparent).await {
         Ok(committed) => Ok(answer(&committed, rejected)),
         Err(error) => Err(Box::new(busy(error))),
     }

@@ -1,7 +1,7 @@
 //! The way in: a bounded queue to the writer, and the proof that it wrote.
 
-use crate::KeptSession;
 use crate::quota::{Quotas, Turn};
+use crate::{KeptSession, Traced, Tracer};
 use model::{DeviceKey, Observation, Reason, Rejected};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -102,9 +102,20 @@ pub struct Pending {
     pub submission: Submission,
     reply: oneshot::Sender<Committed>,
     since: Instant,
+    traced: Option<Traced>,
 }
 
 impl Pending {
+    /// Tells since when the driver has waited.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Gives the trace, if the way of this message is recorded.
+    pub fn traced(&self) -> Option<Traced> {
+        self.traced
+    }
+
     /// Tells how long the driver has waited for its answer.
     pub fn waited(&self) -> Duration {
         self.since.elapsed()
@@ -179,6 +190,7 @@ pub struct Ingest {
     requests: mpsc::Sender<Request>,
     refusals: Refusals,
     quotas: Quotas,
+    tracer: Tracer,
 }
 
 impl Ingest {
@@ -188,7 +200,14 @@ impl Ingest {
             requests,
             refusals,
             quotas: Quotas::default(),
+            tracer: Tracer::default(),
         }
+    }
+
+    /// Has the way of messages recorded.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Holds devices to how fast they may speak.
@@ -210,8 +229,17 @@ impl Ingest {
     /// Waits for the device's turn, if it has been too fast; then for room in the queue and for the
     /// disk, [`COMMIT_DEADLINE`] at most.
     pub async fn commit(&self, submission: Submission) -> Result<Committed, IngestError> {
+        self.commit_traced(submission, None).await
+    }
+
+    /// The same with what the sender said in `traceparent`.
+    pub async fn commit_traced(
+        &self,
+        submission: Submission,
+        traceparent: Option<&str>,
+    ) -> Result<Committed, IngestError> {
         self.turn(&submission)?.come().await;
-        let committed = async { self.enter(submission).await?.committed().await };
+        let committed = async { self.queue(submission, traceparent).await?.committed().await };
         tokio::time::timeout(COMMIT_DEADLINE, committed)
             .await
             .unwrap_or(Err(IngestError::Busy))
@@ -234,12 +262,21 @@ impl Ingest {
 
     /// Waits for room in the queue. Who asks has waited for the submission's [`Turn`].
     pub async fn enter(&self, submission: Submission) -> Result<Ticket, IngestError> {
+        self.queue(submission, None).await
+    }
+
+    async fn queue(
+        &self,
+        submission: Submission,
+        traceparent: Option<&str>,
+    ) -> Result<Ticket, IngestError> {
         let (reply, committed) = oneshot::channel();
         let pending = Pending {
             driver: self.driver,
             submission,
             reply,
             since: Instant::now(),
+            traced: self.tracer.begin(traceparent),
         };
         self.requests
             .send(Request::Submit(pending))

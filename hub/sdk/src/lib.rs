@@ -24,6 +24,7 @@ mod spread;
 mod step;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
+mod trace;
 
 pub use access::{Access, Actor, Role, TokenHash, TokenTable};
 pub use clock::Clock;
@@ -51,3 +52,4 @@ pub use quota::{Quota, Quotas, TURN_DEADLINE, Tempo, Turn};
 pub use secret::Secret;
 pub use spread::spread;
 pub use step::{StepReport, UNNAMED};
+pub use trace::{Delivery, SPANS_MAX, Said, Span, SpanCounts, SpanKind, Trace, Traced, Tracer};

@@ -20,7 +20,7 @@ pub use webhook::{Webhook, WebhookConfig};
 
 use model::Event;
 use schemars::JsonSchema;
-use sdk::Clock;
+use sdk::{Clock, Tracer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -40,6 +40,8 @@ pub struct SinkContext {
     pub clock: Clock,
     /// Connections run on it; they end when the sink is dropped.
     pub tasks: TaskTracker,
+    /// Records the way of events that came of a recorded message.
+    pub tracer: Tracer,
 }
 
 /// What is wrong with a subscription.

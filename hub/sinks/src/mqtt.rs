@@ -139,6 +139,8 @@ pub struct Mqtt {
     deadline: Duration,
     tasks: TaskTracker,
     link: Option<Link>,
+    name: String,
+    tracer: sdk::Tracer,
 }
 
 impl std::fmt::Debug for Mqtt {
@@ -191,6 +193,8 @@ impl Sink for Mqtt {
             deadline: Duration::from_secs(config.timeout_s.into()),
             tasks: cx.tasks,
             link: None,
+            name: cx.name,
+            tracer: cx.tracer,
         })
     }
 
@@ -199,6 +203,18 @@ impl Sink for Mqtt {
     }
 
     async fn deliver(&mut self, events: &[Event]) -> Result<(), DeliveryError> {
+        let followed = self.tracer.follow(events.iter().map(|event| event.seq));
+        let published = self.publish_all(events).await;
+        if let Some(followed) = followed {
+            let failed = published.as_ref().err().map(ToString::to_string);
+            followed.end(&self.name, events.len() as u64, failed);
+        }
+        published
+    }
+}
+
+impl Mqtt {
+    async fn publish_all(&mut self, events: &[Event]) -> Result<(), DeliveryError> {
         if let Some(large) = events
             .iter()
             .find(|event| self.size(event) > PACKET_BYTES_MAX)
@@ -224,9 +240,7 @@ impl Sink for Mqtt {
         self.link = Some(link);
         Ok(())
     }
-}
 
-impl Mqtt {
     fn size(&self, event: &Event) -> usize {
         self.topic_of(event).len() + event.json.len() + 16
     }

@@ -12,7 +12,7 @@ use hyper::StatusCode;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use model::Event;
 use schemars::JsonSchema;
-use sdk::Clock;
+use sdk::{Clock, Trace, Tracer};
 use serde::{Deserialize, Serialize};
 use sign::{Key, sign};
 use std::path::PathBuf;
@@ -32,6 +32,9 @@ const RETRY_AFTER_S_MAX: i64 = 3_600;
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// W3C Trace Context: the receiver's own spans hang below the delivery's.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 const SINGLE: HeaderValue = HeaderValue::from_static("application/cloudevents+json; charset=utf-8");
 const BATCH: HeaderValue =
@@ -104,6 +107,8 @@ pub struct Webhook {
     authorization: Option<HeaderValue>,
     batch_max: usize,
     clock: Clock,
+    name: String,
+    tracer: Tracer,
 }
 
 impl std::fmt::Debug for Webhook {
@@ -151,6 +156,8 @@ impl Sink for Webhook {
             authorization: config.authorization()?,
             batch_max: usize::try_from(config.batch_max).unwrap_or(1),
             clock: cx.clock,
+            name: cx.name,
+            tracer: cx.tracer,
         })
     }
 
@@ -165,34 +172,48 @@ impl Sink for Webhook {
     }
 
     async fn deliver(&mut self, events: &[Event]) -> Result<(), DeliveryError> {
-        let [first, .., last] = events else {
-            let Some(event) = events.first() else {
-                return Ok(());
-            };
-            return self.post_one(event).await;
+        let Some(followed) = self.tracer.follow(events.iter().map(|event| event.seq)) else {
+            return self.post_all(events, None).await;
         };
-        let id = format!("{}-{}", first.seq, last.seq);
-        let texts: Vec<&str> = events.iter().map(|event| event.json.as_str()).collect();
-        let body = format!("[{}]", texts.join(","));
-        self.post(id, BATCH, body).await
+        let posted = self.post_all(events, Some(followed.trace())).await;
+        let failed = posted.as_ref().err().map(ToString::to_string);
+        followed.end(&self.name, events.len() as u64, failed);
+        posted
     }
 }
 
 impl Webhook {
-    async fn post_one(&mut self, event: &Event) -> Result<(), DeliveryError> {
+    async fn post_all(
+        &mut self,
+        events: &[Event],
+        trace: Option<Trace>,
+    ) -> Result<(), DeliveryError> {
+        let [first, .., last] = events else {
+            let Some(event) = events.first() else {
+                return Ok(());
+            };
+            return self.post_one(event, trace).await;
+        };
+        let id = format!("{}-{}", first.seq, last.seq);
+        let texts: Vec<&str> = events.iter().map(|event| event.json.as_str()).collect();
+        let body = format!("[{}]", texts.join(","));
+        self.post(id, (BATCH, trace), body).await
+    }
+
+    async fn post_one(&mut self, event: &Event, trace: Option<Trace>) -> Result<(), DeliveryError> {
         // The same id at every attempt, which is what a receiver tells repeats by.
         let id = event.seq.to_string();
         if self.batch_max > 1 {
             let body = format!("[{}]", event.json);
-            return self.post(id, BATCH, body).await;
+            return self.post(id, (BATCH, trace), body).await;
         }
-        self.post(id, SINGLE, event.json.clone()).await
+        self.post(id, (SINGLE, trace), event.json.clone()).await
     }
 
     async fn post(
         &mut self,
         id: String,
-        media: HeaderValue,
+        (media, trace): (HeaderValue, Option<Trace>),
         body: String,
     ) -> Result<(), DeliveryError> {
         let timestamp_s = self.clock.now().millis().div_euclid(1_000);
@@ -203,11 +224,13 @@ impl Webhook {
         if let Some(authorization) = &self.authorization {
             fields.insert(header::AUTHORIZATION, authorization.clone());
         }
-        for (name, text) in [
+        let signed = [
             (ID, id),
             (TIMESTAMP, timestamp_s.to_string()),
             (SIGNATURE, signature),
-        ] {
+        ];
+        let trace = trace.map(|trace| (TRACEPARENT, trace.to_string()));
+        for (name, text) in signed.into_iter().chain(trace) {
             let value = HeaderValue::from_str(&text)
                 .map_err(|error| DeliveryError::retry(error.to_string()))?;
             fields.insert(name, value);

@@ -5,6 +5,9 @@ use crate::codes::WITHIN_S_MAX;
 use std::collections::BTreeMap;
 use tracing_subscriber::EnvFilter;
 
+/// Whoever sends figures more rarely need not send them.
+const METRICS_EVERY_S_MAX: u32 = 3_600;
+
 const LOG_LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// A device that may miss more than this is not watched.
@@ -61,6 +64,7 @@ impl Loaded {
         }
         self.check_retention()?;
         self.check_log()?;
+        self.check_telemetry()?;
         self.check_tokens()?;
         self.check_session()?;
         self.check_limits()?;
@@ -195,6 +199,21 @@ impl Loaded {
             return Err(self.error("log.level", format!("`{}`: {error}", log.level)));
         }
         Ok(())
+    }
+
+    fn check_telemetry(&self) -> Result<(), ConfigError> {
+        let Some(otlp) = &self.config.telemetry.otlp else {
+            return Ok(());
+        };
+        if !(0.0..=1.0).contains(&otlp.trace_ratio) {
+            return Err(self.error("telemetry.otlp.trace_ratio", "must be 0 to 1"));
+        }
+        if otlp.metrics_every_s > METRICS_EVERY_S_MAX {
+            let reason = format!("must be 0 to {METRICS_EVERY_S_MAX}");
+            return Err(self.error("telemetry.otlp.metrics_every_s", reason));
+        }
+        crate::telemetry::check(otlp)
+            .map_err(|(key, reason)| self.error(&format!("telemetry.otlp.{key}"), reason))
     }
 
     fn check_tokens(&self) -> Result<(), ConfigError> {

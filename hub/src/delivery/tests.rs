@@ -66,6 +66,7 @@ fn start(folder: &Path, events: u64) -> Rig {
         health: rig.health.clone(),
         clock: Clock::starting_at(now),
         city_code: "350200".to_owned(),
+        tracer: sdk::Tracer::default(),
     };
     rig.tasks.spawn(deliveries.run(rig.stop.clone()));
     rig

@@ -21,9 +21,13 @@ impl Writer {
             if overtaken.contains(&index) {
                 continue;
             }
+            let before = self.last_event;
             failed = self.announce_one(group, staged, change);
             if failed.is_err() {
                 break;
+            }
+            if self.last_event > before && !staged.ways.is_empty() {
+                self.note_told(staged, from + index, before);
             }
         }
         self.changes = changes;

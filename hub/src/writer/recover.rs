@@ -5,14 +5,17 @@ use super::health::{Ward, is_own, own_rules};
 use super::moved::Moved;
 use super::rebuild::rebuild;
 use super::refused::Book;
+use super::traced::Ways;
 use super::{Published, Recorded, Times, Writer, canary, subscribe};
 use crate::config::{ApprovalConfig, LimitsConfig};
 use crate::grid::Grids;
 use crate::shifts::Shifts;
 use anyhow::{Context, Result};
-use model::{AlarmRow, AlarmState, Catalogue, MetricDef, Timestamp};
+use model::{AlarmRow, AlarmState, Catalogue, DeviceHealth, DeviceKey, MetricDef, Timestamp};
 use rules::{AlarmBook, Engine, RestoreError, Rule, RuleSpec, Settings, change_crc};
-use sdk::{Clock, DeviceEntry, Devices, DriverKey, Mark, Quotas, Refusals, SecretHash, SecretSalt};
+use sdk::{
+    Clock, DeviceEntry, Devices, DriverKey, Mark, Quotas, Refusals, SecretHash, SecretSalt, Tracer,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
@@ -52,6 +55,8 @@ pub struct Setup {
     pub mirrors: Vec<String>,
     /// Names of the configured driver instances.
     pub drivers: Vec<String>,
+    /// Records the way of single messages.
+    pub tracer: Tracer,
 }
 
 /// A writer that is ready to run, and what others need of it.
@@ -78,9 +83,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let lateness_s = setup.times.lateness_s;
     let zone = setup.zone;
     let settings = Settings { lateness_s, zone };
-    let listed = recovered.devices.iter().filter(|of| !of.device.id.is_own());
-    let registered = listed.map(|stored| stored.key);
-    let (ward, statuses) = Ward::restore(recovered.statuses.clone(), registered, &reader);
+    let (ward, statuses) = restore_ward(&recovered, &reader);
     let (engine, moved) = catch_up((settings, &catalogue), (&reader, &recovered), &ward)?;
     let mut book = restore_book(&reader, &recovered)?;
     let unwritten = moved.show(&mut book);
@@ -124,6 +127,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
             driver_names.clone(),
         ),
         changes: Vec::new(),
+        ways: Ways::new(setup.tracer, driver_names.clone()),
         ward,
         canary,
         lacks_canary: setup.canary && !has_canary(&reader, &recovered),
@@ -212,6 +216,14 @@ fn wanted_rules(
 }
 
 /// Takes up the alarms that are not over, and those of the last day that still count.
+type KnownHealth = (DeviceKey, Option<DeviceHealth>);
+
+fn restore_ward(recovered: &Recovered, reader: &Reader) -> (Ward, Vec<KnownHealth>) {
+    let listed = recovered.devices.iter().filter(|of| !of.device.id.is_own());
+    let registered = listed.map(|stored| stored.key);
+    Ward::restore(recovered.statuses.clone(), registered, reader)
+}
+
 fn restore_book(reader: &Reader, recovered: &Recovered) -> Result<AlarmBook> {
     let from = recovered.last_stamp.plus_ms(-ALARMS_COUNT_MS);
     let recent = reader

@@ -90,6 +90,7 @@ fn start_approving(
         health: web::Health::new("test", clock.now()),
         canary: true,
         mirrors: Vec::new(),
+        tracer: sdk::Tracer::default(),
         drivers: vec!["mqtt".to_owned()],
     };
     let opened = open(folder, setup).unwrap();

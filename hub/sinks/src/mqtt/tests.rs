@@ -32,6 +32,7 @@ fn open(port: u16, more: &Value) -> Mqtt {
         city_code: "350200".to_owned(),
         clock: Clock::starting_at(Timestamp::from_millis(0)),
         tasks: TaskTracker::new(),
+        tracer: sdk::Tracer::default(),
     };
     Mqtt::open(config, cx).unwrap()
 }

@@ -39,6 +39,7 @@ fn open(url: &str, more: &Value) -> Webhook {
         city_code: "350200".to_owned(),
         clock: Clock::starting_at(Timestamp::from_millis(EPOCH_S * 1_000)),
         tasks: TaskTracker::new(),
+        tracer: sdk::Tracer::default(),
     };
     Webhook::open(config, cx).unwrap()
 }
