@@ -47,6 +47,8 @@ mod export;
 #[cfg(test)]
 mod fault;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod formats;
 #[cfg(test)]
 mod gb26875;
@@ -67,6 +69,7 @@ mod kpi;
 mod logs;
 #[cfg(test)]
 mod mirror;
+mod logs;
 #[cfg(test)]
 mod modbus;
 #[cfg(test)]

@@ -32,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "access",
             "codecs",
             "dashboards",
+            "dial",
             "door",
             "driver-bikelock",
             "driver-camera",

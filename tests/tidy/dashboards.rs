@@ -136,3 +136,41 @@ fn measurements_and_kinds_are_those_of_the_model() {
     }
     assert!(asked > 20, "{asked}");
 }
+
+/// Every name of a figure in a text, without the endings of a histogram's parts.
+fn figures(text: &str) -> BTreeSet<String> {
+    let is_part = |sign: char| sign.is_ascii_alphanumeric() || sign == '_';
+    let words = text.split(|sign| !is_part(sign));
+    let ours = words.filter(|word| word.starts_with("cityhub_") || word.starts_with("process_"));
+    let bare = |word: &str| word.strip_suffix("_bucket").unwrap_or(word).to_owned();
+    ours.map(bare).collect()
+}
+
+#[test]
+fn dashboards_and_alerts_ask_for_figures_that_there_are() {
+    let table = std::fs::read_to_string(root().join("hub/web/data/figures.csv")).unwrap();
+    let rows = table.lines().filter_map(|row| row.split(',').next());
+    let known: BTreeSet<&str> = rows.collect();
+    let alerts = std::fs::read_to_string(root().join("deploy/prometheus/alerts.yaml")).unwrap();
+    let exprs = |panel: &Value| -> Vec<String> {
+        let targets = items(panel, "targets").iter();
+        targets
+            .filter_map(|target| Some(target["expr"].as_str()?.to_owned()))
+            .collect()
+    };
+    let mut asked = 0;
+    let boards = boards().into_iter().map(|(name, board)| {
+        let texts = items(&board, "panels").iter().flat_map(exprs);
+        (name, texts.collect::<Vec<_>>().join("\n"))
+    });
+    for (place, text) in boards.chain([("alerts.yaml".to_owned(), alerts)]) {
+        for figure in figures(&text) {
+            assert!(
+                known.contains(figure.as_str()),
+                "{place}: no figure {figure}"
+            );
+            asked += 1;
+        }
+    }
+    assert!(asked > 40, "{asked}");
+}
