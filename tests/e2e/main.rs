@@ -66,10 +66,10 @@ mod identity;
 mod jt808;
 #[cfg(test)]
 mod kpi;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod mirror;
-mod logs;
 #[cfg(test)]
 mod modbus;
 #[cfg(test)]
