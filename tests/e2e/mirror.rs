@@ -135,6 +135,9 @@ fn an_outage_of_any_kind_costs_nothing_and_no_device_notices() {
     influx.trouble([status(413, "", "{\"code\":\"request too large\"}")]);
     influx.stop();
     sent += send(&hub, "gas-1", start + 600_000, 100);
+    until("it says how much waits", || {
+        mirror(&hub)["lag_readings"].as_u64() >= Some(200)
+    });
     influx.start_again();
     until("the server has everything", || {
         influx.ledger().points.len() == sent

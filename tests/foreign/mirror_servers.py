@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 """A hub that mirrors its readings to real servers: Debian's VictoriaMetrics, and InfluxDB 1 for what it has of the protocol.
 
-    tests/foreign/mirror_servers.py PROGRAM [backfill] [kill] [day]   # PROGRAM: a cityhub with the feature `influx`
+    tests/foreign/mirror_servers.py PROGRAM [backfill] [kill] [influx] [day]   # PROGRAM: a cityhub with the feature `influx`
 
 Wants the packages victoria-metrics and influxdb, and installs them with apt-get where they are missing and it may.
 
 backfill  an empty server gets what the hub had before it knew of it, from segments and from the log
 kill      the server is killed (SIGKILL) right after it took everything, started again, and has everything again
+influx    InfluxDB 1.6, behind a proxy that turns the write API of version 2 into that of version 1, takes every line, refuses one
+          of another type with a partial write, and understands every question of the Grafana dashboards
 day       the server is away while a day of every device comes in, then gets all of it; meanwhile devices measure how long
           an acknowledgement takes: before, during the outage, while the day is drained, after
 """
 
 import http.client
+import http.server
 import json
 import os
 import shutil
@@ -21,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -227,6 +231,154 @@ def kill(program):
     server.kill()
 
 
+class Influx1:
+    """InfluxDB 1 with a proxy before it."""
+
+    def __init__(self):
+        self.folder, self.port = tempfile.mkdtemp(), free_port()
+        meta, data, wal = (f"{self.folder}/{part}" for part in ("meta", "data", "wal"))
+        with open(f"{self.folder}/influxdb.conf", "w") as file:
+            file.write(f"""reporting-disabled = true
+bind-address = "127.0.0.1:{free_port()}"
+[meta]
+dir = "{meta}"
+[data]
+dir = "{data}"
+wal-dir = "{wal}"
+[http]
+bind-address = "127.0.0.1:{self.port}"
+""")
+        config = f"{self.folder}/influxdb.conf"
+        self.process = subprocess.Popen(["influxd", "-config", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until("InfluxDB is there", lambda: self.ask("SHOW DATABASES") is not None)
+        self.ask("CREATE DATABASE telemetry", "POST")
+        self.proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Proxy", (Proxy,), {"port": self.port}))
+        self.url = f"http://127.0.0.1:{self.proxy.server_port}"
+        threading.Thread(target=self.proxy.serve_forever, daemon=True).start()
+
+    def ask(self, question, method="GET"):
+        query = urllib.parse.urlencode({"q": question, "db": "telemetry", "epoch": "ms"})
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/query?{query}", method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                return json.loads(reply.read())["results"][0]
+        except urllib.error.HTTPError as error:
+            return json.loads(error.read())
+        except OSError:
+            return None
+
+    def write(self, lines):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/write?db=telemetry&precision=ms", lines.encode())
+        urllib.request.urlopen(request, timeout=30)
+
+    def count(self):
+        series = self.ask("SELECT count(*) FROM cityhub").get("series")
+        if not series:
+            return 0
+        counts = dict(zip(series[0]["columns"], series[0]["values"][0]))
+        skipped = ("_quality", "_lat", "_accuracy_m", "_locked")
+        return sum(n for name, n in counts.items() if name != "time" and not name.endswith(skipped))
+
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    """POST /api/v2/write becomes POST /write of version 1; a question for the health is answered here."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status, body):
+        self.send_response(status)
+        if status != 204:
+            self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        if status != 204:
+            self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(200, b"{}")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        asked = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+        wanted = asked.get("precision") == ["ms"] and self.path.startswith("/api/v2/write?") and "Token " in self.headers["authorization"]
+        if not wanted:
+            return self.answer(400, b"{}")
+        target = f"http://127.0.0.1:{self.port}/write?db={asked['bucket'][0]}&precision=ms"
+        try:
+            with urllib.request.urlopen(urllib.request.Request(target, body), timeout=30) as reply:
+                return self.answer(reply.status, reply.read())
+        except urllib.error.HTTPError as error:
+            return self.answer(error.code, error.read())
+
+    def log_message(self, *_):
+        pass
+
+
+def questions():
+    """What the Grafana dashboards ask about readings, with their variables filled in."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../dashboards/grafana")
+    for name in ("bikes", "dust", "gas", "noise", "smoke"):
+        with open(f"{folder}/{name}.json") as file:
+            board = json.load(file)
+        asked = [v["query"] for v in board["templating"]["list"] if v["type"] == "query"]
+        asked += [target["query"] for panel in board["panels"] for target in panel["targets"]]
+        for question in asked:
+            filled = {"$timeFilter": "time > now() - 7d", "$__interval": "1h", "$device": ".*", "$bike": ".*"}
+            for variable, value in filled.items():
+                question = question.replace(variable, value)
+            yield name, question
+
+
+def influx(program):
+    print("== InfluxDB 1.6 takes every line, and understands the dashboards")
+    server = Influx1()
+    hub = Hub(program, mirror(server.url))
+    now = int(time.time() * 1000) - 3_600_000
+    kinds = {
+        "gas_pressure": ["pressure_kpa", "temperature_c", "battery_pct"],
+        "noise": ["laeq_dba", "lamax_dba"],
+        "dust": ["tsp_ugm3", "pm10_ugm3", "pm25_ugm3", "wind_speed_ms", "wind_direction_deg", "temperature_c", "humidity_pct"],
+        "smoke": ["smoke_obscuration_dbm", "smoke_alarm", "fault", "temperature_c", "battery_pct"],
+        "bike_fence": ["parked_count"],
+        "bike": ["battery_pct"],
+    }
+    devices = [{"id": f"{kind}-{n}", "kind": kind, "secret": f"secret-of-{kind}-{n}"} for kind in kinds for n in range(5)]
+    # Names that the protocol has to escape.
+    devices.append({"id": 'a=b,c"花园路"', "kind": "noise", "secret": 'secret-of-a'})
+    hub.register(devices)
+    # One device's field is of another type there already.
+    server.write(f"cityhub,device=smoke-4 direction_deg=1i {now}")
+    for device in devices[:-1]:
+        post = Post(hub, device["id"])
+        rows = [{"ts": now + m * 60_000, "values": {metric: 20 + m % 5 + 0.5 for metric in kinds[device["kind"]]}} for m in range(60)]
+        if device["kind"] == "bike":
+            for row in rows:
+                row["values"]["position"] = {"lon": 118.1, "lat": 24.5, "accuracy_m": 3, "locked": True}
+        post.send(rows)
+    dead = 3
+    Post(hub, "smoke-4").send([{"ts": now + 3_500_000 + n, "values": {"direction_deg": 1.5}} for n in range(dead)])
+    name = urllib.parse.quote('a=b,c"花园路"')
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{hub.ingest}/devices/{name}/telemetry",
+        json.dumps({"ts": now, "values": {"laeq_dba": 55.5}}).encode(),
+        {"authorization": "Bearer secret-of-a", "content-type": "application/json"},
+    )
+    check("a device with a name to be escaped is heard", urllib.request.urlopen(request).status == 204)
+    # The integer written first is one more, and what was refused is as many fewer.
+    until("every other line is there", lambda: server.count() == stored(hub) - dead + 1, 60)
+    print(f"       {server.count()} values on the server, {stored(hub)} stored by the hub, {dead} refused by the server")
+    until("what it refused is counted", lambda: health(hub)["dead_letters"] == dead)
+    print(f"       {health(hub)['last_dead_letter']}")
+    tags = server.ask("SHOW TAG VALUES FROM cityhub WITH KEY = device")["series"][0]["values"]
+    check("the escaped name is the device's", ["device", 'a=b,c"花园路"'] in tags)
+    asked = list(questions())
+    wrong = [(board, q, answer) for board, q in asked if "series" not in (answer := server.ask(q))]
+    check(f"{len(asked)} questions of the dashboards have answers", not wrong, wrong)
+    for board, question in asked[:1]:
+        print(f"       {board}: {server.ask(question)['series'][0]}")
+    check("the hub stops by itself", hub.stop() == 0)
+    server.process.kill()
+
+
 def day(program, devices):
     print(f"== a server that is away for a day of {devices} devices, once a minute, two values each")
     server = Victoria()
@@ -265,11 +417,14 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     need("victoria-metrics", "victoria-metrics")
-    wanted = sys.argv[2:] or ["backfill", "kill", "day"]
+    wanted = sys.argv[2:] or ["backfill", "kill", "influx", "day"]
     if "backfill" in wanted:
         backfill(sys.argv[1])
     if "kill" in wanted:
         kill(sys.argv[1])
+    if "influx" in wanted:
+        need("influxd", "influxdb")
+        influx(sys.argv[1])
     if "day" in wanted:
         day(sys.argv[1], int(os.environ.get("DEVICES", "200")))
     finish()

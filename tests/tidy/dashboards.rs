@@ -118,20 +118,41 @@ fn data_sources_are_variables_that_begin_with_the_provisioned_ones() {
     }
 }
 
+/// Every name in double quotes that a question puts between these brackets.
+fn names_in<'a>(text: &'a str, opening: &'a str) -> impl Iterator<Item = &'a str> {
+    let after = text.split(opening).skip(1);
+    after.filter_map(|part| part.split('"').next())
+}
+
 #[test]
-fn measurements_and_kinds_are_those_of_the_model() {
-    let (metrics, kinds) = (column("metrics.csv"), column("kinds.csv"));
+fn questions_about_readings_are_about_what_a_mirror_writes() {
+    let metrics = column("metrics.csv");
+    // The parts of a place, as `hub/mirror/src/shape.rs` names them.
+    let parts = ["", "_lon", "_lat", "_accuracy_m", "_locked", "_quality"];
+    let is_field = |name: &str| {
+        let metric = |part: &&str| {
+            name.strip_suffix(*part)
+                .is_some_and(|m| metrics.contains(m))
+        };
+        parts.iter().any(|part| metric(&part))
+    };
     let mut asked = 0;
     for (name, board) in boards() {
         let text = board.to_string().replace("\\\"", "\"");
-        for part in text.split("FROM \"").skip(1) {
-            let measurement = part.split('"').next().unwrap();
-            assert!(metrics.contains(measurement), "{name}: {measurement}");
+        for measurement in names_in(&text, "FROM \"") {
+            assert_eq!(measurement, "cityhub", "{name}");
             asked += 1;
         }
-        for part in text.split("\"kind\" = '").skip(1) {
-            let kind = part.split('\'').next().unwrap();
-            assert!(kinds.contains(kind), "{name}: {kind}");
+        for function in ["mean", "min", "max", "last"] {
+            for field in names_in(&text, &format!("{function}(\"")) {
+                assert!(is_field(field), "{name}: {field}");
+            }
+        }
+        for tag in ["kind", "grid"] {
+            assert!(
+                !text.contains(&format!("\"{tag}\" =")),
+                "{name}: {tag} is no tag"
+            );
         }
     }
     assert!(asked > 20, "{asked}");

@@ -17,6 +17,8 @@ pub struct Position {
     pub pass: Option<Pass>,
     /// Everything up to this commit is done too; known only while the hub runs.
     pub(crate) commit: Option<u64>,
+    /// How many readings had been read on by then in this run.
+    pub(crate) passed: u64,
 }
 
 impl Position {
@@ -26,6 +28,7 @@ impl Position {
             before,
             pass: None,
             commit: None,
+            passed: 0,
         }
     }
 
@@ -55,6 +58,7 @@ impl Position {
                 day: day.filter(|day| *day > 0).map_or(i64::MIN, number),
             }),
             commit: None,
+            passed: 0,
         })
     }
 }

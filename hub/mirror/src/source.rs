@@ -46,20 +46,13 @@ pub(crate) struct Source {
     devices: HashMap<DeviceKey, Option<Arc<str>>>,
     /// The fields of each metric, in the order of [`Part::ALL`].
     fields: Vec<[String; Part::ALL.len()]>,
-    owed: Owed,
-}
-
-/// An estimate of what the server lacks.
-#[derive(Copy, Clone, Debug, Default)]
-struct Owed {
-    /// What it lacked, and what had ever been stored, when the way was found out.
-    at_first: u64,
-    stored: u64,
-    passed: u64,
+    /// What the server lacks, about, is this and what was ever stored, less what was passed.
+    owed_base: i64,
 }
 
 impl Source {
     pub(crate) fn new(reader: Reader, position: Position, readings_at_once: usize) -> Self {
+        let lacking = reader.received_since(position.before);
         let mut source = Self {
             reader,
             position,
@@ -67,8 +60,9 @@ impl Source {
             readings_at_once,
             devices: HashMap::new(),
             fields: Vec::new(),
-            owed: Owed::default(),
+            owed_base: 0,
         };
+        source.set_owed(lacking);
         source.go_back(position);
         source
     }
@@ -80,7 +74,6 @@ impl Source {
             Some(after) if position.pass.is_none() => Way::Log { after },
             _ => Way::Unknown,
         };
-        self.estimate(self.reader.unsealed());
     }
 
     /// When the oldest reading that the server lacks was received.
@@ -94,16 +87,22 @@ impl Source {
 
     /// How many readings the server lacks, about.
     pub(crate) fn owed(&self) -> u64 {
-        let since = self.reader.stored().saturating_sub(self.owed.stored);
-        (self.owed.at_first + since).saturating_sub(self.owed.passed)
+        u64::try_from(self.owed_base + self.moved()).unwrap_or(0)
     }
 
-    fn estimate(&mut self, at_first: u64) {
-        self.owed = Owed {
-            at_first,
-            stored: self.reader.stored(),
-            passed: 0,
-        };
+    /// What was ever stored, less what was passed.
+    fn moved(&self) -> i64 {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        number(self.reader.stored()).saturating_sub(number(self.position.passed))
+    }
+
+    /// Takes note that the server lacks nothing now.
+    pub(crate) fn note_level(&mut self) {
+        self.set_owed(0);
+    }
+
+    fn set_owed(&mut self, owed: u64) {
+        self.owed_base = i64::try_from(owed).unwrap_or(i64::MAX) - self.moved();
     }
 
     /// Reads on.
@@ -127,14 +126,12 @@ impl Source {
     }
 
     fn find_way(&mut self) -> Result<(), StoreError> {
-        let unsealed = self.reader.unsealed();
         let (pass, after) = match self.position.pass {
             // It was begun in an earlier run.
             Some(pass) => (pass, None),
             None => match self.reader.onward(self.position.before)? {
                 Onward::Log { after } => {
                     self.way = Way::Log { after };
-                    self.estimate(unsealed);
                     return Ok(());
                 }
                 Onward::Segments { until, after } => {
@@ -145,7 +142,6 @@ impl Source {
         };
         let received = self.position.before..=pass.until;
         let sealed = Box::new(self.reader.sealed(received, pass.day));
-        self.estimate(sealed.left() + unsealed);
         self.way = Way::Segments {
             sealed,
             pass,
@@ -167,10 +163,8 @@ impl Source {
             before: followed.stamp.unwrap_or(self.position.before),
             pass: None,
             commit: Some(followed.commit),
+            ..self.position
         };
-        if !followed.has_more {
-            self.estimate(0);
-        }
         let batch = self.batch(&followed.readings, !followed.has_more)?;
         Ok(Some(batch))
     }
@@ -189,6 +183,7 @@ impl Source {
                 before: pass.until,
                 pass: None,
                 commit: *after,
+                ..self.position
             };
             self.way = after.map_or(Way::Unknown, |after| Way::Log { after });
             return Ok(None);
@@ -201,6 +196,7 @@ impl Source {
 
     fn batch(&mut self, readings: &[Reading], is_level: bool) -> Result<Batch, StoreError> {
         self.know_names(readings)?;
+        self.position.passed += readings.len() as u64;
         let mut batch = Batch {
             lines: Lines::default(),
             readings: readings.len() as u64,
@@ -208,7 +204,6 @@ impl Source {
             position: self.position,
             is_level,
         };
-        self.owed.passed += batch.readings;
         let message = |reading: &Reading| (reading.series.device, reading.observed_at);
         let mut fields = Vec::new();
         for readings in readings.chunk_by(|a, b| message(a) == message(b)) {

@@ -46,6 +46,8 @@ pub struct Mirror {
     losses: u32,
     lost_at: Option<Instant>,
     is_hopeless: bool,
+    /// Readings that were read and not taken yet.
+    under_way: u64,
 }
 
 /// That everything up to a position was taken, between two moments.
@@ -92,6 +94,7 @@ impl Mirror {
             losses: 0,
             lost_at: None,
             is_hopeless: false,
+            under_way: 0,
         };
         Ok((mirror, shown))
     }
@@ -140,6 +143,7 @@ impl Mirror {
         for unsayable in &batch.unsayable {
             self.bury(unsayable, "", 1);
         }
+        self.under_way = batch.readings;
         let mut parcel = Parcel::new(&batch.lines, self.size, self.is_hopeless);
         while let Some(range) = parcel.next() {
             let text = batch.lines.part(range).to_owned();
@@ -238,6 +242,12 @@ impl Mirror {
     /// Notes that the server took everything up to here.
     fn note_taken(&mut self, batch: &Batch) {
         self.reached = batch.position;
+        self.under_way = 0;
+        if batch.is_level
+            && let Some(source) = &mut self.source
+        {
+            source.note_level();
+        }
         self.tell_owed(batch.is_level);
         let now = Instant::now();
         if self.resend.is_zero() {
@@ -264,7 +274,11 @@ impl Mirror {
     fn tell_owed(&self, is_level: bool) {
         let Some(source) = &self.source else { return };
         let oldest = (!is_level).then(|| source.oldest_owed()).flatten();
-        let owed = if is_level { 0 } else { source.owed() };
+        let owed = if is_level {
+            0
+        } else {
+            source.owed() + self.under_way
+        };
         self.status.send_modify(|status| {
             status.is_level = is_level;
             status.oldest_owed = oldest;
@@ -311,6 +325,7 @@ impl Mirror {
     fn go_back(&mut self) {
         let confirmed = self.status.borrow().confirmed;
         self.reached = confirmed;
+        self.under_way = 0;
         if let Some(source) = &mut self.source {
             source.go_back(confirmed);
         }

@@ -67,11 +67,19 @@ impl Reader {
         view.drivers.values().map(|tally| tally.stored).sum()
     }
 
-    /// Counts the numbers that are not in segments yet.
-    pub fn unsealed(&self) -> u64 {
+    /// Estimates how many readings were received at or after `from`: of a segment that was begun before, the share
+    /// of its time counts, and what is not in segments yet counts whole.
+    pub fn received_since(&self, from: Timestamp) -> u64 {
         let view = self.shared.view();
         let frozen = view.frozen.as_ref().map_or(0, |frozen| frozen.count);
-        (view.cell_count + frozen) as u64
+        let share = |segment: &Arc<Segment>| {
+            let ((first, last), from) = (segment.row.received, from.millis());
+            let span = i128::from(last) - i128::from(first) + 1;
+            let wanted = (i128::from(last) - i128::from(first.max(from)) + 1).clamp(0, span);
+            u64::try_from(i128::from(segment.row.readings) * wanted / span.max(1)).unwrap_or(0)
+        };
+        let sealed: u64 = view.segments.data.iter().map(share).sum();
+        sealed + (view.cell_count + frozen) as u64
     }
 
     /// Finds everything that was received at or after `from`.
