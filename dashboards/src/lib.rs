@@ -9,7 +9,7 @@ use axum::http::header::{
     CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 
 #[cfg(test)]
@@ -36,6 +36,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; connect-src 'self'; font-src 'self'; media-src 'self'; \
      worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
      frame-ancestors 'none'";
+
+/// What the console asks of a browser: nothing but to be shown in full and to sound.
+const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), \
+     bluetooth=(), display-capture=()";
+
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// A year: the names of files under `assets/` carry a hash of their content.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -142,6 +150,9 @@ pub fn protect(fields: &mut HeaderMap, policy: &HeaderValue) {
     fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     fields.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     fields.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    fields.insert(PERMISSIONS_POLICY, HeaderValue::from_static(PERMISSIONS));
+    fields.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    fields.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
 }
 
 fn choose(asset: &'static Asset, headers: &HeaderMap) -> (&'static [u8], Option<&'static str>) {

@@ -22,7 +22,7 @@ pub use desk::{
     TilesConfig,
 };
 pub use http::HttpConfig;
-pub use limits::{DeviceLimits, LimitsConfig};
+pub use limits::{AddressConfig, DeviceLimits, LimitsConfig};
 pub use locate::line_of;
 pub use log::LogConfig;
 pub use retention::{MetricRetention, RetentionConfig};

@@ -21,8 +21,8 @@ use access::{AccessFile, Accounts, Asks, Trail};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
 use sdk::{
-    Access, Clock, Context, Downlink, DriverKey, Feed, Ingest, Intake, Operator, Profiles,
-    Refusals, Request, Running, Tail, Tracer,
+    Access, Addresses, Clock, Context, Downlink, DriverKey, Feed, Ingest, Intake, Operator,
+    Profiles, Refusals, Request, Running, Tail, Tracer,
 };
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -122,6 +122,7 @@ struct Parts {
     requests: mpsc::Sender<Request>,
     refusals: Refusals,
     access: Access,
+    addresses: Addresses,
     accounts: Accounts,
     tail: Tail,
     /// Where connected devices take orders.
@@ -147,7 +148,7 @@ pub async fn run(loaded: Loaded, log: Log, asked_to_stop: impl Future<Output = (
     let telemetry = Telemetry::open(&loaded.config.telemetry)?;
     let (parts, asks, mut writer) = open(&loaded, standing, telemetry.tracer())?;
     let trail = parts.access_trail(asks);
-    let (entrance, address) = front::open(&loaded, &parts.certificates, &parts.health).await?;
+    let (entrance, address) = front::open(&loaded, &parts).await?;
     parts.health.put_address("http", &address.to_string());
     parts.health.watch_queue(&parts.requests);
     parts.health.figures().add(move |page| log.show(page));
@@ -234,6 +235,7 @@ impl Parts {
                 devices: self.published.devices.clone(),
                 catalogue: Arc::clone(&self.catalogue),
                 access: self.access.clone(),
+                addresses: self.addresses.clone(),
                 tail: self.tail.clone(),
                 downlink: self.downlink.clone(),
                 profiles: profiles.clone(),
@@ -436,6 +438,7 @@ fn open(loaded: &Loaded, standing: Standing, tracer: Tracer) -> Result<(Parts, A
         requests,
         refusals: intake.refusals.clone(),
         access,
+        addresses: loaded.addresses()?,
         accounts,
         health,
         setting,

@@ -12,8 +12,8 @@ mod serve;
 pub use push::{Push, PushConfig};
 
 use codecs::{Book, Codec, Profile};
-use door::Entrance;
-use sdk::{Context, Driver, DriverError, Refusal};
+use door::{Entrance, Guest};
+use sdk::{Context, Driver, DriverError, Limits, Places, Refusal};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use tls::TlsConfig;
@@ -27,6 +27,9 @@ const REQUESTS_MAX: usize = 1024;
 
 /// Connections at once; more wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 4096;
+
+/// No address takes more than half of the places, unless `[limits.addresses]` says so.
+const ADDRESS_SHARE: usize = 2;
 
 /// A device that takes longer to send a body is cut off.
 const REQUEST_TIMEOUT_S: u64 = 30;
@@ -132,14 +135,33 @@ impl Driver for Http {
     async fn run(self) -> Result<(), DriverError> {
         let stop = self.cx.stop.clone();
         let ingest = self.cx.ingest.clone();
-        let entrance = Entrance::new(self.listener, self.acceptor, move |peer, reason| {
+        let refuse = move |peer: String, reason: &'static str| {
             ingest.refuse(Refusal {
                 reason: reason.into(),
                 claimed: None,
-                peer: peer.to_string(),
+                peer,
                 message: false,
             });
-        });
+        };
+        let of_tls = refuse.clone();
+        let refused = move |peer: SocketAddr, reason| of_tls(peer.to_string(), reason);
+        let most = self.config.connections_max;
+        let limits = Limits {
+            connections_max: most,
+            connections_per_address_max: most.div_ceil(ADDRESS_SHARE),
+        };
+        let (places, addresses) = (
+            Places::new(limits, self.cx.addresses.clone()),
+            self.cx.addresses.clone(),
+        );
+        let admit = move |peer| {
+            let admitted = addresses.arrive(peer);
+            let admitted = admitted.and_then(|wait| Ok(Guest::new(wait, places.take(peer)?)));
+            admitted
+                .inspect_err(|reason| refuse(peer.to_string(), reason))
+                .ok()
+        };
+        let entrance = Entrance::new(self.listener, self.acceptor, refused).admitting(admit);
         let router = serve::router(&self.config, self.book, self.cx);
         door::serve(entrance, router, self.config.connections_max, stop).await;
         Ok(())

@@ -333,6 +333,10 @@ async fn name_request(State(shared): State<Arc<Shared>>, request: Request, next:
     if let Ok(value) = HeaderValue::from_str(&id) {
         head.headers.insert("x-request-id", value);
     }
+    let fields = &mut head.headers;
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let nosniff = HeaderValue::from_static("nosniff");
+    fields.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     Response::from_parts(head, body)
 }
 

@@ -51,10 +51,11 @@ pub(crate) struct Peer {
 
 impl Gate {
     pub(crate) fn new(config: Config, cx: Context, bus: Bus, book: Book) -> Arc<Self> {
-        let places = Places::new(Limits {
+        let limits = Limits {
             connections_max: config.connections_max,
             connections_per_address_max: config.connections_per_address_max,
-        });
+        };
+        let places = Places::new(limits, cx.addresses.clone());
         let since = cx.clock.now();
         Arc::new(Self {
             cx,
@@ -222,12 +223,20 @@ fn admit(
         tracing::debug!(%error, "could not set TCP_NODELAY");
     }
     let gate = Arc::clone(gate);
+    let wait = match gate.cx.addresses.arrive(address.ip()) {
+        Ok(wait) => wait,
+        Err(reason) => return gate.refuse(reason, None, &peer, false),
+    };
     if let Some(acceptor) = acceptor.cloned() {
-        tasks.spawn(shake_hands(stream, (peer, address), acceptor, gate));
+        tasks.spawn(async move {
+            tokio::time::sleep(wait).await;
+            shake_hands(stream, (peer, address), acceptor, gate).await;
+        });
         return;
     }
     match gate.places.take(address.ip()) {
         Ok(place) => drop(tasks.spawn(async move {
+            tokio::time::sleep(wait).await;
             session::serve(stream, peer, gate).await;
             drop(place);
         })),

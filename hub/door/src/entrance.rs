@@ -1,7 +1,7 @@
 //! Where peers come in: a listener, with TLS or without.
 
 use crate::prepare;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,10 +20,48 @@ const WANTS_TLS: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; c
                          this port speaks TLS: use https:// for it\n";
 
 /// A listener, with TLS or without: one port is one protocol.
-#[derive(Debug)]
 pub struct Entrance {
     pub(crate) listener: TcpListener,
     pub(crate) tls: Option<Secured>,
+    pub(crate) admit: Admit,
+}
+
+/// Says who may come in; `None` closes the connection.
+pub(crate) type Admit = Arc<dyn Fn(IpAddr) -> Option<Guest> + Send + Sync>;
+
+/// A connection that is let in.
+pub struct Guest {
+    pub(crate) wait: Duration,
+    _holds: Box<dyn Send>,
+}
+
+impl Guest {
+    /// One that is served after `wait`; `holds` is dropped when the connection ends.
+    pub fn new(wait: Duration, holds: impl Send + 'static) -> Self {
+        Self {
+            wait,
+            _holds: Box::new(holds),
+        }
+    }
+}
+
+impl std::fmt::Debug for Guest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guest").finish_non_exhaustive()
+    }
+}
+
+fn everybody() -> Admit {
+    Arc::new(|_| Some(Guest::new(Duration::ZERO, ())))
+}
+
+impl std::fmt::Debug for Entrance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entrance")
+            .field("listener", &self.listener)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
 }
 
 pub(crate) struct Secured {
@@ -39,6 +77,7 @@ impl From<TcpListener> for Entrance {
         Self {
             listener,
             tls: None,
+            admit: everybody(),
         }
     }
 }
@@ -54,7 +93,18 @@ impl Entrance {
         Self {
             listener,
             tls: acceptor.map(|acceptor| Secured { acceptor, refused }),
+            admit: everybody(),
         }
+    }
+
+    /// Asks `admit` about each connection as it comes.
+    #[must_use]
+    pub fn admitting(
+        self,
+        admit: impl Fn(IpAddr) -> Option<Guest> + Send + Sync + 'static,
+    ) -> Self {
+        let admit = Arc::new(admit);
+        Self { admit, ..self }
     }
 }
 

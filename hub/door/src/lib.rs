@@ -24,8 +24,8 @@ mod entrance;
 #[cfg(test)]
 mod tests;
 
-use entrance::Secured;
-pub use entrance::{Entrance, PROTOCOLS};
+use entrance::{Admit, Secured};
+pub use entrance::{Entrance, Guest, PROTOCOLS};
 
 /// How long a peer may take to send the head of a request; idle connections end by it too.
 const HEAD_DEADLINE: Duration = Duration::from_secs(20);
@@ -52,15 +52,19 @@ pub async fn serve(
     connections_max: usize,
     stop: CancellationToken,
 ) {
-    let Entrance { listener, tls } = entrance.into();
+    let Entrance {
+        listener,
+        tls,
+        admit,
+    } = entrance.into();
     match tls {
-        None => serve_plain(listener, router, connections_max, stop).await,
-        Some(tls) => serve_secured((listener, tls), router, connections_max, stop).await,
+        None => serve_plain((listener, admit), router, connections_max, stop).await,
+        Some(tls) => serve_secured((listener, admit, tls), router, connections_max, stop).await,
     }
 }
 
 async fn serve_secured(
-    (listener, tls): (TcpListener, Secured),
+    (listener, admit, tls): (TcpListener, Admit, Secured),
     router: Router,
     connections_max: usize,
     stop: CancellationToken,
@@ -76,13 +80,20 @@ async fn serve_secured(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(guest) = admit(peer.ip()) else {
+                    continue;
+                };
                 let (tls, places) = (Arc::clone(&tls), Arc::clone(&places));
                 let (router, stop) = (router.clone(), stop.clone());
                 connections.spawn(async move {
+                    let shaken = async {
+                        tokio::time::sleep(guest.wait).await;
+                        tls.shake_hands(stream, peer, places).await
+                    };
                     let shaken = tokio::select! {
                         biased;
                         () = stop.cancelled() => return,
-                        shaken = tls.shake_hands(stream, peer, places) => shaken,
+                        shaken = shaken => shaken,
                     };
                     let Some((stream, place)) = shaken else {
                         return;
@@ -91,7 +102,7 @@ async fn serve_secured(
                         .layer(Extension(ConnectInfo(peer)))
                         .layer(Extension(tls::Peer::of(&stream)));
                     talk(stream, router, stop).await;
-                    drop(place);
+                    drop((place, guest));
                 });
             }
             Err(error) => {
@@ -105,7 +116,7 @@ async fn serve_secured(
 }
 
 async fn serve_plain(
-    listener: TcpListener,
+    (listener, admit): (TcpListener, Admit),
     router: Router,
     connections_max: usize,
     stop: CancellationToken,
@@ -125,12 +136,20 @@ async fn serve_plain(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(guest) = admit(peer.ip()) else {
+                    continue;
+                };
                 let router = router.clone().layer(Extension(ConnectInfo(peer)));
                 let stop = stop.clone();
                 prepare(&stream);
                 connections.spawn(async move {
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(guest.wait) => {}
+                    }
                     talk(stream, router, stop).await;
-                    drop(place);
+                    drop((place, guest));
                 });
             }
             Err(error) => {

@@ -1,6 +1,6 @@
 //! What a driver is: a configuration, `open`, `run`.
 
-use crate::{Access, Clock, Devices, Downlink, Ingest, Operator, Profiles, Tail};
+use crate::{Access, Addresses, Clock, Devices, Downlink, Ingest, Operator, Profiles, Tail};
 use model::Catalogue;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,8 @@ pub struct Context {
     pub devices: Devices,
     pub catalogue: Arc<Catalogue>,
     pub access: Access,
+    /// How much one address may ask of all listeners.
+    pub addresses: Addresses,
     pub tail: Tail,
     /// Where orders for connected devices come from.
     pub downlink: Downlink,

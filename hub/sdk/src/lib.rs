@@ -4,6 +4,7 @@
 //! a [`Committed`] in hand. It knows neither the store nor the rules nor another driver.
 
 mod access;
+mod addresses;
 mod clock;
 mod converse;
 mod datagrams;
@@ -16,6 +17,7 @@ mod ingest;
 mod kept;
 mod listen;
 mod listening;
+mod network;
 mod operator;
 mod profile;
 mod quota;
@@ -27,6 +29,7 @@ pub mod testkit;
 mod trace;
 
 pub use access::{Access, Actor, Role, TokenHash, TokenTable};
+pub use addresses::{AddressLimits, Addresses, Pace, Pacer};
 pub use clock::Clock;
 pub use converse::{Conversation, Reply, Step, Talk, converse};
 pub use datagrams::datagrams;
@@ -43,6 +46,7 @@ pub use ingest::{
 pub use kept::{EXPIRY_NEVER_S, KeptSession};
 pub use listen::{Bound, Limits, Place, Places, accept, bind, bind_both};
 pub use listening::{ConnectionLimits, Listening, serve};
+pub use network::Network;
 pub use operator::{
     Action, AlarmArgs, AlarmVerb, Command, CommandError, Delivered, Done, HandoverPart, Mirrored,
     Operator, PendingCommand, SecretChange, SubscriptionVerb,

@@ -1,6 +1,6 @@
 //! Listening sockets, and how many connections they let in.
 
-use crate::{Context, DriverError, Refusal};
+use crate::{Addresses, Context, DriverError, Refusal};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -90,6 +90,7 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Places {
     limits: Limits,
+    addresses: Addresses,
     taken: Mutex<Taken>,
 }
 
@@ -107,9 +108,11 @@ pub struct Place {
 }
 
 impl Places {
-    pub fn new(limits: Limits) -> Arc<Self> {
+    /// `addresses` may give an address more connections than `limits`, or less.
+    pub fn new(limits: Limits, addresses: Addresses) -> Arc<Self> {
         Arc::new(Self {
             limits,
+            addresses,
             taken: Mutex::default(),
         })
     }
@@ -120,11 +123,13 @@ impl Places {
         if taken.all >= self.limits.connections_max {
             return Err("connections_max");
         }
-        let here = taken.by_address.entry(address).or_default();
-        if *here >= self.limits.connections_per_address_max {
+        let most = self.limits.connections_per_address_max;
+        let most = self.addresses.connections_max(address, most);
+        let here = taken.by_address.get(&address).copied().unwrap_or_default();
+        if here >= most {
             return Err("connections_per_address_max");
         }
-        *here += 1;
+        taken.by_address.insert(address, here + 1);
         taken.all += 1;
         drop(taken);
         Ok(Place {
@@ -154,7 +159,7 @@ where
     F: Fn(TcpStream, SocketAddr) -> C,
     C: Future<Output = ()> + Send + 'static,
 {
-    let places = Places::new(limits);
+    let places = Places::new(limits, cx.addresses.clone());
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -170,8 +175,10 @@ where
                 continue;
             }
         };
-        let place = match places.take(peer.ip()) {
-            Ok(place) => place,
+        let admitted = cx.addresses.arrive(peer.ip());
+        let admitted = admitted.and_then(|wait| Ok((wait, places.take(peer.ip())?)));
+        let (wait, place) = match admitted {
+            Ok(admitted) => admitted,
             // Dropping the stream closes it: there is no protocol yet to tell why in.
             Err(reason) => {
                 cx.ingest.refuse(Refusal {
@@ -188,7 +195,13 @@ where
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
         let connection = serve(stream, peer);
+        let stop = cx.stop.clone();
         tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
             connection.await;
             drop(place);
         });

@@ -151,6 +151,7 @@ impl Kit {
             devices: register,
             catalogue: Arc::clone(&CATALOGUE),
             access: Access::new(tokens(), || None),
+            addresses: crate::Addresses::default(),
             tail,
             downlink: Downlink::default(),
             profiles: Profiles::default(),

@@ -15,6 +15,23 @@ pub struct HttpConfig {
     pub tls: Option<TlsConfig>,
     /// Live streams (SSE) at once.
     pub streams_max: usize,
+    /// Proxies before the hub, as addresses and networks with commas between them: what they say in
+    /// `X-Forwarded-For` is believed, or all people would have the address of the proxy.
+    pub trusted_proxies: String,
+    /// The names of this hub, with commas between them: requests for others are answered 421. Empty
+    /// answers to any; those on the machine itself may always ask.
+    pub hosts: String,
+}
+
+impl HttpConfig {
+    /// Gives the names of this hub.
+    pub(crate) fn hosts(&self) -> Vec<String> {
+        let names = self.hosts.split(',').map(str::trim);
+        names
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
 }
 
 impl Default for HttpConfig {
@@ -23,6 +40,8 @@ impl Default for HttpConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             tls: None,
             streams_max: 256,
+            trusted_proxies: String::new(),
+            hosts: String::new(),
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use super::Parts;
 use crate::config::Config;
-use sdk::Operator;
-use web::{City, Reloads, Tls};
+use sdk::{Network, Operator};
+use web::{City, Gate, Reloads, Tls};
 
 impl Parts {
     /// Hands everything over to the web; the queue's last sender of ours goes with it.
     pub(super) fn into_web(self, config: &Config, reloads: Reloads) -> web::State {
+        // Both were checked when the configuration was read.
+        let proxies = Network::list(&config.http.trusted_proxies).unwrap_or_default();
+        let gate = Gate::new(self.addresses, proxies, &config.http.hosts());
         web::State {
             reader: self.reader,
             operator: Operator::new(self.requests),
@@ -15,6 +18,7 @@ impl Parts {
             downlink: self.downlink,
             statuses: self.published.statuses,
             access: self.access,
+            gate,
             accounts: self.accounts,
             catalogue: self.catalogue,
             book: self.published.book,

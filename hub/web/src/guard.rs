@@ -2,6 +2,7 @@
 //! route.
 
 use crate::credential::{Credential, demand_console, unauthorized};
+use crate::gate::Client;
 use crate::problem::Problem;
 use crate::right::Right;
 use crate::state::Shared;
@@ -111,6 +112,8 @@ pub(crate) fn admit(
         return Ok(None);
     };
     let (actor, credential) = Credential::of(shared, request.headers())?;
+    let client = request.extensions().get::<Client>().copied();
+    shared.gate.hear(&actor, client)?;
     let is_change = !request.method().is_safe();
     if let Credential::Session(session) = &credential {
         if is_change {

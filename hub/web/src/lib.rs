@@ -19,6 +19,7 @@ mod devices;
 mod events;
 mod evidence;
 mod explain;
+mod gate;
 mod guard;
 mod handover;
 mod health;
@@ -70,6 +71,7 @@ pub use backtest::{
 pub use canary::CanaryHealth;
 pub use certificates::{CertificateState, Tls};
 pub use desk::DeskSetup;
+pub use gate::Gate;
 pub use handover::{
     HandoverChange, HandoverDraft, Handovers, Opinions, Signature, handover_hash, handover_json,
 };

@@ -1,5 +1,6 @@
 //! Asks for proof of who somebody is: a password, tried no more often than is allowed.
 
+use crate::gate::Client;
 use crate::problem::Problem;
 use crate::state::Shared;
 use access::{AttemptKey, Barred, Outcome, Person, SessionId};
@@ -20,6 +21,9 @@ impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        if let Some(Client(client)) = parts.extensions.get() {
+            return Ok(Self(Some(*client)));
+        }
         let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         Ok(Self(info.map(|ConnectInfo(peer)| peer.ip())))
     }

@@ -343,9 +343,11 @@ pub fn router(state: State) -> Router {
         router = router.route(route.path, handler);
     }
     let lost = Shared::clone(&shared);
+    let gate = Shared::clone(&shared);
     router
         .fallback(move |request: Request| async move { elsewhere(&lost, &request) })
         .with_state(shared)
+        .layer(from_fn_with_state(gate, crate::gate::stand))
         .layer(from_fn_with_state(policy, protect))
         .layer(from_fn_with_state(ids, guard::finish))
 }

@@ -1,6 +1,7 @@
 //! All that the web needs of the hub.
 
 use crate::build::hash_of;
+use crate::gate::Gate;
 use crate::pace::Pace;
 use crate::problem::Problem;
 use crate::pulse::Pulse;
@@ -66,6 +67,8 @@ pub struct State {
     /// How they are doing, as of the last commit.
     pub statuses: Statuses,
     pub access: Access,
+    /// Who may ask how often, and under which names of the hub.
+    pub gate: Gate,
     /// Users and their sessions.
     pub accounts: Accounts,
     pub catalogue: Arc<Catalogue>,

@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use nbiot::{AesKey, Platform, Token};
 use schemars::JsonSchema;
+use sdk::Network;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -123,48 +124,8 @@ impl Push {
     }
 }
 
-/// Addresses that share their first bits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Network {
-    base: IpAddr,
-    bits: u32,
-}
-
-impl Network {
-    fn read(text: &str) -> Result<Self, String> {
-        let wrong = || format!("from: `{text}` is neither an address nor a network");
-        let (base, bits) = match text.split_once('/') {
-            Some((base, bits)) => (base, Some(bits.parse().map_err(|_| wrong())?)),
-            None => (text, None),
-        };
-        let base: IpAddr = base.parse().map_err(|_| wrong())?;
-        let all = if base.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(all);
-        if bits > all {
-            return Err(wrong());
-        }
-        Ok(Self { base, bits })
-    }
-
-    fn holds(&self, peer: IpAddr) -> bool {
-        match (self.base, peer) {
-            (IpAddr::V4(base), IpAddr::V4(peer)) => {
-                (base.to_bits() ^ peer.to_bits()).leading_zeros() >= self.bits
-            }
-            (IpAddr::V6(base), IpAddr::V6(peer)) => {
-                (base.to_bits() ^ peer.to_bits()).leading_zeros() >= self.bits
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
-}
-
 fn networks(text: &str) -> Result<Vec<Network>, String> {
-    let named = text.split(',').map(str::trim);
-    named
-        .filter(|one| !one.is_empty())
-        .map(Network::read)
-        .collect()
+    Network::list(text).map_err(|error| format!("from: {error}"))
 }
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {

@@ -115,6 +115,7 @@ impl Hub {
             downlink: sdk::Downlink::default(),
             statuses: Statuses::default(),
             accounts,
+            gate: crate::Gate::default(),
             access: Access::new(tokens, move || {
                 revoking.swap(false, Ordering::AcqRel).then(TokenTable::new)
             }),
