@@ -81,6 +81,9 @@ pub(crate) enum TokenCommand {
         /// viewer, officer, supervisor, engineer, admin, auditor or platform.
         #[arg(long, value_parser = parse_role)]
         role: Role,
+        /// Days after which it lets nobody in any more; for ever unless said.
+        #[arg(long, value_name = "DAYS")]
+        expires_d: Option<u32>,
     },
     /// Lists the tokens by name.
     List,
@@ -170,8 +173,14 @@ fn line(row: &UserRow) -> String {
 
 fn token(file: &AccessFile, command: TokenCommand) -> Result<String> {
     match command {
-        TokenCommand::Add { name, role } => {
-            file.add_token(None, &name, role).context("add the token")
+        TokenCommand::Add {
+            name,
+            role,
+            expires_d,
+        } => {
+            let end = |days| sdk::Clock::System.now().plus_s(i64::from(days) * 86_400);
+            let terms = (role, expires_d.map(end));
+            file.add_token(None, &name, terms).context("add the token")
         }
         TokenCommand::List => {
             let rows = file.tokens()?;
@@ -181,7 +190,9 @@ fn token(file: &AccessFile, command: TokenCommand) -> Result<String> {
                 } else {
                     ""
                 };
-                format!("{}\t{}{place}", row.name, row.role.name())
+                let end = row.expires_at;
+                let end = end.map_or_else(String::new, |at| format!("\tuntil {at}"));
+                format!("{}\t{}{place}{end}", row.name, row.role.name())
             });
             Ok(lines.collect::<Vec<_>>().join("\n"))
         }

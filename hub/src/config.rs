@@ -6,6 +6,7 @@ mod certificates;
 mod check;
 mod credentials;
 mod desk;
+mod exposed;
 mod http;
 mod limits;
 mod locate;

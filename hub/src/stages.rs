@@ -137,6 +137,12 @@ struct Parts {
 
 /// Runs the hub until `asked_to_stop` resolves or the journal fails.
 pub async fn run(loaded: Loaded, log: Log, asked_to_stop: impl Future<Output = ()>) -> Result<End> {
+    if loaded.is_exposed() {
+        tracing::warn!(
+            file = ?loaded.file(),
+            "everybody on this machine can read the secrets of the configuration"
+        );
+    }
     let standing = read_standing(&loaded)?;
     let rules = standing.rules.clone();
     // A hub that is down guards nobody, so here it is no more than a warning; `check` refuses it.

@@ -11,7 +11,7 @@ use crate::{
     AccessError, AccessFile, Attempt, AttemptKey, Barred, Outcome, SessionId, SessionRow, Settings,
 };
 use model::Timestamp;
-use sdk::{Actor, TokenHash};
+use sdk::{Actor, Clock, TokenHash};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -233,7 +233,8 @@ impl Accounts {
         let nobody = PasswordHash::of_nobody();
         let hash = user.as_ref().map_or(&nobody, |user| &user.password);
         let is_right = hash.is_of(password);
-        user.filter(|_| is_right).map(|user| person(name, &user))
+        user.filter(|_| is_right)
+            .map(|user| person(name, &user, (&self.inner.settings, Clock::System.now())))
     }
 
     /// Opens a session and gives its cookie, which is kept nowhere.
@@ -273,7 +274,7 @@ impl Accounts {
         let person = self.users(|users| {
             let user = users.get(&row.user)?;
             let is_same = user.enabled && user.password.mark() == row.password;
-            is_same.then(|| person(&row.user, user))
+            is_same.then(|| person(&row.user, user, (settings, row.since)))
         })?;
         Some(SignedIn {
             id,
@@ -402,14 +403,19 @@ impl Accounts {
     }
 }
 
-fn person(name: &str, user: &StoredUser) -> Person {
+/// Somebody as they are at a sign-in: a password that grew too old since then is changed at the next
+/// one, and nobody is stopped in the middle of a shift.
+fn person(name: &str, user: &StoredUser, (settings, at): (&Settings, Timestamp)) -> Person {
+    let chosen = user.password_set_at.unwrap_or(user.created_at);
+    let max_s = i64::from(settings.password_max_age_d) * 86_400;
+    let is_old = max_s > 0 && chosen.plus_s(max_s) <= at;
     Person {
         actor: Actor {
             name: name.to_owned(),
             role: user.role,
         },
         display_name: user.display_name.clone(),
-        must_change_password: user.must_change_password,
+        must_change_password: user.must_change_password || is_old,
         password: user.password.mark().to_owned(),
     }
 }

@@ -4,7 +4,7 @@
 //! and puts a new file in the place of the old one. What was changed stands in the same file, so that
 //! the audit trail can take it over whatever happens in between.
 
-use crate::password::PasswordHash;
+use crate::password::{PasswordHash, PasswordRules};
 use crate::{AccessError, Settings};
 use model::Timestamp;
 use sdk::{Actor, Clock, Role, TokenHash};
@@ -36,6 +36,9 @@ pub(crate) struct StoredToken {
     /// SHA-256 of the token, in hex; the token itself is shown once and kept nowhere.
     pub(crate) sha256: String,
     pub(crate) role: Role,
+    /// It lets nobody in from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +53,9 @@ pub(crate) struct StoredUser {
     /// Failures before this do not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unlocked_at: Option<Timestamp>,
+    /// When the password was chosen; with the user, where this is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password_set_at: Option<Timestamp>,
 }
 
 /// A change of the file, written together with it.
@@ -167,7 +173,7 @@ pub struct AccessFile {
     folder: PathBuf,
     /// Tokens of the configuration.
     pub(crate) configured: BTreeMap<String, (TokenHash, Role)>,
-    pub(crate) password_length_min: usize,
+    pub(crate) rules: PasswordRules,
 }
 
 impl AccessFile {
@@ -179,7 +185,10 @@ impl AccessFile {
         Self {
             folder: folder.to_owned(),
             configured,
-            password_length_min: settings.password_length_min,
+            rules: PasswordRules {
+                length_min: settings.password_length_min,
+                kinds_min: settings.password_kinds_min,
+            },
         }
     }
 

@@ -113,11 +113,27 @@ impl PasswordHash {
     }
 }
 
+/// What a new password must be.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct PasswordRules {
+    pub(crate) length_min: usize,
+    /// Of capitals, small letters, digits and all others.
+    pub(crate) kinds_min: usize,
+}
+
 /// Refuses a password that is too short, or that somebody would guess.
-pub(crate) fn check(password: &str, user: &str, length_min: usize) -> Result<(), AccessError> {
+pub(crate) fn check(password: &str, user: &str, rules: PasswordRules) -> Result<(), AccessError> {
+    let length_min = rules.length_min;
     let refuse = |reason: String| Err(AccessError::invalid("password", reason));
     if password.chars().count() < length_min {
         return refuse(format!("a password needs {length_min} characters or more"));
+    }
+    let kinds = kinds(password);
+    if kinds < rules.kinds_min {
+        return refuse(format!(
+            "a password needs {} of capitals, small letters, digits and signs, and has {kinds}",
+            rules.kinds_min
+        ));
     }
     if password.len() > BYTES_MAX {
         return refuse(format!("a password may have {BYTES_MAX} bytes at most"));
@@ -133,6 +149,18 @@ pub(crate) fn check(password: &str, user: &str, length_min: usize) -> Result<(),
         return refuse("the password is one of those that everybody tries first".to_owned());
     }
     Ok(())
+}
+
+/// Counts the kinds of characters: capitals, small letters, digits, all others.
+fn kinds(password: &str) -> usize {
+    let kinds: [fn(char) -> bool; 4] = [
+        char::is_uppercase,
+        char::is_lowercase,
+        char::is_numeric,
+        |c| !(c.is_uppercase() || c.is_lowercase() || c.is_numeric()),
+    ];
+    let is_there = |is: &&fn(char) -> bool| password.chars().any(**is);
+    kinds.iter().filter(is_there).count()
 }
 
 /// The name itself, again and again, or with digits and signs around it.

@@ -15,6 +15,10 @@ pub struct Settings {
     pub lock_out_s: u32,
     /// Characters that a password needs.
     pub password_length_min: usize,
+    /// Kinds of characters that a password needs: capitals, small letters, digits, others.
+    pub password_kinds_min: usize,
+    /// Days after which a password is to be changed; 0 for never.
+    pub password_max_age_d: u32,
 }
 
 impl Default for Settings {
@@ -26,6 +30,8 @@ impl Default for Settings {
             peer_failures_max: 50,
             lock_out_s: 900,
             password_length_min: 10,
+            password_kinds_min: 0,
+            password_max_age_d: 0,
         }
     }
 }

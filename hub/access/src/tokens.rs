@@ -3,9 +3,10 @@
 use crate::file::{Said, Stored, StoredToken};
 use crate::random::{random, to_hex};
 use crate::{AccessError, AccessFile};
-use sdk::{Access, Actor, Role, TokenHash, TokenTable};
+use model::Timestamp;
+use sdk::{Access, Actor, Clock, Role, TokenHash, TokenTable};
 use serde::Serialize;
-use serde_json::Map;
+use serde_json::{Map, json};
 use std::sync::{Mutex, PoisonError};
 
 /// Random bytes in a token: 192 bits, beyond guessing.
@@ -18,31 +19,42 @@ pub struct TokenRow {
     pub role: Role,
     /// It is of the configuration, and only the configuration changes it.
     pub configured: bool,
+    /// It lets nobody in from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
 impl AccessFile {
     /// Lets in whoever holds a token of the configuration or of the file, as it is at the time.
     pub fn access(&self) -> Result<Access, AccessError> {
-        let table = self.token_table(self.read()?);
-        let seen = Mutex::new(self.stamp());
+        let now = Clock::System.now();
+        let stored = self.read()?;
+        let next = next_expiry(&stored, now);
+        let table = self.token_table(stored, now);
+        let seen = Mutex::new((self.stamp(), next));
         let file = self.clone();
         let reload = move || {
-            // Asked at every request: one `stat`, and a read only if the file changed.
-            let now = file.stamp();
+            // Asked at every request: one `stat`, and a read only if the file changed or a token
+            // has come to its end.
+            let stamp = file.stamp();
+            let now = Clock::System.now();
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if *seen == now {
+            if seen.0 == stamp && seen.1.is_none_or(|at| now < at) {
                 return None;
             }
-            *seen = now;
-            file.read().ok().map(|stored| file.token_table(stored))
+            let stored = file.read().ok()?;
+            *seen = (stamp, next_expiry(&stored, now));
+            Some(file.token_table(stored, now))
         };
         Ok(Access::new(table, reload))
     }
 
-    fn token_table(&self, stored: Stored) -> TokenTable {
+    fn token_table(&self, stored: Stored, now: Timestamp) -> TokenTable {
         let configured = self.configured.iter();
         let configured = configured.map(|(name, (hash, role))| (*hash, name.clone(), *role));
-        let kept = stored.tokens.into_iter().filter_map(|(name, token)| {
+        let kept = stored.tokens.into_iter();
+        let kept = kept.filter(|(_, token)| token.expires_at.is_none_or(|at| now < at));
+        let kept = kept.filter_map(|(name, token)| {
             Some((TokenHash::from_hex(&token.sha256)?, name, token.role))
         });
         configured
@@ -57,16 +69,30 @@ impl AccessFile {
         &self,
         by: Option<&Actor>,
         name: &str,
-        role: Role,
+        (role, expires_at): (Role, Option<Timestamp>),
     ) -> Result<String, AccessError> {
+        if expires_at.is_some_and(|at| at <= Clock::System.now()) {
+            let reason = "the token would be over before it begins".to_owned();
+            return Err(AccessError::invalid("expires_at", reason));
+        }
+
         let token = to_hex(&random::<TOKEN_BYTES>()?);
         let sha256 = TokenHash::of(&token).to_hex();
         self.update(|stored| {
             self.check_name(stored, name)?;
-            stored
-                .tokens
-                .insert(name.to_owned(), StoredToken { sha256, role });
-            stored.note(by, said("add_token", name, role));
+            stored.tokens.insert(
+                name.to_owned(),
+                StoredToken {
+                    sha256,
+                    role,
+                    expires_at,
+                },
+            );
+            let mut said = said("add_token", name, role);
+            if let Some(at) = expires_at {
+                said.detail.insert("expires_at".to_owned(), json!(at));
+            }
+            stored.note(by, said);
             Ok(())
         })?;
         Ok(token)
@@ -90,21 +116,28 @@ impl AccessFile {
 
     /// Lists all tokens by name.
     pub fn tokens(&self) -> Result<Vec<TokenRow>, AccessError> {
-        let row = |name: &String, role, configured| TokenRow {
+        let row = |name: &String, role, configured, expires_at| TokenRow {
             name: name.clone(),
             role,
             configured,
+            expires_at,
         };
         let configured = self.configured.iter();
         let mut rows: Vec<TokenRow> = configured
-            .map(|(name, (_, role))| row(name, *role, true))
+            .map(|(name, (_, role))| row(name, *role, true, None))
             .collect();
         let stored = self.read()?;
         let kept = stored.tokens.iter();
-        rows.extend(kept.map(|(name, token)| row(name, token.role, false)));
+        rows.extend(kept.map(|(name, token)| row(name, token.role, false, token.expires_at)));
         rows.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(rows)
     }
+}
+
+/// When the next token of the file comes to its end.
+fn next_expiry(stored: &Stored, now: Timestamp) -> Option<Timestamp> {
+    let ends = stored.tokens.values().filter_map(|token| token.expires_at);
+    ends.filter(|at| *at > now).min()
 }
 
 fn said<'a>(action: &'static str, name: &'a str, role: Role) -> Said<'a> {
@@ -136,19 +169,53 @@ mod tests {
         let access = file.access().unwrap();
         assert!(access.check("guess").is_none());
         assert_eq!(access.check("long enough").unwrap().name, "gate");
-        let token = file.add_token(None, "night", Role::Officer).unwrap();
+        let token = file
+            .add_token(None, "night", (Role::Officer, None))
+            .unwrap();
         let actor = access.check(&token).unwrap();
         assert_eq!((actor.name.as_str(), actor.role), ("night", Role::Officer));
-        assert!(file.add_token(None, "night", Role::Admin).is_err());
+        assert!(file.add_token(None, "night", (Role::Admin, None)).is_err());
         let names: Vec<_> = file.tokens().unwrap().into_iter().map(|t| t.name).collect();
         assert_eq!(names, ["gate", "night"]);
+    }
+
+    #[test]
+    fn a_token_with_an_end_lets_nobody_in_from_then_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(&folder);
+        let access = file.access().unwrap();
+        let now = sdk::Clock::System.now();
+        let over = (Role::Viewer, Some(now));
+        assert!(file.add_token(None, "over", over).is_err());
+        let tomorrow = (Role::Viewer, Some(now.plus_s(86_400)));
+        let token = file.add_token(None, "guest", tomorrow).unwrap();
+        assert!(access.check(&token).is_some());
+        let soon = Some(now.plus_ms(400));
+        let brief = file.add_token(None, "brief", (Role::Viewer, soon)).unwrap();
+        let until = std::time::Duration::from_secs(20);
+        let begun = tokio::time::Instant::now();
+        // Nothing changes on disk: it is the time alone.
+        while access.check(&brief).is_some() {
+            assert!(begun.elapsed() < until, "it goes on letting in");
+            std::thread::yield_now();
+        }
+        assert!(sdk::Clock::System.now() >= now.plus_ms(400));
+        assert!(access.check(&token).is_some());
+        let rows = file.tokens().unwrap();
+        assert_eq!(
+            rows.iter()
+                .find(|row| row.name == "brief")
+                .unwrap()
+                .expires_at,
+            soon
+        );
     }
 
     #[test]
     fn a_removed_token_is_refused_and_none_is_stored_in_clear() {
         let folder = tempfile::tempdir().unwrap();
         let file = file(&folder);
-        let token = file.add_token(None, "a", Role::Viewer).unwrap();
+        let token = file.add_token(None, "a", (Role::Viewer, None)).unwrap();
         let access = file.access().unwrap();
         let text = std::fs::read_to_string(folder.path().join("access.json")).unwrap();
         assert!(!text.contains(&token));
@@ -171,7 +238,7 @@ mod tests {
             ("gate", "the configuration has"),
         ] {
             let error = file(&folder)
-                .add_token(None, name, Role::Viewer)
+                .add_token(None, name, (Role::Viewer, None))
                 .unwrap_err();
             assert!(error.to_string().contains(reason), "{error}");
         }

@@ -278,7 +278,8 @@ mod tests {
             pairs.collect()
         };
         assert_eq!(told((None, None)), []);
-        file.add_token(None, "night", Role::Officer).unwrap();
+        file.add_token(None, "night", (Role::Officer, None))
+            .unwrap();
         let user = NewUser {
             name: "zhangsan".to_owned(),
             display_name: "张三".to_owned(),
@@ -305,9 +306,14 @@ mod tests {
         let mut stored = file.read().unwrap();
         let sha256 = "0".repeat(64);
         let role = Role::Admin;
-        stored
-            .tokens
-            .insert("back door".to_owned(), StoredToken { sha256, role });
+        stored.tokens.insert(
+            "back door".to_owned(),
+            StoredToken {
+                sha256,
+                role,
+                expires_at: None,
+            },
+        );
         write_json(&file.path(), &stored).unwrap();
         assert_eq!(told((Some(3), known)), [pair("find_tokens", FILE)]);
         assert_eq!(told((Some(3), Some(stored.digest()))), []);

@@ -84,7 +84,7 @@ impl AccessFile {
     pub fn add_user(&self, by: Option<&Actor>, user: &NewUser) -> Result<(), AccessError> {
         self.check_user_name(&self.read()?, &user.name)?;
         let display_name = shown_name(&user.display_name, &user.name)?;
-        password::check(&user.password, &user.name, self.password_length_min)?;
+        password::check(&user.password, &user.name, self.rules)?;
         // Before the lock, because it takes its time.
         let hash = PasswordHash::of(&user.password)?;
         self.update(|stored| {
@@ -99,6 +99,7 @@ impl AccessFile {
                     password: hash,
                     created_at: Clock::System.now(),
                     unlocked_at: None,
+                    password_set_at: None,
                 },
             );
             let detail = detail(json!({ "display_name": display_name, "enabled": user.enabled }));
@@ -170,13 +171,14 @@ impl AccessFile {
         must_change_password: bool,
     ) -> Result<(), AccessError> {
         find(&self.read()?, name)?;
-        password::check(password, name, self.password_length_min)?;
+        password::check(password, name, self.rules)?;
         let hash = PasswordHash::of(password)?;
         self.update(|stored| {
             let Some(user) = stored.users.get_mut(name) else {
                 return Err(no_user(name));
             };
             user.password = hash;
+            user.password_set_at = Some(Clock::System.now());
             user.must_change_password = must_change_password;
             let role = user.role;
             stored.note(by, said("set_password", name, role, Map::new()));

@@ -2,7 +2,7 @@
 
 use super::{Config, ConfigError, Loaded, locate};
 use crate::codes::WITHIN_S_MAX;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tracing_subscriber::EnvFilter;
 
 /// Whoever sends figures more rarely need not send them.
@@ -27,6 +27,22 @@ impl Config {
                 .expect("the check of the configuration refuses unknown zones"),
         }
     }
+}
+
+/// Characters of a token that can be taken for random, and how many different ones: 20 hexadecimal
+/// digits are 80 bits.
+const TOKEN_CHARACTERS_MIN: usize = 20;
+const TOKEN_VARIETY_MIN: usize = 8;
+
+/// Words that no random text has, in tokens of examples and demonstrations.
+const TOKEN_WORDS: [&str; 6] = ["demo", "test", "token", "secret", "change", "example"];
+
+fn is_weak(token: &str) -> bool {
+    let lower = token.to_lowercase();
+    let variety: BTreeSet<char> = lower.chars().collect();
+    token.chars().count() < TOKEN_CHARACTERS_MIN
+        || variety.len() < TOKEN_VARIETY_MIN
+        || TOKEN_WORDS.iter().any(|word| lower.contains(word))
 }
 
 impl Loaded {
@@ -224,6 +240,11 @@ impl Loaded {
             let token = token.token.reveal();
             if token.chars().count() < 8 {
                 return Err(self.error(&key, "a token needs 8 characters or more"));
+            }
+            if !self.config.http.listen.ip().is_loopback() && is_weak(token) {
+                let reason = "a token that others than this machine can try needs 20 random \
+                              characters or more; `cityhub admin token add` makes one";
+                return Err(self.error(&key, reason));
             }
             if let Some(other) = owners.insert(token, name) {
                 let reason = format!("`{other}` has the same token, so nobody can tell who it is");

@@ -7,6 +7,9 @@ use serde::Deserialize;
 /// A week.
 const SECONDS_MAX: u32 = 604_800;
 
+/// Ten years: whoever means for ever says 0.
+const PASSWORD_AGE_MAX_D: u32 = 3_653;
+
 /// Passwords that are longer than this cannot be demanded.
 const PASSWORD_LENGTH_MAX: usize = 64;
 
@@ -28,6 +31,11 @@ pub struct SessionConfig {
     pub lock_out_s: u32,
     /// Characters that a new password needs.
     pub password_length_min: usize,
+    /// Kinds of characters that a new password needs, of capitals, small letters, digits and all
+    /// others: 0 to 4.
+    pub password_kinds_min: usize,
+    /// Days after which people choose another password at their next sign-in; 0 for never.
+    pub password_max_age_d: u32,
 }
 
 impl Default for SessionConfig {
@@ -39,6 +47,8 @@ impl Default for SessionConfig {
             peer_failures_max,
             lock_out_s,
             password_length_min,
+            password_kinds_min,
+            password_max_age_d,
         } = access::Settings::default();
         Self {
             lock_after_s,
@@ -47,6 +57,8 @@ impl Default for SessionConfig {
             peer_failures_max,
             lock_out_s,
             password_length_min,
+            password_kinds_min,
+            password_max_age_d,
         }
     }
 }
@@ -60,6 +72,8 @@ impl SessionConfig {
             peer_failures_max: self.peer_failures_max,
             lock_out_s: self.lock_out_s,
             password_length_min: self.password_length_min,
+            password_kinds_min: self.password_kinds_min,
+            password_max_age_d: self.password_max_age_d,
         }
     }
 }
@@ -83,6 +97,13 @@ impl Loaded {
         if !(1..=PASSWORD_LENGTH_MAX).contains(&session.password_length_min) {
             let reason = format!("must be 1 to {PASSWORD_LENGTH_MAX}");
             return Err(self.error("session.password_length_min", reason));
+        }
+        if session.password_kinds_min > 4 {
+            return Err(self.error("session.password_kinds_min", "must be 0 to 4"));
+        }
+        if session.password_max_age_d > PASSWORD_AGE_MAX_D {
+            let reason = format!("must be 0 (for ever) to {PASSWORD_AGE_MAX_D}");
+            return Err(self.error("session.password_max_age_d", reason));
         }
         Ok(())
     }

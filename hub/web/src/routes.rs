@@ -344,6 +344,7 @@ pub fn router(state: State) -> Router {
     }
     let lost = Shared::clone(&shared);
     let gate = Shared::clone(&shared);
+    let policy = (policy, shared.tls.is_here);
     router
         .fallback(move |request: Request| async move { elsewhere(&lost, &request) })
         .with_state(shared)
@@ -379,12 +380,18 @@ fn elsewhere(shared: &Shared, request: &Request) -> Response {
 }
 
 async fn protect(
-    AxumState(policy): AxumState<HeaderValue>,
+    AxumState((policy, is_tls_here)): AxumState<(HeaderValue, bool)>,
     request: Request,
     next: axum::middleware::Next,
 ) -> Response {
     let mut response = next.run(request).await;
     dashboards::protect(response.headers_mut(), &policy);
+    if is_tls_here {
+        // A year (RFC 6797): a browser that was here once comes by TLS alone.
+        let only_tls = HeaderValue::from_static("max-age=31536000");
+        let fields = response.headers_mut();
+        fields.insert(header::STRICT_TRANSPORT_SECURITY, only_tls);
+    }
     response
 }
 

@@ -9,6 +9,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
+use model::Timestamp;
 use sdk::{Actor, Role};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -29,6 +30,9 @@ struct Patch {
 struct NewToken {
     name: String,
     role: Role,
+    /// It lets nobody in from then on.
+    #[serde(default)]
+    expires_at: Option<Timestamp>,
 }
 
 /// Changes the file and waits until the audit trail has it.
@@ -194,10 +198,20 @@ pub(crate) async fn add_token(
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     raw.only(&[])?;
-    let NewToken { name, role } = json_body(&body)?;
-    let of = name.clone();
-    let token = change(&shared, move |file| file.add_token(Some(&actor), &of, role)).await?;
-    let body = json!({ "name": name, "role": role, "configured": false, "token": token });
+    let NewToken {
+        name,
+        role,
+        expires_at,
+    } = json_body(&body)?;
+    let (of, terms) = (name.clone(), (role, expires_at));
+    let token = change(&shared, move |file| {
+        file.add_token(Some(&actor), &of, terms)
+    })
+    .await?;
+    let mut body = json!({ "name": name, "role": role, "configured": false, "token": token });
+    if let (Some(at), Some(fields)) = (expires_at, body.as_object_mut()) {
+        fields.insert("expires_at".to_owned(), json!(at));
+    }
     Ok((StatusCode::CREATED, Json(body)))
 }
 

@@ -1,8 +1,26 @@
 //! Passwords are kept as hashes, and those that everybody guesses are refused.
 
-use super::{PasswordHash, check};
+use super::{PasswordHash, PasswordRules, check};
 use crate::random::{from_hex, to_hex};
 use argon2::{Algorithm, Argon2, AssociatedData, ParamsBuilder, Version};
+
+fn of_length(length_min: usize) -> PasswordRules {
+    PasswordRules {
+        length_min,
+        kinds_min: 0,
+    }
+}
+
+#[test]
+fn kinds_of_characters_are_demanded_where_a_city_wants_them() {
+    let rules = PasswordRules {
+        length_min: 8,
+        kinds_min: 3,
+    };
+    assert!(check("rain over the bay", "li", rules).is_err());
+    assert!(check("Rain over the bay", "li", rules).is_ok());
+    assert!(check("海边的雨 bay 7 pm", "li", rules).is_ok());
+}
 
 #[test]
 fn a_hash_is_of_its_password_alone_and_never_the_same_twice() {
@@ -55,7 +73,8 @@ fn a_broken_hash_is_nobodys_and_takes_no_memory() {
 
 #[test]
 fn short_guessed_and_named_passwords_are_refused_and_others_are_not() {
-    let reason = |password: &str| check(password, "zhangsan", 10).map_err(|e| e.to_string());
+    let reason =
+        |password: &str| check(password, "zhangsan", of_length(10)).map_err(|e| e.to_string());
     for (password, said) in [
         ("九个字也不算长呢啊", "10 characters"),
         ("1234567890", "everybody"),
@@ -79,7 +98,7 @@ fn short_guessed_and_named_passwords_are_refused_and_others_are_not() {
         assert_eq!(reason(password), Ok(()));
     }
     // A shorter minimum shows the table at work.
-    assert!(check("123456", "li", 6).is_err());
-    assert!(check("woaini1314", "li", 6).is_err());
-    assert!(check("li1li1", "li", 6).is_ok());
+    assert!(check("123456", "li", of_length(6)).is_err());
+    assert!(check("woaini1314", "li", of_length(6)).is_err());
+    assert!(check("li1li1", "li", of_length(6)).is_ok());
 }

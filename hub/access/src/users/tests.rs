@@ -83,7 +83,7 @@ fn a_change_says_who_made_it_what_was_and_what_is() {
 fn names_are_unique_readable_and_fit_in_a_path() {
     let folder = tempfile::tempdir().unwrap();
     let file = file(&folder);
-    file.add_token(None, "gate", Role::Viewer).unwrap();
+    file.add_token(None, "gate", (Role::Viewer, None)).unwrap();
     file.add_user(None, &user("Li", Role::Officer)).unwrap();
     for (name, reason) in [
         ("li", "a user named `Li`"),
