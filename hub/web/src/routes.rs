@@ -349,8 +349,9 @@ pub fn router(state: State) -> Router {
         .fallback(move |request: Request| async move { elsewhere(&lost, &request) })
         .with_state(shared)
         .layer(from_fn_with_state(gate, crate::gate::stand))
-        .layer(from_fn_with_state(policy, protect))
         .layer(from_fn_with_state(ids, guard::finish))
+        // Around everything: an error is an answer too.
+        .layer(from_fn_with_state(policy, protect))
 }
 
 /// What is no route: a page of the console, or nothing.
