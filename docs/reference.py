@@ -210,7 +210,7 @@ def api(language):
             if method in methods:
                 groups.setdefault(group, []).append((method.upper(), path, methods[method], methods.get("parameters", [])))
     for group in sorted(groups):
-        out += [f"## {group}", ""]
+        out += ["## " + (pick(language, "outside of `/api`", "`/api` 之外") if group == "/" else group), ""]
         if language != "en":
             rows = []
             for method, path, what, shared in groups[group]:
@@ -221,6 +221,7 @@ def api(language):
             continue
         for method, path, what, shared in groups[group]:
             said, who = roles(what)
+            said = "" if said == flat(what.get("summary")) else said
             out += [f"**`{method} {path}`** {flat(what.get('summary'))}. {said}".strip(), ""]
             if who:
                 out += [f"Roles: {who}.", ""]

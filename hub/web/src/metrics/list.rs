@@ -22,7 +22,7 @@ commits go on after a restart; all other counters begin at 0.
 
 const HEAD_ZH: &str = "# Prometheus 指标
 
-`GET /metrics` 的全部指标，由程序自身的表生成（`cityhub metrics`）。采集方法、告警规则与仪表板见 observability（英文版）。
+`GET /metrics` 的全部指标，由程序自身的表生成（`cityhub metrics`）。采集方法、告警规则与仪表板见[日志、指标、追踪](observability.md)。
 数值计数（`cityhub_values_…`）与提交计数在重启后延续，其余计数器从 0 开始。
 
 | 指标 | 类型 | 标签 | 何时出现 | 含义 | 异常时怎么办 |
