@@ -108,7 +108,7 @@ impl Driver for Http {
         }
         check_pushes(&config)?;
         let book = book(&cx)?;
-        let name = format!("{}.listen", cx.name);
+        let name = format!("{}.{}", cx.name, name_of(config.tls.is_some()));
         let acceptor = config.tls.as_ref();
         let acceptor = acceptor.map(|tls| cx.certificates.open(&name, tls, door::PROTOCOLS));
         let acceptor = acceptor.transpose()?;
@@ -129,7 +129,7 @@ impl Driver for Http {
     }
 
     fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        vec![("listen", self.address)]
+        vec![(name_of(self.acceptor.is_some()), self.address)]
     }
 
     async fn run(self) -> Result<(), DriverError> {
@@ -166,6 +166,11 @@ impl Driver for Http {
         door::serve(entrance, router, self.config.connections_max, stop).await;
         Ok(())
     }
+}
+
+/// The name of the listener in the line `ready` and in health, which says what it speaks.
+fn name_of(is_tls: bool) -> &'static str {
+    if is_tls { "tls_listen" } else { "listen" }
 }
 
 /// Refuses two platforms at one address, and one to which anybody in the network could push.

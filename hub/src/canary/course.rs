@@ -173,7 +173,9 @@ pub(crate) fn is_gate(driver: &config::Value) -> bool {
     let kind = table
         .get("kind")
         .and_then(|kind| kind.clone().into_string().ok());
-    matches!(kind.as_deref(), Some("mqtt" | "http")) && table.contains_key("listen")
+    let speaks = matches!(kind.as_deref(), Some("mqtt" | "http")) && table.contains_key("listen");
+    // `tls` stands beside `listen` where that port speaks nothing else.
+    speaks && !table.contains_key("tls")
 }
 
 /// Gives the address under which the hub itself reaches a listener.

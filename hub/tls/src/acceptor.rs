@@ -1,6 +1,6 @@
 //! One listener's handshakes, by the certificate that is in force when each begins.
 
-use crate::crowd::Crowd;
+use crate::crowd::{Crowd, One};
 use crate::facts;
 use crate::files::Terms;
 use rustls::{CertificateError, Error, ServerConfig};
@@ -178,7 +178,7 @@ impl Acceptor {
         let shaken = tokio::select! {
             biased;
             () = one.told_to_leave() => Err(Refused::Crowded),
-            shaken = tokio::time::timeout(self.within, self.shake(stream, place)) => {
+            shaken = tokio::time::timeout(self.within, self.shake(&one, stream, place)) => {
                 shaken.unwrap_or(Err(Refused::Timeout))
             }
         };
@@ -196,12 +196,14 @@ impl Acceptor {
 
     async fn shake<P>(
         &self,
+        one: &One,
         stream: TcpStream,
         place: impl Future<Output = P>,
     ) -> Result<(Stream, P), Refused> {
         let mut first = [HANDSHAKE];
         // Nothing at all is a peer that hung up, which the handshake finds out.
         stream.peek(&mut first).await.map_err(Refused::Failed)?;
+        one.speaks();
         if first != [HANDSHAKE] {
             return Err(Refused::Plain(stream));
         }

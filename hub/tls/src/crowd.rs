@@ -1,6 +1,8 @@
-//! The handshakes under way: there is room for so many, and one more ends the oldest.
+//! The handshakes under way: there is room for so many, and one more ends the oldest, of those that have
+//! said nothing yet if there are any.
 //!
-//! A peer that begins a handshake and stops there thus costs itself, and nobody who comes later.
+//! A peer that connects and stops there thus costs itself, and neither those who come later nor those
+//! who are in the middle of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +17,9 @@ pub(crate) struct Crowd {
 #[derive(Debug, Default)]
 struct Inside {
     next: u64,
-    /// The oldest first, each with what tells it to leave.
-    all: BTreeMap<u64, Arc<Notify>>,
+    /// Those of whom nothing was heard, the oldest first, each with what tells it to leave.
+    silent: BTreeMap<u64, Arc<Notify>>,
+    speaking: BTreeMap<u64, Arc<Notify>>,
 }
 
 /// One of the crowd, until dropped.
@@ -38,14 +41,16 @@ impl Crowd {
     pub(crate) fn enter(self: &Arc<Self>) -> One {
         let leave = Arc::new(Notify::new());
         let mut inside = self.lock();
-        if inside.all.len() >= self.max
-            && let Some((_, oldest)) = inside.all.pop_first()
-        {
-            oldest.notify_one();
+        if inside.silent.len() + inside.speaking.len() >= self.max {
+            let oldest = inside.silent.pop_first();
+            let oldest = oldest.or_else(|| inside.speaking.pop_first());
+            if let Some((_, oldest)) = oldest {
+                oldest.notify_one();
+            }
         }
         let number = inside.next;
         inside.next += 1;
-        inside.all.insert(number, Arc::clone(&leave));
+        inside.silent.insert(number, Arc::clone(&leave));
         drop(inside);
         One {
             crowd: Arc::clone(self),
@@ -60,6 +65,14 @@ impl Crowd {
 }
 
 impl One {
+    /// Says that something was heard of it.
+    pub(crate) fn speaks(&self) {
+        let mut inside = self.crowd.lock();
+        if let Some(leave) = inside.silent.remove(&self.number) {
+            inside.speaking.insert(self.number, leave);
+        }
+    }
+
     /// Waits until it must leave for another.
     pub(crate) async fn told_to_leave(&self) {
         self.leave.notified().await;
@@ -68,6 +81,8 @@ impl One {
 
 impl Drop for One {
     fn drop(&mut self) {
-        self.crowd.lock().all.remove(&self.number);
+        let mut inside = self.crowd.lock();
+        inside.silent.remove(&self.number);
+        inside.speaking.remove(&self.number);
     }
 }

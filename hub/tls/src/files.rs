@@ -124,7 +124,7 @@ pub(crate) fn build(files: &Files, config: &TlsConfig, alpn: &[&str]) -> Result<
     })?;
     server.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     if config.client_ca.is_some() {
-        // A session that is taken up again shows no certificate, which may be revoked by then.
+        // A session that is taken up again shows no certificate, which may have expired by then.
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
     }
