@@ -134,7 +134,7 @@ fn questions_about_readings_are_about_what_a_mirror_writes() {
             name.strip_suffix(*part)
                 .is_some_and(|m| metrics.contains(m))
         };
-        parts.iter().any(|part| metric(&part))
+        parts.iter().any(metric)
     };
     let mut asked = 0;
     for (name, board) in boards() {

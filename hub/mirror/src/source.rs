@@ -256,3 +256,6 @@ impl Source {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

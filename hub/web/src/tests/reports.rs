@@ -1,7 +1,7 @@
 //! Health, figures, the ledger and the records.
 
 use super::kit::{Hub, START_MS, alarm};
-use crate::{DriverHealth, PartState, SinkHealth, SinkState};
+use crate::{DriverHealth, MirrorHealth, MirrorState, PartState, SinkHealth, SinkState};
 use model::{Severity, Timestamp};
 use serde_json::json;
 
@@ -116,6 +116,54 @@ async fn a_receiver_that_is_away_for_long_degrades_the_hub_and_one_that_people_s
         assert_eq!(health["degraded_by"], expected);
         assert_eq!(health["sinks"]["away"]["state"], "retrying");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mirror_that_is_behind_for_long_degrades_the_hub_and_one_that_is_being_filled_does_not() {
+    let hub = Hub::start();
+    let now = hub.state.clock.now();
+    let owes = |s: i64| Some(now.plus_s(-s));
+    for (name, state, is_backfilling, oldest_owed) in [
+        ("away", MirrorState::Retrying, false, owes(1)),
+        ("behind", MirrorState::Up, false, owes(900)),
+        ("new", MirrorState::Up, true, owes(90_000)),
+        ("well", MirrorState::Up, false, None),
+    ] {
+        let health = MirrorHealth {
+            kind: "influxdb",
+            state,
+            since: now,
+            last_error: None,
+            attempts: 0,
+            confirmed_before: model::Timestamp::from_millis(0),
+            is_level: oldest_owed.is_none(),
+            is_backfilling,
+            oldest_owed,
+            owed: 7,
+            sent_readings: 0,
+            sent_lines: 0,
+            failures: 0,
+            dead_letters: 0,
+            last_dead_letter: None,
+            rewinds: 0,
+            held_from: None,
+        };
+        hub.state.health.put_mirror(name, health);
+    }
+    for (after_s, expected) in [
+        (119, json!(["mirrors.behind"])),
+        (1, json!(["mirrors.away", "mirrors.behind"])),
+    ] {
+        tokio::time::advance(std::time::Duration::from_secs(after_s)).await;
+        let health = hub.get("/api/v1/health").await.json();
+        assert_eq!(health["degraded_by"], expected);
+    }
+    let shown = &hub.get("/api/v1/health").await.json()["mirrors"]["behind"];
+    assert_eq!(
+        (&shown["lag_s"], &shown["lag_readings"]),
+        (&json!(1_020), &json!(7))
+    );
+    assert_eq!(shown["confirmed_before"], json!(null));
 }
 
 #[tokio::test]
