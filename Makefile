@@ -102,6 +102,7 @@ bench: ## prints the figures beside those of a bare broker in the same run
 	cargo bench --locked -p rules --bench engine
 	cargo bench --locked -p rules --bench memory
 	cargo bench --locked -p model --bench geo
+	cargo bench --locked -p sdk --bench trace
 	for bench in drivers/*/benches/frames.rs; do
 	  driver=$${bench#drivers/}
 	  cargo bench --locked -p driver-$${driver%%/*} --bench frames

@@ -36,7 +36,7 @@ put 644 deploy/hub.schema.json hub.schema.json
 put 644 LICENSE LICENSE
 put 644 README.md README.md
 put 644 README.zh-CN.md README.zh-CN.md
-for folder in rules/packs deploy/container deploy/kubernetes deploy/examples deploy/demo dashboards/grafana docs; do
+for folder in rules/packs deploy/container deploy/kubernetes deploy/prometheus deploy/examples deploy/demo dashboards/grafana docs; do
   (cd "$top" && find "$folder" -type f ! -name cityhub) | while read -r file; do put 644 "$file" "$file"; done
 done
 # The handbook to be read in a browser, where `make book` has built it.

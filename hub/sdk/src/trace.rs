@@ -344,6 +344,18 @@ mod tests {
         assert_eq!(Tracer::default().begin(Some(EXAMPLE)), None);
     }
 
+    #[test]
+    fn what_is_not_recorded_costs_no_allocation() {
+        let (rare, _kept) = Tracer::open(0.0);
+        for tracer in [Tracer::default(), rare] {
+            let counted = allocation_counter::measure(|| {
+                assert_eq!(tracer.begin(None), None);
+                assert!(tracer.follow([1, 2, 3]).is_none());
+            });
+            assert_eq!(counted.count_total, 0);
+        }
+    }
+
     fn span(trace: Trace) -> Span {
         Span {
             trace,

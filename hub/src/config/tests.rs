@@ -187,6 +187,39 @@ fn a_value_that_cannot_work_is_refused() {
 }
 
 #[test]
+fn a_collector_that_cannot_be_reached_as_written_is_refused_with_its_line() {
+    let otlp =
+        |more: &str| format!("[telemetry.otlp]\nendpoint = \"http://127.0.0.1:4318\"\n{more}\n");
+    load_text(&otlp("headers = { authorization = \"Bearer x\" }")).unwrap();
+    let endpoint = "telemetry.otlp.endpoint";
+    check(
+        "[telemetry.otlp]\nendpoint = \"ftp://x\"\n",
+        2,
+        endpoint,
+        "https://",
+    );
+    check(
+        &otlp("trace_ratio = 1.5"),
+        3,
+        "telemetry.otlp.trace_ratio",
+        "0 to 1",
+    );
+    check(
+        &otlp("metrics_every_s = 9999"),
+        3,
+        "telemetry.otlp.metrics_every_s",
+        "3600",
+    );
+    let wrong = otlp("headers.\"a b\" = \"x\"");
+    check(
+        &wrong,
+        3,
+        "telemetry.otlp.headers.a b",
+        "no name of a header",
+    );
+}
+
+#[test]
 fn a_value_of_a_variable_is_looked_for_there() {
     let names = ["CITYHUB__LOG", "PATH", "CITYHUB__LOG__LEVEL"].map(str::to_owned);
     let found = variable_of("log.level", names.clone());

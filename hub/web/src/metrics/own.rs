@@ -8,6 +8,7 @@ use crate::report::Lag;
 use crate::state::Inner;
 use model::{AlarmState, Counts, Severity};
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use store::{Ledger, Stats, StoreError};
 
 /// Asks every source.
@@ -19,6 +20,7 @@ pub(super) fn collect(hub: &Inner) -> Result<Page, StoreError> {
     put_ledger(&mut page, &hub.reader.ledger(None, None)?);
     put_writer(&mut page, hub);
     put_alarms(&mut page, hub);
+    put_cases(&mut page, hub);
     put_devices(&mut page, &Census::take(hub));
     put_sinks(&mut page, &Lag::of_all(hub)?);
     crate::mirrors::put(&mut page, &hub.health.mirrors(), hub.clock.now());
@@ -110,6 +112,22 @@ fn put_alarms(page: &mut Page, hub: &Inner) {
     page.put("cityhub_alarm_flood", &[], load.flood_since.is_some());
     page.put("cityhub_alarms_chattering", &[], load.chattering);
     page.put("cityhub_alarms_stale", &[], load.stale);
+}
+
+fn put_cases(page: &mut Page, hub: &Inner) {
+    let counts = hub.cases.read().unwrap_or_else(PoisonError::into_inner);
+    for severity in Severity::ALL {
+        let open = counts.by_state.iter();
+        let open = open.filter(|((state, of), _)| *of == severity && state.is_open());
+        let count: u64 = open.map(|(_, count)| *count).sum();
+        page.put(
+            "cityhub_cases_open",
+            &[("severity", severity.name())],
+            count,
+        );
+    }
+    page.put("cityhub_cases_overdue", &[], counts.overdue);
+    page.put("cityhub_cases_unroutable", &[], counts.unroutable);
 }
 
 fn put_devices(page: &mut Page, census: &Census) {
