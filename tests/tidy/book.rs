@@ -148,6 +148,34 @@ fn every_page_is_a_chapter_and_both_languages_have_the_same_ones() {
     assert_eq!(chapters[0], chapters[1], "docs/en and docs/zh-CN differ");
 }
 
+/// What a page is made of, whatever its language: levels of headings, rows of tables, blocks.
+fn shape(text: &str) -> (Vec<usize>, usize, usize) {
+    let levels = prose(text).filter(|line| line.starts_with('#'));
+    let levels = levels.map(|line| line.chars().take_while(|letter| *letter == '#').count());
+    let rows = prose(text).filter(|line| line.starts_with('|')).count();
+    let fences = text
+        .lines()
+        .filter(|line| line.trim_start().starts_with("```"));
+    (levels.collect(), rows, fences.count() / 2)
+}
+
+#[test]
+fn both_languages_have_the_same_sections_tables_and_examples_on_each_page() {
+    let chinese = pages("zh-CN");
+    let mut wrong = Vec::new();
+    for (page, text) in pages("en") {
+        // That of the API tells in Chinese less of each route.
+        let Some(other) = chinese.get(&page).filter(|_| page != "reference/api.md") else {
+            continue;
+        };
+        let (here, there) = (shape(&text), shape(other));
+        if here != there {
+            wrong.push(format!("{page}: en {here:?}, zh-CN {there:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "pages that went apart: {wrong:#?}");
+}
+
 /// Folders of the sources whose files pages name.
 const FOLDERS: [&str; 7] = [
     "deploy/",
