@@ -135,7 +135,7 @@ async fn a_mirror_that_is_behind_for_long_degrades_the_hub_and_one_that_is_being
             since: now,
             last_error: None,
             attempts: 0,
-            confirmed_before: model::Timestamp::from_millis(0),
+            confirmed_before: Timestamp::from_millis(0),
             is_level: oldest_owed.is_none(),
             is_backfilling,
             oldest_owed,
