@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """A hub that mirrors its readings to real servers: Debian's VictoriaMetrics, and InfluxDB 1 for what it has of the protocol.
 
-    tests/foreign/mirror_servers.py PROGRAM [backfill] [kill] [influx] [day]   # PROGRAM: a cityhub with the feature `influx`
+    tests/foreign/mirror_servers.py PROGRAM [backfill] [kill] [tls] [influx] [day]   # PROGRAM: a cityhub with the feature `influx`
 
 Wants the packages victoria-metrics and influxdb, and installs them with apt-get where they are missing and it may.
 
 backfill  an empty server gets what the hub had before it knew of it, from segments and from the log
 kill      the server is killed (SIGKILL) right after it took everything, started again, and has everything again
+tls       the server speaks TLS with a certificate of the city's own authority; one that nobody trusts is refused
 influx    InfluxDB 1.6, behind a proxy that turns the write API of version 2 into that of version 1, takes every line, refuses one
           of another type with a partial write, and understands every question of the Grafana dashboards
 day       the server is away while a day of every device comes in, then gets all of it; meanwhile devices measure how long
@@ -19,6 +20,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -32,6 +34,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from hub import Hub, check, finish, free_port, until  # noqa: E402
 
 DAY_MS = 86_400_000
+# The scripts ask for nothing secret; whom the hub trusts is what is tried.
+UNCHECKED = ssl._create_unverified_context()
 
 
 def need(command, package):
@@ -42,9 +46,9 @@ def need(command, package):
 class Victoria:
     """VictoriaMetrics with a folder of its own, which outlives its death."""
 
-    def __init__(self):
-        self.folder, self.port = tempfile.mkdtemp(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+    def __init__(self, *more, scheme="http"):
+        self.folder, self.port, self.more = tempfile.mkdtemp(), free_port(), more
+        self.url = f"{scheme}://localhost:{self.port}"
         self.process = None
 
     def start(self):
@@ -56,6 +60,7 @@ class Victoria:
                 "-retentionPeriod=100y",
                 "-dedup.minScrapeInterval=1ms",
                 "-memory.allowedPercent=10",
+                *self.more,
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -64,7 +69,7 @@ class Victoria:
 
     def get(self, path):
         try:
-            return urllib.request.urlopen(self.url + path, timeout=60).read()
+            return urllib.request.urlopen(self.url + path, timeout=60, context=UNCHECKED).read()
         except OSError:
             return None
 
@@ -77,7 +82,7 @@ class Victoria:
         self.get("/internal/force_flush")
         match = urllib.parse.quote('{__name__=~"cityhub_.*",__name__!~".*_quality"}')
         values = twice = 0
-        with urllib.request.urlopen(f"{self.url}/api/v1/export?match[]={match}", timeout=600) as lines:
+        with urllib.request.urlopen(f"{self.url}/api/v1/export?match[]={match}", timeout=600, context=UNCHECKED) as lines:
             for line in lines:
                 times = json.loads(line)["timestamps"]
                 values += len(set(times))
@@ -227,6 +232,33 @@ def kill(program):
         print(f"       taken before the kill: {taken}; the server still has {server.count()[0]} of {stored(hub)}")
         until("the hub noticed", lambda: health(hub)["rewinds"] > round_number, 60)
         has_all(hub, server)
+    check("the hub stops by itself", hub.stop() == 0)
+    server.kill()
+
+
+def tls(program):
+    print("== a server with a certificate of the city's own authority")
+    folder = tempfile.mkdtemp()
+    run = lambda *args: subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True)  # noqa: E731
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    run("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=city")
+    run("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
+    with open(f"{folder}/names", "w") as file:
+        file.write("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
+    run("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+        "-extfile", "names", "-out", "server.crt")
+    server = Victoria("-tls", f"-tlsCertFile={folder}/server.crt", f"-tlsKeyFile={folder}/server.key", scheme="https")
+    server.start()
+    hub = Hub(program, mirror(server.url))
+    hub.register([device(n) for n in range(4)])
+    fill(hub, 4, int(time.time() * 1000) - 3_600_000, 50)
+    until("a certificate that nobody signed is refused", lambda: "ertificate" in (health(hub)["last_error"] or ""))
+    check("and nothing was sent", health(hub)["sent_lines"] == 0)
+    hub.stop()
+    with open(f"{hub.folder}/hub.toml", "a") as file:
+        file.write(f'ca_file = "{folder}/ca.crt"\n')
+    hub.start()
+    has_all(hub, server)
     check("the hub stops by itself", hub.stop() == 0)
     server.kill()
 
@@ -417,11 +449,13 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     need("victoria-metrics", "victoria-metrics")
-    wanted = sys.argv[2:] or ["backfill", "kill", "influx", "day"]
+    wanted = sys.argv[2:] or ["backfill", "kill", "tls", "influx", "day"]
     if "backfill" in wanted:
         backfill(sys.argv[1])
     if "kill" in wanted:
         kill(sys.argv[1])
+    if "tls" in wanted:
+        tls(sys.argv[1])
     if "influx" in wanted:
         need("influxd", "influxdb")
         influx(sys.argv[1])

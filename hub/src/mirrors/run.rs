@@ -103,6 +103,7 @@ impl Mirrors {
 impl Kept {
     /// Keeps the mirror running: it may fail alone.
     async fn keep(mut self, stop: CancellationToken) {
+        self.show(&MirrorStatus::new(self.position), MirrorState::Up);
         while !stop.is_cancelled() {
             let Err(reason) = self.serve(&stop).await else {
                 continue;
