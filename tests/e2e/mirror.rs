@@ -82,6 +82,8 @@ fn the_server_gets_exactly_what_the_shape_promises() {
     let expected = expected.map(|(d, f, v)| ((d.to_owned(), f.to_owned(), ts), v));
     assert_eq!(influx.ledger().points, expected.into());
     assert_eq!(influx.ledger().lines, 2, "one line is one message");
+    // Without the hub's own test sensor.
+    until("they are counted", || mirror(&hub)["sent_readings"] == 4);
     assert_eq!(influx.ledger().complaints, Vec::<String>::new());
     stop(hub);
     assert!(

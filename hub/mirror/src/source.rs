@@ -13,6 +13,8 @@ use store::{Onward, Reader, Sealed, StoreError};
 pub(crate) struct Batch {
     pub(crate) lines: Lines,
     pub(crate) readings: u64,
+    /// Those of them that are in the lines.
+    pub(crate) in_lines: u64,
     /// What the protocol cannot say, and why.
     pub(crate) unsayable: Vec<String>,
     pub(crate) position: Position,
@@ -200,6 +202,7 @@ impl Source {
         let mut batch = Batch {
             lines: Lines::default(),
             readings: readings.len() as u64,
+            in_lines: 0,
             unsayable: Vec::new(),
             position: self.position,
             is_level,
@@ -224,8 +227,9 @@ impl Source {
                     }
                 }
             }
-            if let Err(error) = batch.lines.push(id, fields.iter().copied(), at) {
-                batch.unsayable.push(format!("{id:?} at {at}: {error}"));
+            match batch.lines.push(id, fields.iter().copied(), at) {
+                Ok(()) => batch.in_lines += readings.len() as u64,
+                Err(error) => batch.unsayable.push(format!("{id:?} at {at}: {error}")),
             }
         }
         Ok(batch)

@@ -204,7 +204,7 @@ impl Mirror {
             status.state = MirrorState::Up;
             status.attempts = 0;
             status.sent_lines += ended.taken as u64;
-            status.sent_readings += batch.readings;
+            status.sent_readings += batch.in_lines;
         });
     }
 
