@@ -42,7 +42,6 @@ const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), payment=(),
      bluetooth=(), display-capture=()";
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
-const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// A year: the names of files under `assets/` carry a hash of their content.
@@ -151,7 +150,6 @@ pub fn protect(fields: &mut HeaderMap, policy: &HeaderValue) {
     fields.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     fields.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     fields.insert(PERMISSIONS_POLICY, HeaderValue::from_static(PERMISSIONS));
-    fields.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     fields.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
 }
 

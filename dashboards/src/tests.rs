@@ -56,6 +56,9 @@ fn a_page_may_run_only_what_comes_from_its_own_origin() {
     assert!(!policy.contains("unsafe"));
     assert_eq!(field(&page, "x-content-type-options"), "nosniff");
     assert_eq!(field(&page, "referrer-policy"), "same-origin");
+    assert_eq!(field(&page, "x-frame-options"), "DENY");
+    assert_eq!(field(&page, "cross-origin-resource-policy"), "same-origin");
+    assert!(field(&page, "permissions-policy").starts_with("camera=(), microphone=()"));
     assert_eq!(field(&page, "cache-control"), "no-cache");
 }
 

@@ -137,12 +137,7 @@ struct Parts {
 
 /// Runs the hub until `asked_to_stop` resolves or the journal fails.
 pub async fn run(loaded: Loaded, log: Log, asked_to_stop: impl Future<Output = ()>) -> Result<End> {
-    if loaded.is_exposed() {
-        tracing::warn!(
-            file = ?loaded.file(),
-            "everybody on this machine can read the secrets of the configuration"
-        );
-    }
+    loaded.warn_if_exposed();
     let standing = read_standing(&loaded)?;
     let rules = standing.rules.clone();
     // A hub that is down guards nobody, so here it is no more than a warning; `check` refuses it.
@@ -388,7 +383,6 @@ fn open(loaded: &Loaded, standing: Standing, tracer: Tracer) -> Result<(Parts, A
     let health = Health::new(env!("CARGO_PKG_VERSION"), clock.now());
     let (requests, intake) = Intake::open();
     let codes = CodesInForce::new(standing.codes);
-    let oldest = Timestamp::parse(&config.intake.oldest).context("intake.oldest")?;
     let options = loaded.store_options();
     let setting = Setting::new(
         loaded.text(),
@@ -402,11 +396,7 @@ fn open(loaded: &Loaded, standing: Standing, tracer: Tracer) -> Result<(Parts, A
             catalogue: standing.catalogue,
             grids: standing.grids,
             clock: clock.clone(),
-            times: Times {
-                lateness_s: config.intake.lateness_s,
-                oldest,
-                ahead_max_s: config.intake.ahead_max_s,
-            },
+            times: times(config)?,
             zone: config.rule_settings().zone,
             cases: CaseSetup {
                 codes: codes.clone(),
@@ -454,6 +444,15 @@ fn open(loaded: &Loaded, standing: Standing, tracer: Tracer) -> Result<(Parts, A
         stop: CancellationToken::new(),
     };
     Ok((parts, asks, spawn_writer(opened.writer, intake)))
+}
+
+/// Says which times of devices are believed.
+fn times(config: &Config) -> Result<Times> {
+    Ok(Times {
+        lateness_s: config.intake.lateness_s,
+        oldest: Timestamp::parse(&config.intake.oldest).context("intake.oldest")?,
+        ahead_max_s: config.intake.ahead_max_s,
+    })
 }
 
 /// Reads who may sign in, and says how to begin when that is nobody.

@@ -67,6 +67,8 @@ mod jt808;
 #[cfg(test)]
 mod kpi;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod mirror;

@@ -5,6 +5,7 @@
     tests/foreign/limits.py target/debug/cityhub [SECONDS]
 """
 import json
+import multiprocessing
 import socket
 import statistics
 import subprocess
@@ -58,6 +59,13 @@ class Fleet:
     def stop(self):
         [client.disconnect() for client in self.clients]
         [client.loop_stop() for client in self.clients]
+
+
+class Place:
+    """What a process of its own must know of a hub."""
+
+    def __init__(self, hub):
+        self.mqtt, self.ingest, self.coap, self.folder = hub.mqtt, hub.ingest, hub.coap, hub.folder
 
 
 def flood_mqtt(hub, end, counts):
@@ -122,15 +130,15 @@ def lines_of(waits):
     return f"{len(waits)} acknowledged, p50 {statistics.median(waits):.1f} ms, p99 {percentile(waits, 0.99):.1f} ms"
 
 
-def floods():
+def flood(quota):
+    """A hub with a hundred honest devices and a mad one, which speaks from processes of its own."""
     coap = free_port()
     hub = Hub(PROGRAM, more=f"""
 [drivers.coap]
 kind = "coap"
 listen = "127.0.0.1:{coap}"
 [limits.devices.mad]
-values_per_s = 200
-burst = 1000
+{quota}
 """)
     hub.coap = coap
     hub.call("PUT", "devices", [{"id": "mad", "kind": "dust", "secret": MAD_SECRET}]
@@ -138,24 +146,35 @@ burst = 1000
     fleet = Fleet(hub)
     fleet.run(3)
     quiet = fleet.run(SECONDS)
-    end, counts = threading.Event(), {"mqtt sent": 0, "mqtt closed": 0, "mqtt acknowledged": 0, "429 without Retry-After": 0}
+    end, counts = multiprocessing.Event(), multiprocessing.Manager().dict()
+    counts.update({"mqtt sent": 0, "mqtt closed": 0, "mqtt acknowledged": 0, "429 without Retry-After": 0})
     began = time.time()
-    mad = [threading.Thread(target=of, args=(hub, end, counts)) for of in (flood_mqtt, flood_http, flood_coap)]
-    [thread.start() for thread in mad]
+    place = Place(hub)
+    mad = [multiprocessing.Process(target=of, args=(place, end, counts)) for of in (flood_mqtt, flood_http, flood_coap)]
+    [process.start() for process in mad]
     loud = fleet.run(SECONDS)
     fast = hub.call("GET", "health")["intake"]["too_fast"]
     end.set()
-    [thread.join() for thread in mad]
+    [process.join() for process in mad]
     seconds = time.time() - began
     fleet.stop()
     time.sleep(3)
+    counts = dict(counts)
     print(f"       {HONEST} honest devices without the flood: {lines_of(quiet)}")
     print(f"       {HONEST} honest devices beside the flood:  {lines_of(loud)}")
     print("       the flood:", json.dumps(counts, sort_keys=True))
     ledger = hub.call("GET", f"ledger?{EVER}")
     own = ledger["devices"]["mad"]
-    refused = own["rejected"].get("rate_limited", 0)
     print("       of the mad device:", json.dumps(own))
+    return hub, fleet, (counts, seconds), (ledger, own), fast
+
+
+def floods():
+    print("   -- without a limit, for comparison")
+    flood("values_per_s = 0")[0].stop()
+    print("   -- with 200 values a second and 1,000 at once")
+    hub, fleet, (counts, seconds), (ledger, own), fast = flood("values_per_s = 200\nburst = 1000")
+    refused = own["rejected"].get("rate_limited", 0)
     check("it was refused more than once, by HTTP", counts.get("http 429", 0) > 10, counts.get("http 429"))
     check("every 429 says when to come again", counts["429 without Retry-After"] == 0)
     check("CoAP says 4.29 or takes it, and nothing else", not counts.get("coap 5.03"), counts)

@@ -141,7 +141,9 @@ async fn tell_to_use_tls(mut stream: TcpStream) {
     let told = async {
         // What it sent is read before the end, or the answer would get lost in a reset.
         let mut sent = [0; 1024];
-        stream.read(&mut sent).await?;
+        if stream.read(&mut sent).await? == 0 {
+            return Ok(());
+        }
         stream.write_all(WANTS_TLS.as_bytes()).await?;
         stream.shutdown().await
     };

@@ -22,9 +22,19 @@ fn sets_a_secret(line: &str) -> bool {
 }
 
 impl Loaded {
+    /// Says in the log that secrets are open to all, if they are.
+    pub(crate) fn warn_if_exposed(&self) {
+        if self.is_exposed() {
+            tracing::warn!(
+                file = ?self.file(),
+                "everybody on this machine can read the secrets of the configuration"
+            );
+        }
+    }
+
     /// Tells whether others than its owner and group can read the secrets of the file.
     #[cfg(unix)]
-    pub(crate) fn is_exposed(&self) -> bool {
+    fn is_exposed(&self) -> bool {
         use std::os::unix::fs::PermissionsExt as _;
         const OTHERS_READ: u32 = 0o004;
         let mode = self.file().and_then(|file| std::fs::metadata(file).ok());
@@ -33,7 +43,7 @@ impl Loaded {
     }
 
     #[cfg(not(unix))]
-    pub(crate) fn is_exposed(&self) -> bool {
+    fn is_exposed(&self) -> bool {
         false
     }
 }

@@ -90,9 +90,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let cases = CaseDesk::restore(setup.cases, &reader, recovered.last_stamp)
         .context("read the cases that are open")?;
     let (canary, verdict) = watch::channel(last_verdict(&reader)?);
-    let mut published = publish((&reader, &recovered), &book, &cases, verdict)?;
-    let (limits, devices) = (&setup.limits, published.devices.clone());
-    published.quotas = Quotas::new(limits.device(), limits.own(), devices);
+    let published = publish((&reader, &recovered), &book, &cases, verdict, &setup.limits)?;
     let draft = super::handover::restore(&reader, &setup.shifts, setup.clock.now())?;
     published.handovers.put(draft);
     published.statuses.put(statuses);
@@ -335,6 +333,7 @@ fn publish(
     book: &AlarmBook,
     cases: &CaseDesk,
     canary: watch::Receiver<canary::Verdict>,
+    limits: &LimitsConfig,
 ) -> Result<Published> {
     let devices = Devices::new(SecretSalt(recovered.salt));
     devices.put(recovered.devices.iter().map(|stored| DeviceEntry {
@@ -363,7 +362,7 @@ fn publish(
     }
     Ok(Published {
         rounds: watch::Sender::default(),
-        quotas: Quotas::default(),
+        quotas: Quotas::new(limits.device(), limits.own(), devices.clone()),
         subscribers,
         handovers: Handovers::default(),
         devices,

@@ -7,11 +7,13 @@ use tests::hub::{Hub, Place, plain_config};
 /// Devices of one request.
 const CHUNK: usize = 1_000;
 
-/// A configuration that lets the load in: all its connections come from one address.
+/// A configuration that lets the load in: all its connections come from one address, and its few
+/// devices send as much as a city.
 pub(crate) fn place() -> Place {
     let open = "kind = \"mqtt\"\nconnections_max = 20000\nconnections_per_address_max = 20000\n";
     let text = plain_config().replace("kind = \"mqtt\"\n", open);
-    Place::with_config(&format!("{text}[log]\nlevel = \"warn\"\n"))
+    let free = "[limits]\ndevice_values_per_s = 0\n";
+    Place::with_config(&format!("{text}{free}[log]\nlevel = \"warn\"\n"))
 }
 
 /// The rules that are on in every run: limits on both metrics of the load, and silence.
