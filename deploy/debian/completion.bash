@@ -2,7 +2,7 @@
 _cityhub() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} commands=() at
   case $before in
-    --config | --input | --devices | --rules | --data-dir)
+    --config | --token-file | --input | --devices | --rules | --data-dir)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return
       ;;

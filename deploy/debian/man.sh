@@ -39,10 +39,10 @@ Set by systemd: see
 It is fine.
 .TP
 .B 1
-It is not: what was asked for was refused, or something is wrong.
+It is not: what was asked for was refused, or something is wrong; \fBdoctor\fR has warnings.
 .TP
 .B 2
-Bad usage or a bad configuration; the message names file, line and key.
+Bad usage or a bad configuration; the message names file, line and key. \fBdoctor\fR has faults.
 .TP
 .B 74
 The journal failed; a new start recovers what is on disk.
@@ -60,6 +60,7 @@ Everything that the hub keeps.
 .EX
 cityhub admin user add me \-\-role admin \-\-config /etc/cityhub/hub.toml
 cityhub check \-\-config /etc/cityhub/hub.toml
+cityhub doctor \-\-config /etc/cityhub/hub.toml
 journalctl \-u cityhub \-f
 .EE
 .SH SEE ALSO

@@ -8,6 +8,7 @@ pub mod codes;
 pub mod config;
 mod delivery;
 mod desk;
+pub mod doctor;
 pub mod drivers;
 pub mod feed;
 pub mod gauge;

@@ -1,6 +1,7 @@
 //! `cityhub`: the commands of the hub.
 
 mod admin;
+mod examine;
 mod export;
 mod keep;
 
@@ -56,6 +57,8 @@ enum Command {
     Metrics(MetricsArgs),
     /// Asks a running hub whether it takes telemetry; exit 1 if it does not.
     Health(HealthArgs),
+    /// Finds what is wrong with an installation and says what to do; changes nothing.
+    Doctor(examine::DoctorArgs),
     /// Acts as a fleet of sensors against a running hub.
     Simulate(Box<sim::Args>),
     /// Runs a rule set over stored history and prints the alarms as JSON lines.
@@ -168,6 +171,7 @@ fn carry_out(cli: Cli) -> Result<ExitCode> {
             let by = http.tls.map_or(Scheme::Http, |_| Scheme::Https);
             ask_health(&probe::authority_of(http.listen), by, args.alive)
         }
+        Command::Doctor(args) => examine::carry_out(cli.config, cli.data_dir, &args),
         Command::Schema => say(&serde_json::to_string_pretty(&schema::schema())?),
         Command::Metrics(args) => say(web::list_of_figures(args.language()).trim_end()),
         Command::Simulate(args) => simulate(*args),

@@ -12,6 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of the answer that are looked at.
 const ANSWER_BYTES_MAX: u64 = 4_096;
 
+/// The same where the answer itself is wanted: the health of a hub with all its deliveries.
+const BODY_BYTES_MAX: u64 = 4 << 20;
+
 /// How a hub is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -45,7 +48,7 @@ impl Scheme {
 /// `by` says what it speaks.
 pub fn ask(authority: &str, by: Scheme, only_alive: bool) -> Finding {
     let path = if only_alive { "/healthz" } else { "/readyz" };
-    match get(authority, by, path) {
+    match get((authority, by), path, None, ANSWER_BYTES_MAX).map(|(status, _)| status) {
         Ok(200) => Finding::Well,
         // A hub without users tells nobody more than that it lives.
         Ok(401) => Finding::Empty,
@@ -64,24 +67,51 @@ pub fn authority_of(listen: SocketAddr) -> String {
     SocketAddr::new(ip, listen.port()).to_string()
 }
 
-fn get(authority: &str, by: Scheme, path: &str) -> std::io::Result<u16> {
+/// Gets what a page of the hub at `authority` says to who has this token: status and body.
+pub(crate) fn fetch(
+    (authority, by): (&str, Scheme),
+    path: &str,
+    token: &str,
+) -> std::io::Result<(u16, Vec<u8>)> {
+    let (status, answer) = get((authority, by), path, Some(token), BODY_BYTES_MAX)?;
+    let end = b"\r\n\r\n";
+    let head = answer.windows(end.len()).position(|window| window == end);
+    let body = head.and_then(|at| answer.get(at + end.len()..));
+    Ok((status, body.unwrap_or_default().to_vec()))
+}
+
+fn get(
+    (authority, by): (&str, Scheme),
+    path: &str,
+    token: Option<&str>,
+    bytes_max: u64,
+) -> std::io::Result<(u16, Vec<u8>)> {
     let address = authority.to_socket_addrs()?.next();
     let address = address.ok_or_else(|| std::io::Error::other("it has no address"))?;
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n");
+    let bearer = token.map(|token| format!("authorization: Bearer {token}\r\n"));
+    let bearer = bearer.unwrap_or_default();
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n{bearer}connection: close\r\n\r\n");
     let answer = match by {
-        Scheme::Http => exchange(stream, &request)?,
-        Scheme::Https => exchange(anyone::dial(stream)?, &request)?,
+        Scheme::Http => exchange(stream, &request, bytes_max)?,
+        Scheme::Https => exchange(anyone::dial(stream)?, &request, bytes_max)?,
     };
-    status_of(&answer).ok_or_else(|| std::io::Error::other("what answers speaks no HTTP"))
+    let status =
+        status_of(&answer).ok_or_else(|| std::io::Error::other("what answers speaks no HTTP"))?;
+    Ok((status, answer))
 }
 
-fn exchange(mut stream: impl Read + Write, request: &str) -> std::io::Result<Vec<u8>> {
+fn exchange(
+    mut stream: impl Read + Write,
+    request: &str,
+    bytes_max: u64,
+) -> std::io::Result<Vec<u8>> {
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    let read = stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer);
+    let read = stream.take(bytes_max).read_to_end(&mut answer);
     // A status that is there is the answer, however the connection ended.
     match read {
         Err(error) if answer.is_empty() => Err(error),

@@ -41,6 +41,8 @@ mod delivery;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod duplicates;
 #[cfg(test)]
 mod export;

@@ -10,50 +10,9 @@ binary=$(realpath "$1") base=$(realpath "$2")
 top=$(realpath "$(dirname "$0")/../..")
 work=$(mktemp -d /tmp/cityhub-booted.XXXXXX)
 root=$work/root init=
-groups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
-[ -n "$groups" ] || { echo "there is no cgroup 2 here" >&2; exit 1; }
-group=$groups/$(basename "$work")
-
-leave() {
-  if [ -n "$init" ]; then
-    kill -KILL "$init" 2> /dev/null || true
-    wait 2> /dev/null || true
-  fi
-  find "$group" -depth -type d -exec rmdir {} \; 2> /dev/null || true
-  rm -rf --one-file-system "$work"
-}
+# shellcheck source=tests/foreign/booted.sh
+. "$top/tests/foreign/booted.sh"
 trap leave EXIT
-began=$SECONDS
-step() { printf '\n%3d s  %s\n' $((SECONDS - began)) "$*"; }
-fine() { printf '       ok: %s\n' "$*"; }
-fail() {
-  within systemctl status cityhub --no-pager >&2 || true
-  printf '       NOT: %s\n' "$*" >&2
-  within journalctl -u cityhub -n 25 --no-pager >&2 || tail -n 25 "$work/log" >&2
-  exit 1
-}
-within() { nsenter -t "$init" -a /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 SYSTEMD_PAGER=cat "$@"; }
-# demand WHAT COMMAND…
-demand() {
-  local what=$1
-  shift
-  "$@" > "$work/said" 2>&1 || { cat "$work/said" >&2; fail "$what"; }
-  fine "$what"
-}
-# wait_for WHAT COMMAND…: a minute and a half.
-wait_for() {
-  local what=$1
-  shift
-  for _ in $(seq 450); do
-    if "$@" > "$work/said" 2>&1; then
-      fine "$what"
-      return
-    fi
-    sleep 0.2
-  done
-  cat "$work/said" >&2
-  fail "$what"
-}
 shown() { within systemctl show -p "$1" --value cityhub; }
 is() { [ "$(shown "$1")" = "$2" ]; }
 answer() { within curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer ${token:-none}" "http://127.0.0.1:8080$1"; }
@@ -70,43 +29,7 @@ mkdir "$root"
 tar -C "$root" -xf "$base"
 cp "$package" "$newer" "$root/root/"
 
-step "boot"
-mkdir "$group"
-cat > "$work/boot" <<'BOOT'
-set -e
-mount --make-rprivate /
-mount --bind "$1" "$1"
-cd "$1"
-mount -t proc proc proc
-mount --bind proc/sys proc/sys && mount -o remount,bind,ro proc/sys
-mount -t sysfs -o ro sysfs sys
-mount -t tmpfs tmpfs sys/fs/cgroup 2> /dev/null || true
-mount -t cgroup2 cgroup2 sys/fs/cgroup
-mount -t tmpfs -o mode=755 tmpfs run
-mount -t tmpfs -o mode=755 tmpfs dev
-for device in null zero full random urandom tty; do touch dev/$device; mount --bind /dev/$device dev/$device; done
-touch dev/console
-mkdir dev/shm dev/pts dev/mqueue
-mount -t tmpfs tmpfs dev/shm
-mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts dev/pts
-ln -s pts/ptmx dev/ptmx
-mkdir -p .before
-pivot_root . .before
-umount -l /.before
-# As container managers do: what systemd mounts for a service is seen by it through this.
-mount --make-rshared /
-exec env -i container=namespaces PATH=/usr/sbin:/usr/bin /lib/systemd/systemd --log-target=console --log-level=notice
-BOOT
-(
-  echo "$BASHPID" > "$group/cgroup.procs"
-  exec unshare --mount --pid --fork --kill-child --cgroup --uts --ipc --net bash "$work/boot" "$root"
-) > "$work/log" 2>&1 &
-for _ in $(seq 100); do
-  init=$(pgrep -P $! || true)
-  if [ -n "$init" ] && within systemctl is-system-running 2> /dev/null | grep -qE 'running|degraded'; then break; fi
-  sleep 0.2
-done
-demand "$(within systemctl --version | head -n 1)" within systemctl list-units --no-pager
+boot
 
 step "install: the package starts the service"
 demand "installs" within dpkg -i "/root/$(basename "$package")"
@@ -133,10 +56,23 @@ wait_for "the token of the file is known" answers /api/v1/health 200
 
 step "reload, and an upgrade"
 demand "reloads" within systemctl reload cityhub
+within curl -s -o /dev/null -X PUT -H "Authorization: Bearer $token" -H 'Content-Type: application/json' http://127.0.0.1:8080/api/v1/devices \
+  -d '[{"id":"kept-1","kind":"gas_pressure","secret":"the-secret-of-kept-1"}]'
+within curl -s -o /dev/null -H 'Authorization: Bearer the-secret-of-kept-1' -d '{"values":{"pressure_kpa":301.5}}' http://127.0.0.1:8081/devices/kept-1/telemetry
 main=$(shown MainPID)
 demand "upgrades" within dpkg -i "/root/$(basename "$newer")"
 wait_for "runs again" answers /readyz 200
 demand "as a new process" test "$main" != "$(shown MainPID)"
+demand "with what was acknowledged before" within sh -c "curl -s -H 'Authorization: Bearer $token' http://127.0.0.1:8080/api/v1/devices/kept-1 | grep -q 301.5"
+
+step "the doctor"
+doctor() { within cityhub doctor --lang en --config /etc/cityhub/hub.toml > "$work/doctor" || true; }
+doctor
+for found in "ok .* lock " "ok .* service " "ok .* data-folder " "ok .* ports " "warning .* backup-timer " "warning .* backup "; do
+  demand "it says: $found" grep -qE "^$found" "$work/doctor"
+done
+demand "and no fault but a user who is missing" test "$(grep -c '^fault' "$work/doctor")" -le 1
+demand "it changed nobody's files" test -z "$(within find /var/lib/cityhub ! -user cityhub)"
 
 step "the watchdog"
 override 'WatchdogSec=4'
@@ -172,6 +108,8 @@ cp -p "$root/etc/cityhub/hub.toml" "$work/hub.toml"
 echo 'colour = 1' >> "$root/etc/cityhub/hub.toml"
 within systemctl restart cityhub || true
 wait_for "fails and stays so" is ActiveState failed
+doctor
+demand "the doctor names line and failed service" sh -c "grep -qE 'hub.toml:[0-9]+ .colour' $work/doctor && grep -qE '^fault +service' $work/doctor"
 fine "$(shown Result), status $(shown ExecMainStatus): $(within journalctl -u cityhub --no-pager | grep -o 'cityhub: /etc.*' | tail -n 1)"
 cp -p "$work/hub.toml" "$root/etc/cityhub/hub.toml"
 

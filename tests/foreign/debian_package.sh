@@ -100,6 +100,14 @@ demand "secrets are root's" owner /etc/cityhub/secrets 'root:root 700'
 demand "data is the hub's" owner /var/lib/cityhub 'cityhub:cityhub 700'
 demand "check: fine" within runuser -u cityhub -- cityhub check --config /etc/cityhub/hub.toml
 
+step "the doctor, before the first start"
+doctor() { within cityhub doctor --lang en --config /etc/cityhub/hub.toml > "$work/doctor" 2>&1 || true; }
+doctor
+demand "nobody can sign in yet" grep -qE '^fault +sign-in' "$work/doctor"
+demand "it made nothing" test -z "$(within ls -A /var/lib/cityhub)"
+within runuser -u nobody -- cityhub doctor --lang en --config /etc/cityhub/hub.toml --data-dir /var/lib/cityhub/x > "$work/doctor" 2>&1 || true
+demand "to a stranger it says whom to be" grep -q 'root or as the user of the hub\|cannot be read' "$work/doctor"
+
 step "the first start"
 start
 demand "it tells how the first user is made" grep -q 'cityhub admin user add NAME --role admin' "$work/log"
@@ -161,10 +169,12 @@ demand "the alarm is still open" test "$(alarms)" = 1
 stop
 
 step "purge"
+demand "a backup is made" within runuser -u cityhub -- cityhub backup /var/backups/cityhub/before-the-end --config /etc/cityhub/hub.toml
 demand "purges" within dpkg -P cityhub
-for path in /usr/bin/cityhub /etc/cityhub /var/lib/cityhub /var/backups/cityhub /usr/lib/systemd/system/cityhub.service /usr/share/doc/cityhub; do
+for path in /usr/bin/cityhub /etc/cityhub /var/lib/cityhub /usr/lib/systemd/system/cityhub.service /usr/share/doc/cityhub; do
   demand "$path is gone" gone "$path"
 done
+demand "the backup stays: only who made it throws it away" test -f "$root/var/backups/cityhub/before-the-end/manifest.json"
 demand "so is the user" within sh -c '! getent passwd cityhub && ! getent group cityhub'
 demand "dpkg knows nothing of it" within sh -c '! dpkg-query -W cityhub'
 step "all of it went well"

@@ -157,7 +157,7 @@ fn read_horizon(conn: &Connection) -> Result<Horizon> {
         .map_err(|error| StoreError::Damaged(format!("what is past retention: {error}")))
 }
 
-fn read_devices(conn: &Connection) -> Result<Vec<StoredDevice>> {
+pub(crate) fn read_devices(conn: &Connection) -> Result<Vec<StoredDevice>> {
     let failed = sqlite_error("reading devices");
     let mut query = conn
         .prepare("SELECT key, json, secret, grid FROM device WHERE gone = 0 ORDER BY key")
@@ -178,7 +178,7 @@ fn read_devices(conn: &Connection) -> Result<Vec<StoredDevice>> {
     Ok(devices)
 }
 
-fn read_statuses(conn: &Connection) -> Result<Vec<StoredStatus>> {
+pub(crate) fn read_statuses(conn: &Connection) -> Result<Vec<StoredStatus>> {
     let failed = sqlite_error("reading the statuses of devices");
     if !db::has_table(conn, "device_status").map_err(failed)? {
         return Ok(Vec::new());
@@ -207,7 +207,7 @@ fn read_statuses(conn: &Connection) -> Result<Vec<StoredStatus>> {
     Ok(statuses)
 }
 
-fn read_rules(conn: &Connection) -> Result<Vec<StoredRule>> {
+pub(crate) fn read_rules(conn: &Connection) -> Result<Vec<StoredRule>> {
     let failed = sqlite_error("reading rules");
     let mut query = conn
         .prepare("SELECT id, revision, spec FROM rule ORDER BY id")
