@@ -50,6 +50,12 @@ fn beside_a_running_hub_it_knows_who_runs_who_knocks_and_who_never_came() {
         {"id": "gas-1", "kind": "gas_pressure"},
         {"id": "gas-2", "kind": "gas_pressure"},
     ]));
+    // The hub has rules of its own for every device, which are nobody's answer to a leak.
+    assert!(of(&doctor(&place).1, "rules").contains_key("none"));
+    let noise = json!({"title": "吵", "kind": "threshold", "select": {"kind": "noise"},
+        "metric": "laeq_dba", "above": 70.0, "severity": "minor"});
+    hub.rule("noise", &noise);
+    assert!(of(&doctor(&place).1, "coverage").contains_key("unwatched"));
     hub.store("gas-1", &json!({"values": {"pressure_kpa": 300}}));
     let (_, report) = doctor(&place);
     let lock = of(&report, "lock");
@@ -62,7 +68,6 @@ fn beside_a_running_hub_it_knows_who_runs_who_knocks_and_who_never_came() {
         never.contains("gas-2") && !never.contains("gas-1"),
         "{never}"
     );
-    assert!(of(&report, "rules").contains_key("none"), "{report}");
     assert!(of(&report, "backup").contains_key("never"), "{report}");
     assert!(of(&report, "journal").contains_key("ok"), "{report}");
     assert!(of(&report, "version").contains_key("ok"), "{report}");

@@ -61,11 +61,12 @@ impl<'a> Scene<'a> {
             holder,
             survey: has_journal.then(|| {
                 let mut survey = store::survey(&data_dir, QUICK_CHECK, &cursor_of)?;
-                // The hub's own.
+                // The hub's own watch every device, and are no answer to what the city has.
                 let is_own = |id: &str| id.starts_with('~');
                 survey
                     .devices
                     .retain(|stored| !is_own(stored.device.id.as_str()));
+                survey.rules.retain(|rule| !is_own(&rule.id));
                 Ok(survey)
             }),
             answers,
