@@ -6,6 +6,7 @@ mod certificates;
 mod check;
 mod credentials;
 mod desk;
+mod disk;
 mod exposed;
 mod http;
 mod limits;
@@ -22,11 +23,12 @@ pub use desk::{
     HandoverConfig, LayerConfig, LayerStyle, MapConfig, ShiftConfig, TileCrs, TileDatum,
     TilesConfig,
 };
+pub use disk::DiskConfig;
 pub use http::HttpConfig;
 pub use limits::{AddressConfig, DeviceLimits, LimitsConfig};
 pub use locate::line_of;
 pub use log::LogConfig;
-pub use retention::{MetricRetention, RetentionConfig};
+pub use retention::{AgeConfig, RetentionConfig};
 pub use session::SessionConfig;
 pub use telemetry::{OtlpConfig, TelemetryConfig};
 
@@ -272,6 +274,7 @@ pub struct StoreConfig {
     pub seal_cells: usize,
     /// Seconds after which they are sealed at the latest.
     pub seal_after_s: u32,
+    pub disk: DiskConfig,
     pub retention: RetentionConfig,
     /// Servers that every reading is copied to, by name.
     pub mirror: BTreeMap<String, mirror::MirrorConfig>,
@@ -284,6 +287,7 @@ impl Default for StoreConfig {
             retention_days: 0,
             seal_cells: 1_000_000,
             seal_after_s: 3600,
+            disk: DiskConfig::default(),
             retention: RetentionConfig::default(),
             mirror: BTreeMap::new(),
         }

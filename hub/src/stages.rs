@@ -91,6 +91,14 @@ pub fn read_standing(loaded: &Loaded) -> Result<Standing> {
             return Err(loaded.error(&key, "there is no such metric").into());
         }
     }
+    for name in config.store.retention.kinds.keys() {
+        if !catalogue.has_kind(name) {
+            let key = format!("store.retention.kinds.{name}");
+            return Err(loaded
+                .error(&key, "there is no such kind of devices")
+                .into());
+        }
+    }
     let grids = match &config.city.grid {
         Some(path) => {
             Grids::read(path).map_err(|error| loaded.error("city.grid", format!("{error:#}")))?
@@ -384,11 +392,8 @@ fn open(loaded: &Loaded, standing: Standing, tracer: Tracer) -> Result<(Parts, A
     let (requests, intake) = Intake::open();
     let codes = CodesInForce::new(standing.codes);
     let options = loaded.store_options();
-    let setting = Setting::new(
-        loaded.text(),
-        options.retention_days,
-        options.events_retention_days,
-    );
+    let (readings_d, events_d) = (options.retention_days, options.events_retention_days);
+    let setting = Setting::new(loaded.text(), readings_d, events_d);
     let opened = writer::open(
         &config.data_dir,
         Setup {
@@ -406,6 +411,7 @@ fn open(loaded: &Loaded, standing: Standing, tracer: Tracer) -> Result<(Parts, A
             shifts: Shifts::read(config).map_err(|(key, reason)| loaded.error(&key, reason))?,
             approval: config.approval,
             missed_max: config.health.missed_max,
+            disk_warning: config.store.disk.thresholds(),
             refusals: intake.refusals.clone(),
             limits: config.limits.clone(),
             health: health.clone(),

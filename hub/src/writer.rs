@@ -25,6 +25,7 @@ mod recorded;
 mod recover;
 mod refused;
 mod step;
+mod storage;
 mod subscribe;
 mod take;
 mod tempo;
@@ -36,6 +37,7 @@ pub(crate) use configured::file_mark;
 pub(crate) use health::OWN as OWN_RULES;
 pub use recorded::Recorded;
 pub use recover::{Opened, Setup, open};
+pub use storage::Thresholds;
 
 use crate::config::ApprovalConfig;
 use crate::shifts::Shifts;
@@ -130,6 +132,7 @@ pub struct Writer {
     /// The hub's own rules, where those in force are others.
     own_rules: Vec<Rule>,
     canary: watch::Sender<Verdict>,
+    storage: storage::Storage,
     /// The hub's own test sensor is wanted, and not registered yet.
     lacks_canary: bool,
     /// Up to when the hub ran before it was started, until that is recorded.
@@ -208,8 +211,9 @@ impl Writer {
 
     /// Waits for the next deadline of a rule or alarm, but never past the next housekeeping.
     fn pause(&self) -> Duration {
+        let of_rules = self.engine.next_deadline();
         let deadlines = [
-            self.engine.next_deadline(),
+            of_rules.filter(|_| !self.storage.is_full()),
             self.book.next_deadline(),
             self.cases.book.next_deadline(),
             self.overdue_at(),
@@ -230,45 +234,45 @@ impl Writer {
     }
 
     fn commit_group(&mut self, requests: Vec<Request>) -> Result<(), StoreError> {
+        self.look_at_disk();
+        let requests = self.turn_away(requests);
+        if requests.is_empty() && self.rests() {
+            let now = self.stamp(false);
+            return self.keep_house(now);
+        }
         let own_rules = std::mem::take(&mut self.own_rules);
         let ran_until = self.ran_until.take();
         let away_since = ran_until.filter(|since| self.clock.now().since_ms(*since) > AWAY_MS);
+        let missed_since = away_since.or_else(|| self.deaf_since());
         let has_command = !own_rules.is_empty()
             || self.lacks_canary
-            || away_since.is_some()
+            || missed_since.is_some()
             || requests
                 .iter()
                 .any(|request| matches!(request, Request::Command(_)));
         let now = self.stamp(has_command);
-        self.changes.clear();
-        let mut changes = std::mem::take(&mut self.changes);
-        if let Some(since) = away_since {
-            self.engine.resume(since, now, &mut changes);
-        }
-        self.engine.advance(now, &mut changes);
-        self.changes = changes;
-        let next = self.engine.next_deadline();
-        self.published.pace.judged(now, next);
+        self.run_rules(missed_since, now);
         let has_news = !self.changes.is_empty()
             || self.refused.has_news(now)
             || self.published.quotas.has_news()
-            || self.book.is_due(now, &self.engine)
-            || self.cases.is_due(now)
-            || self.overdue_at().is_some_and(|at| at <= now);
-        if requests.is_empty() && !has_command && !has_news && !self.is_leaving {
+            || self.is_due(now);
+        if requests.is_empty() && !has_command && !has_news {
             return self.keep_house(now);
         }
         let mut group = self.journal.begin(now);
         let mut staged = Staged::default();
-        if let Some(since) = away_since {
+        if let Some(since) = missed_since {
             record(&mut group, &Recorded::Resumed { since });
             self.resume_book(&mut group, &mut staged, (since, now));
+        }
+        if let Some(since) = away_since {
             group.leave_sessions(since);
         }
         self.announce(&mut group, &mut staged, 0)?;
         self.advance_book(&mut group, &mut staged, now);
         self.advance_cases(&mut group, &mut staged, now);
         self.advance_handover(&mut group, &mut staged, now);
+        self.advance_storage(&mut group, &mut staged, now);
         self.put_canary(&mut group, &mut staged, now);
         self.put_own_rules(&mut group, &mut staged, now, own_rules)?;
         let mut submissions = Vec::with_capacity(requests.len());
@@ -404,7 +408,8 @@ impl Writer {
     /// is not replayed.
     fn keep_house(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.journal.tick(now)?;
-        if !self.journal.wants_seal(now) {
+        // A seal makes files, and what it replaces stays as long as the file of the database does.
+        if self.storage.is_full() || !self.journal.wants_seal(now) {
             return Ok(());
         }
         self.write_figures(now)?;

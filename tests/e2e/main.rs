@@ -51,6 +51,8 @@ mod fault;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod formats;
 #[cfg(test)]
 mod gb26875;
@@ -104,6 +106,8 @@ mod sewage;
 mod simulate;
 #[cfg(test)]
 mod sparkplug;
+#[cfg(test)]
+mod storage;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

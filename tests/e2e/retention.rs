@@ -101,6 +101,10 @@ fn an_age_of_a_metric_that_is_none_and_two_ages_of_one_thing_are_refused() {
             "there is no such metric",
         ),
         (
+            "[store.retention.kinds.dragon]\nmax_age_d = 3\n",
+            "there is no such kind of devices",
+        ),
+        (
             "[store.retention]\naudit_max_age_d = 400000\n",
             "audit_max_age_d",
         ),

@@ -123,10 +123,14 @@ impl Place {
     pub fn with_config(text: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the hub");
         std::fs::write(dir.path().join("hub.toml"), text).expect("the configuration is written");
-        Self {
+        let mut place = Self {
             dir,
             env: Vec::new(),
-        }
+        };
+        // Many hubs run beside one another, on machines whose disks may be nearly full.
+        place.set("CITYHUB__STORE__DISK__RESERVE_MB", "4");
+        place.set("CITYHUB__STORE__DISK__WARN_FREE_PCT", "0");
+        place
     }
 
     /// Sets a variable of the environment for every command that is started here.

@@ -30,6 +30,9 @@ pub(crate) const QUARANTINED_BYTES_MAX: usize = 4096;
 /// What a device is told to wait before it sends again.
 const RETRY_AFTER_S: u32 = 5;
 
+/// The same where the disk is full: people have to make room first.
+const NO_ROOM_RETRY_AFTER_S: u32 = 60;
+
 pub(crate) struct Shared {
     pub(crate) cx: Context,
     /// How the devices with a profile write their payloads.
@@ -285,6 +288,11 @@ pub(crate) fn busy(error: IngestError) -> Response {
         IngestError::TooFast { retry_after_s } => {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limited", retry_after_s)
         }
+        IngestError::NoRoom => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "storage_full",
+            NO_ROOM_RETRY_AFTER_S,
+        ),
         IngestError::Busy | IngestError::ShuttingDown => {
             (StatusCode::SERVICE_UNAVAILABLE, "busy", RETRY_AFTER_S)
         }

@@ -411,7 +411,7 @@ impl Session {
     fn on_uncommitted(&mut self, error: IngestError) {
         self.flights.abandon();
         let code = match error {
-            IngestError::Busy => code::SERVER_BUSY,
+            IngestError::Busy | IngestError::NoRoom => code::SERVER_BUSY,
             IngestError::ShuttingDown => code::SHUTTING_DOWN,
             IngestError::TooFast { .. } => code::QUOTA_EXCEEDED,
         };

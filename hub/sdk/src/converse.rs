@@ -379,6 +379,7 @@ impl<W: AsyncWrite + Unpin, T: Talk> Connection<W, T> {
             }
             // Silence is the only no that all these protocols have: the device sends again.
             Err(IngestError::TooFast { .. }) => Ok(()),
+            Err(IngestError::NoRoom) => Err(Ended("the disk is full")),
             Err(IngestError::Busy | IngestError::ShuttingDown) => Err(Ended("the hub is stopping")),
         }
     }

@@ -93,6 +93,9 @@ pub enum IngestError {
     /// All of it is refused and counted so (`rate_limited`).
     #[error("the device sends faster than it may; send again in {retry_after_s} s")]
     TooFast { retry_after_s: u32 },
+    /// Nothing of it is stored; it may be sent again as long as the device can keep it.
+    #[error("the hub's disk is full; send again later")]
+    NoRoom,
 }
 
 /// A submission that waits for its commit. Dropping it unconfirmed fails the driver's wait.
@@ -100,7 +103,7 @@ pub enum IngestError {
 pub struct Pending {
     pub driver: DriverKey,
     pub submission: Submission,
-    reply: oneshot::Sender<Committed>,
+    reply: oneshot::Sender<Result<Committed, IngestError>>,
     since: Instant,
     traced: Option<Traced>,
 }
@@ -124,7 +127,13 @@ impl Pending {
     /// Answers the driver. To be called by the writer, after the fsync, and by nobody else.
     pub fn confirm(self, receipt: Receipt) {
         // A driver that gave up has hung up; its data is on disk all the same.
-        drop(self.reply.send(Committed { receipt }));
+        drop(self.reply.send(Ok(Committed { receipt })));
+    }
+
+    /// Tells the driver that there is no room for it.
+    pub fn turn_away(self) {
+        // As above.
+        drop(self.reply.send(Err(IngestError::NoRoom)));
     }
 }
 
@@ -332,19 +341,20 @@ impl Ingest {
 /// A submission in the queue.
 #[derive(Debug)]
 pub struct Ticket {
-    committed: oneshot::Receiver<Committed>,
+    committed: oneshot::Receiver<Result<Committed, IngestError>>,
 }
 
 impl Ticket {
     /// Waits for the disk; may be cancelled and asked again until it has answered.
     pub async fn ready(&mut self) -> Result<Committed, IngestError> {
         let committed = (&mut self.committed).await;
-        committed.map_err(|_| IngestError::ShuttingDown)
+        committed.unwrap_or(Err(IngestError::ShuttingDown))
     }
 
     /// Waits for the disk. Cancel-safe only as a whole: dropping it loses the proof, not the data.
     pub async fn committed(self) -> Result<Committed, IngestError> {
-        self.committed.await.map_err(|_| IngestError::ShuttingDown)
+        let committed = self.committed.await;
+        committed.unwrap_or(Err(IngestError::ShuttingDown))
     }
 }
 

@@ -79,6 +79,7 @@ impl Loaded {
             return Err(self.error("store.seal_cells", "must be 1000 or more"));
         }
         self.check_retention()?;
+        self.check_disk()?;
         self.check_log()?;
         self.check_telemetry()?;
         self.check_tokens()?;

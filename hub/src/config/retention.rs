@@ -27,13 +27,16 @@ pub struct RetentionConfig {
     /// GiB of readings beyond which the oldest days go.
     pub max_size_gb: u32,
     /// Metrics that are kept for another time than the rest, by name.
-    pub metrics: BTreeMap<String, MetricRetention>,
+    pub metrics: BTreeMap<String, AgeConfig>,
+    /// Kinds of devices whose readings are kept for another time than the rest, by name. A metric
+    /// with an age of its own keeps that one.
+    pub kinds: BTreeMap<String, AgeConfig>,
 }
 
-/// One metric.
+/// One metric, or one kind of devices.
 #[derive(Copy, Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct MetricRetention {
+pub struct AgeConfig {
     /// Days that its readings are kept; 0 keeps them for ever.
     pub max_age_d: u32,
 }
@@ -65,6 +68,10 @@ impl Loaded {
                 metric.max_age_d,
             )
         }));
+        ages.extend(kept.kinds.iter().map(|(name, kind)| {
+            let key = format!("retention.kinds.{name}.max_age_d");
+            (key, kind.max_age_d)
+        }));
         for (key, days) in ages {
             if days > DAYS_MAX {
                 let reason = format!("must be 0 (for ever) to {DAYS_MAX}, not {days}");
@@ -87,6 +94,7 @@ impl Loaded {
         let kept = &config.retention;
         let age = |days: u32| (days > 0).then_some(days);
         let metrics = kept.metrics.iter();
+        let kinds = kept.kinds.iter();
         store::Options {
             seal_cells: config.seal_cells,
             seal_after_s: config.seal_after_s,
@@ -95,10 +103,15 @@ impl Loaded {
             metric_retention_days: metrics
                 .map(|(name, metric)| (name.clone(), metric.max_age_d))
                 .collect(),
+            kind_retention_days: kinds
+                .map(|(name, kind)| (name.clone(), kind.max_age_d))
+                .collect(),
             alarms_retention_days: age(kept.alarms_max_age_d),
             cases_retention_days: age(kept.cases_max_age_d),
             audit_retention_days: age(kept.audit_max_age_d),
             size_bytes_max: age(kept.max_size_gb).map(|gib| u64::from(gib) * GIB),
+            reserve_bytes: config.disk.reserve_bytes(),
+            meter: store::Meter::default(),
             source: format!("cityhub/{}", self.config.city.code),
         }
     }

@@ -5,6 +5,7 @@ use super::health::{Ward, is_own, own_rules};
 use super::moved::Moved;
 use super::rebuild::rebuild;
 use super::refused::Book;
+use super::storage::{Storage, Thresholds};
 use super::traced::Ways;
 use super::{Published, Recorded, Times, Writer, canary, subscribe};
 use crate::config::{ApprovalConfig, LimitsConfig};
@@ -44,6 +45,8 @@ pub struct Setup {
     pub approval: ApprovalConfig,
     /// Reports that a device may miss before it is offline.
     pub missed_max: u32,
+    /// When the disk counts as getting full.
+    pub disk_warning: Thresholds,
     pub refusals: Refusals,
     /// How fast devices may speak.
     pub limits: LimitsConfig,
@@ -80,8 +83,7 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     let catalogue = number_metrics(&mut journal, setup.catalogue)?;
     let (drivers, driver_names) = number_drivers(&mut journal, &recovered, setup.drivers)?;
     journal.hold_from(super::mirrored::unconfirmed(&reader, &setup.mirrors)?);
-    let lateness_s = setup.times.lateness_s;
-    let zone = setup.zone;
+    let (lateness_s, zone) = (setup.times.lateness_s, setup.zone);
     let settings = Settings { lateness_s, zone };
     let (ward, statuses) = restore_ward(&recovered, &reader);
     let (engine, moved) = catch_up((settings, &catalogue), (&reader, &recovered), &ward)?;
@@ -96,13 +98,13 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
     published.statuses.put(statuses);
     let wanted = wanted_rules(&setup.times, setup.missed_max, setup.canary)?;
     let own_rules = outdated(&engine, wanted);
-    // A checkpoint may know of a later moment at which there was nothing to record.
-    let ran_until = recovered.last_stamp.max(engine.now());
     let (mark, receiver) = watch::channel(last_mark(&recovered));
     let (urgent, urgent_receiver) = watch::channel(0);
     let mut writer = Writer {
         journal,
+        storage: Storage::restore(&reader, setup.disk_warning, &setup.health)?,
         reader: reader.clone(),
+        ran_until: ran_until(&recovered, &engine),
         engine,
         book,
         cases,
@@ -131,7 +133,6 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         lacks_canary: setup.canary && !has_canary(&reader, &recovered),
         trails: super::quality::Trails::default(),
         own_rules,
-        ran_until: (recovered.last_commit > 0).then_some(ran_until),
         is_leaving: false,
     };
     writer.catch_up_cases(&moved);
@@ -145,6 +146,12 @@ pub fn open(data_dir: &Path, setup: Setup) -> Result<Opened> {
         drivers,
         driver_names,
     })
+}
+
+fn ran_until(recovered: &Recovered, engine: &Engine) -> Option<Timestamp> {
+    // A checkpoint may know of a later moment at which there was nothing to record.
+    let until = recovered.last_stamp.max(engine.now());
+    (recovered.last_commit > 0).then_some(until)
 }
 
 fn last_mark(recovered: &Recovered) -> Mark {

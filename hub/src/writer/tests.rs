@@ -7,6 +7,7 @@ mod handover;
 mod health;
 mod proposed;
 mod resume;
+mod storage;
 mod tempo;
 mod versions;
 
@@ -55,11 +56,33 @@ fn start_with(folder: &Path, clock: Clock, own: &OwnTables, grids: Grids) -> Rig
     start_approving(folder, clock, (own, grids), ApprovalConfig::default())
 }
 
+/// A disk that has room for everything, wherever the tests run.
+fn ample() -> store::Options {
+    let disk = store::Disk {
+        free_bytes: 1 << 40,
+        total_bytes: 1 << 40,
+        ..store::Disk::default()
+    };
+    store::Options {
+        meter: store::Meter::of(move |_| Ok(disk)),
+        ..store::Options::default()
+    }
+}
+
 fn start_approving(
     folder: &Path,
     clock: Clock,
     (own, grids): (&OwnTables, Grids),
     approval: ApprovalConfig,
+) -> Rig {
+    start_on(folder, clock, (own, grids), (approval, ample()))
+}
+
+fn start_on(
+    folder: &Path,
+    clock: Clock,
+    (own, grids): (&OwnTables, Grids),
+    (approval, options): (ApprovalConfig, store::Options),
 ) -> Rig {
     let repeat = rules::Repeat {
         distance_m: 50.0,
@@ -67,7 +90,7 @@ fn start_approving(
     };
     let (requests, intake) = Intake::open();
     let setup = Setup {
-        options: store::Options::default(),
+        options,
         catalogue: Catalogue::built_in(),
         grids,
         clock: clock.clone(),
@@ -85,6 +108,10 @@ fn start_approving(
         shifts: crate::shifts::Shifts::read(&crate::config::Config::default()).unwrap(),
         approval,
         missed_max: 3,
+        disk_warning: super::Thresholds {
+            days: 30,
+            free_pct: 10,
+        },
         refusals: intake.refusals.clone(),
         limits: crate::config::LimitsConfig::default(),
         health: web::Health::new("test", clock.now()),

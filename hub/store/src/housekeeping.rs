@@ -35,6 +35,8 @@ const LOG_ROWS_A_TICK: u32 = 256;
 pub(crate) struct Chores {
     done_at: Option<Timestamp>,
     retention_at: Option<Timestamp>,
+    /// Retention has more to do than it did last time.
+    pub(crate) hurries: bool,
 }
 
 impl Journal {
@@ -46,12 +48,16 @@ impl Journal {
         self.chores.done_at = Some(now);
         self.trim_log()?;
         let is_due = |at: Timestamp| now.since_ms(at) >= RETENTION_EVERY_MS;
-        if self.chores.retention_at.is_none_or(is_due) {
+        let goes_on = self.chores.hurries && self.maintenance.under_way == 0;
+        if goes_on || self.chores.retention_at.is_none_or(is_due) {
             self.chores.retention_at = Some(now);
             self.forget(now)?;
         }
         if self.maintenance.under_way == 0
             && let Some((inputs, level)) = self.choose_merge(now)
+            && self
+                .room
+                .fits(inputs.iter().map(|input| input.row.bytes).sum())
         {
             self.maintenance.give(Job::Merge { inputs, level })?;
         }

@@ -8,6 +8,7 @@ use crate::folder;
 use crate::housekeeping::Chores;
 use crate::maintenance::{Job, Maintenance};
 use crate::recover;
+use crate::room::{Growth, Outlook, Room};
 use crate::segment::io_error;
 use crate::state_file;
 use crate::statements::Context;
@@ -35,6 +36,7 @@ pub struct Journal {
     pub(crate) conn: Connection,
     pub(crate) shared: Arc<Shared>,
     pub(crate) options: Options,
+    pub(crate) room: Room,
     pub(crate) maintenance: Maintenance,
     pub(crate) dedup: Dedup,
     pub(crate) chores: Chores,
@@ -66,7 +68,13 @@ pub fn open(dir: &Path, options: Options) -> Result<(Journal, Reader, Recovered)
     crate::restore::refuse_unfinished(dir)?;
     folder::open(dir)?;
     let lock = lock(dir)?;
+    // First of all: a database can only be opened where something can be written.
+    let mut room = Room::open(dir, options.meter.clone(), options.reserve_bytes);
+    room.check_start()?;
     let mut conn = db::open_writer(dir)?;
+    if let Some(text) = db::get_meta::<String>(&conn, Growth::KEY)? {
+        room.growth = Growth::of_json(&text);
+    }
     let greatest_id = recover::sweep(&conn, dir)?;
     let opened = recover::read(&mut conn, dir)?;
     let next_device: Option<u32> = conn
@@ -99,6 +107,7 @@ pub fn open(dir: &Path, options: Options) -> Result<(Journal, Reader, Recovered)
         _lock: lock,
         conn,
         options,
+        room,
         shared: Arc::clone(&shared),
     };
     Ok((journal, Reader { shared }, recovered))
@@ -128,6 +137,16 @@ impl Journal {
     pub(crate) fn fail(&mut self, reason: String) -> StoreError {
         self.broken.get_or_insert_with(|| reason.clone());
         StoreError::Broken(reason)
+    }
+
+    /// Measures the disk, and tells whether anything new can be taken.
+    pub fn has_room(&mut self) -> bool {
+        self.room.look()
+    }
+
+    /// Tells how the disk was when it was last measured.
+    pub fn outlook(&self) -> Outlook {
+        self.room.outlook()
     }
 
     /// Gives every name a key, for ever, and returns all names in the order of their keys.

@@ -35,6 +35,7 @@ mod recover;
 mod replay;
 mod restore;
 mod retention;
+mod room;
 mod scan;
 mod segment;
 mod sheet;
@@ -68,5 +69,6 @@ pub use reader::{
 pub use recover::open_read_only;
 pub use replay::Replay;
 pub use restore::{check_backup, restore};
+pub use room::{Disk, Meter, Outlook};
 pub use sheet::{ColumnKind, Field, Sheet};
 pub use survey::{DatabaseVerdict, Delivery, Survey, survey};

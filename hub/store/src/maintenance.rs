@@ -3,9 +3,10 @@
 use crate::dedup::{DAY_MS, day_of};
 use crate::error::{Result, StoreError};
 use crate::ledger::{MINUTE_MS, Minute, Tally, minutes_of};
+use crate::retention::Past;
 use crate::segment::{
-    Kind, Rows, SLICE_ROWS, Segment, SegmentRow, SegmentWriter, Written, io_error, merge_data,
-    merge_ledgers, segment_path, sync_folder, write_ledger,
+    Kind, Rows, SLICE_ROWS, Segment, SegmentRow, SegmentWriter, Without, Written, io_error,
+    merge_data, merge_ledgers, segment_path, sync_folder, write_ledger,
 };
 use crate::state_file::state_path;
 use crate::view::{Frozen, Shared};
@@ -33,10 +34,13 @@ pub(crate) enum Job {
         inputs: Vec<Arc<Segment>>,
         level: u8,
     },
-    /// Makes a segment without some metrics that are past their age.
+    /// Makes a segment without what is past its age.
     Thin {
         input: Arc<Segment>,
+        without: Without,
+        /// Metrics of which not all is there afterwards.
         metrics: BTreeSet<u16>,
+        past: Past,
     },
 }
 
@@ -56,7 +60,9 @@ pub(crate) enum Done {
     Thinned {
         input: Arc<Segment>,
         metrics: BTreeSet<u16>,
-        output: SegmentRow,
+        past: Past,
+        /// Nothing where nothing was left.
+        output: Option<SegmentRow>,
     },
 }
 
@@ -154,7 +160,17 @@ fn work(shared: &Shared, inbox: &Receiver<Job>, outbox: &SyncSender<Result<Done>
                 stamp,
             }),
             Job::Merge { inputs, level } => merge(shared, inputs, level),
-            Job::Thin { input, metrics } => thin(shared, input, metrics),
+            Job::Thin {
+                input,
+                without,
+                metrics,
+                past,
+            } => thin(shared, &input, &without).map(|output| Done::Thinned {
+                input,
+                metrics,
+                past,
+                output,
+            }),
         };
         if outbox.send(done).is_err() {
             return;
@@ -250,7 +266,7 @@ fn merge(shared: &Shared, inputs: Vec<Arc<Segment>>, level: u8) -> Result<Done> 
     let written = match first.kind {
         Kind::Data => {
             let names = shared.metric_names();
-            merge_data(&inputs, &path, (&names, &BTreeSet::new()), SLICE_ROWS)?
+            merge_data(&inputs, &path, (&names, &Without::default()), SLICE_ROWS)?
         }
         Kind::Ledger => merge_ledgers(&inputs, &path)?,
     };
@@ -270,15 +286,16 @@ fn merge(shared: &Shared, inputs: Vec<Arc<Segment>>, level: u8) -> Result<Done> 
     })
 }
 
-fn thin(shared: &Shared, input: Arc<Segment>, metrics: BTreeSet<u16>) -> Result<Done> {
+fn thin(shared: &Shared, input: &Arc<Segment>, without: &Without) -> Result<Option<SegmentRow>> {
     let (row, id) = (input.row, shared.next_id());
     let path = segment_path(&shared.dir, row.day, id);
-    let inputs = [Arc::clone(&input)];
+    let inputs = [Arc::clone(input)];
     let names = shared.metric_names();
-    let written = merge_data(&inputs, &path, (&names, &metrics), SLICE_ROWS)?;
-    Ok(Done::Thinned {
-        output: row_of(id, row.kind, row.day, &written, row.level),
-        input,
-        metrics,
-    })
+    let written = merge_data(&inputs, &path, (&names, without), SLICE_ROWS)?;
+    if written.rows == 0 {
+        // In no catalogue, so that a leftover is deleted at the next start.
+        drop(std::fs::remove_file(&path));
+        return Ok(None);
+    }
+    Ok(Some(row_of(id, row.kind, row.day, &written, row.level)))
 }

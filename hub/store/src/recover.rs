@@ -7,13 +7,15 @@ use crate::error::{Result, StoreError};
 use crate::log::{count, each_row};
 use crate::reader::Reader;
 use crate::record::Record;
+use crate::retention::Past;
 use crate::segment::{Segment, io_error, segment_path};
 use crate::state_file::{self, state_path};
 use crate::view::{Horizon, Segments, Shared, View};
 use crate::{Recovered, StoredDevice, StoredRule, StoredStatus};
 use model::{DeviceHealth, DeviceKey, DeviceStatus, SilenceCause, Timestamp};
 use rusqlite::Connection;
-use std::collections::HashSet;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -108,6 +110,7 @@ fn read_memory(tx: &Connection, dir: &Path) -> Result<Memory> {
         totals: state.totals,
         segments: Arc::new(Segments::of(segments)),
         expired_readings: get_meta(tx, "expired_readings")?.unwrap_or(0),
+        looked_at: read_looked_at(tx)?,
         ledger_expired: get_meta::<i64>(tx, "ledger_expired")?.is_some(),
         horizon: read_horizon(tx)?,
         last_commit: sealed,
@@ -155,6 +158,13 @@ fn read_horizon(conn: &Connection) -> Result<Horizon> {
     };
     serde_json::from_str(&json)
         .map_err(|error| StoreError::Damaged(format!("what is past retention: {error}")))
+}
+
+/// What segments were looked at with; whoever does not know looks again.
+fn read_looked_at(conn: &Connection) -> Result<BTreeMap<u64, Past>> {
+    let json = get_meta::<String>(conn, Past::KEY)?;
+    let known = json.and_then(|json| serde_json::from_str(&json).ok());
+    Ok(known.unwrap_or_default())
 }
 
 pub(crate) fn read_devices(conn: &Connection) -> Result<Vec<StoredDevice>> {
@@ -288,9 +298,12 @@ pub(crate) fn open_as_it_is(dir: &Path) -> Result<(Reader, Recovered)> {
         let opened = {
             let mut conn = pool.take()?;
             read(&mut conn, dir).and_then(|opened| {
-                // With the files in hand it does not matter what a running hub merges away.
-                for segment in opened.view.segments.all() {
-                    segment.file()?;
+                // With the files in hand it does not matter what a running hub merges away. Where
+                // there are more than may be open, the newest are held: old days are merged already.
+                let mut newest: Vec<_> = opened.view.segments.all().collect();
+                newest.sort_by_key(|segment| std::cmp::Reverse(segment.row.day));
+                for segment in newest.into_iter().take(files_held_max()) {
+                    segment.hold()?;
                 }
                 Ok(opened)
             })
@@ -310,4 +323,25 @@ pub(crate) fn open_as_it_is(dir: &Path) -> Result<(Reader, Recovered)> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Files that a command may have open beside those of the history.
+const OTHER_FILES: u64 = 64;
+
+/// Lets this process have as many files open as it may, and tells how many can be of the history.
+fn files_held_max() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let most = Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        };
+        if setrlimit(Resource::Nofile, most).is_ok() {
+            limit = most;
+        }
+    }
+    // None is no limit.
+    limit.current.map_or(usize::MAX, |most| {
+        usize::try_from(most.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX)
+    })
 }

@@ -3,7 +3,8 @@
 use crate::cell::{Part, value_of};
 use crate::error::Result;
 use crate::reader::Reader;
-use crate::segment::{RowKey, Rows, SegmentReader};
+use crate::segment::{RowKey, Rows, Segment};
+use crate::view::Shared;
 use model::{DeviceKey, MetricKey, Quality, Reading, Series, Timestamp};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,7 +17,7 @@ const CHUNK_READINGS: usize = 8_192;
 /// A slice that is not in memory yet.
 #[derive(Debug)]
 struct Waiting {
-    reader: SegmentReader,
+    segment: Arc<Segment>,
     group: usize,
     first_received: i64,
 }
@@ -100,6 +101,8 @@ pub(crate) fn push_readings(key: &RowKey, rows: &Rows, row: usize, out: &mut Vec
 /// (received_at, device, metric, observed_at). A commit's readings are never in two chunks.
 #[derive(Debug)]
 pub struct Replay {
+    shared: Arc<Shared>,
+    metrics: Arc<Vec<String>>,
     received: Range<i64>,
     /// The earliest is last.
     waiting: Vec<Waiting>,
@@ -143,7 +146,7 @@ impl Reader {
                 let (first, last) = slice.received;
                 if first < received.end && last >= received.start {
                     waiting.push(Waiting {
-                        reader: reader.clone(),
+                        segment: Arc::clone(segment),
                         group,
                         first_received: first,
                     });
@@ -152,6 +155,8 @@ impl Reader {
         }
         waiting.sort_by_key(|slice| Reverse(slice.first_received));
         let mut replay = Replay {
+            shared: Arc::clone(&self.shared),
+            metrics,
             received,
             waiting,
             loaded: BinaryHeap::new(),
@@ -181,7 +186,9 @@ impl Replay {
                 return Ok(());
             };
             let mut rows = Rows::default();
-            slice.reader.read_slice(slice.group, &mut rows)?;
+            // One file is open at a time, however many the history has.
+            let reader = self.shared.metas.open(&slice.segment, &self.metrics)?;
+            reader.read_slice(slice.group, &mut rows)?;
             self.hold(rows);
         }
     }

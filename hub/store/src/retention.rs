@@ -1,19 +1,26 @@
 //! Forgets what is past its age or beyond the size that a city gives its history.
 //!
 //! Readings go by the UTC day of their device time: whole segments when nothing of a day is wanted any
-//! more, columns of a segment when some metrics are kept for less than others. What is gone is
-//! counted, and from when on each metric is kept is noted in the same transaction.
+//! more, columns or rows of a segment when some metrics or devices are kept for less than others. What is
+//! gone is counted, and from when on each metric is kept is noted in the same transaction.
+
+mod ages;
+
+pub(crate) use ages::Past;
 
 use crate::Options;
 use crate::db::{delete_segment, put_meta, sqlite_error};
-use crate::dedup::{DAY_MS, day_of};
+use crate::dedup::DAY_MS;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::maintenance::Job;
-use crate::segment::{Kind, Segment};
+use crate::room::Growth;
+use crate::segment::{Kind, Segment, Without};
 use crate::view::Horizon;
+use ages::Ages;
 use model::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rustc_hash::FxHashSet;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -25,12 +32,23 @@ const ROWS_A_TICK: u32 = 500;
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     Kept,
+    /// All of it stays until something else is past.
+    Looked(Past),
     /// All of it goes, with everything of its day.
     Gone,
     /// All of it goes, as each of its metrics is past its own age.
     Spent(BTreeSet<u16>),
-    /// Some metrics of it go.
-    Thinned(BTreeSet<u16>),
+    /// Some of it goes.
+    Thinned(Thinning),
+}
+
+/// What is to be written anew, and without what.
+#[derive(Debug, PartialEq, Eq)]
+struct Thinning {
+    without: Without,
+    /// Metrics of which not all is there any more.
+    metrics: BTreeSet<u16>,
+    past: Past,
 }
 
 /// What goes in one turn.
@@ -38,8 +56,16 @@ enum Fate {
 struct Going {
     segments: Vec<Arc<Segment>>,
     horizon: Horizon,
-    thinned: Option<(Arc<Segment>, BTreeSet<u16>)>,
+    thinned: Option<(Arc<Segment>, Thinning)>,
+    /// Segments that were looked at, and keep what they have.
+    looked_at: Vec<(u64, Past)>,
+    /// More is to be looked at than one turn takes.
+    is_cut_short: bool,
 }
+
+/// Segments of which the columns are looked at in one turn: each costs the reading of a footer, and
+/// commits wait for it.
+const LOOKS_MAX: usize = 32;
 
 impl Journal {
     /// Keeps whatever was received at or after this moment from being forgotten, however old it
@@ -79,6 +105,9 @@ impl Journal {
         let past = |days: u32| now.millis().saturating_sub(i64::from(days) * DAY_MS);
         let last_event = self.shared.view().last_event;
         forget_rows(&tx, &self.options, (now, last_event))?;
+        if self.room.note(now.millis()) {
+            put_meta(&tx, Growth::KEY, self.room.growth.to_json()).map_err(failed)?;
+        }
         let stamp = now.max(self.last_stamp);
         let mut audit = self.audit;
         if let Some(before) = self.options.audit_retention_days.map(past) {
@@ -105,21 +134,62 @@ impl Journal {
         for segment in gone {
             segment.retire();
         }
-        if let Some((input, metrics)) = going.thinned {
-            self.maintenance.give(Job::Thin { input, metrics })?;
+        if !going.looked_at.is_empty() {
+            self.shared.view_mut().looked_at.extend(going.looked_at);
         }
-        Ok(())
+        self.give_thinning(going.thinned, going.is_cut_short)
+    }
+
+    /// Has a segment written anew, if there is room for a second one.
+    fn give_thinning(
+        &mut self,
+        thinned: Option<(Arc<Segment>, Thinning)>,
+        is_cut_short: bool,
+    ) -> Result<()> {
+        let thinned = thinned.filter(|(input, _)| self.room.fits(input.row.bytes));
+        self.chores.hurries = is_cut_short || thinned.is_some();
+        let Some((input, thinning)) = thinned else {
+            return Ok(());
+        };
+        self.maintenance.give(Job::Thin {
+            input,
+            without: thinning.without,
+            metrics: thinning.metrics,
+            past: thinning.past,
+        })
     }
 
     fn choose_going(&self, now: Timestamp) -> Result<Going> {
         let mut going = Going::default();
-        let limits = self.limits(now);
-        let segments: Vec<Arc<Segment>> = self.shared.view().segments.all().cloned().collect();
+        let names = self.shared.metric_names();
+        let ages = Ages::of(&self.options, &names, now);
+        let (segments, looked_at) = {
+            let view = self.shared.view();
+            let segments: Vec<Arc<Segment>> = view.segments.all().cloned().collect();
+            (segments, view.looked_at.clone())
+        };
         let mut kept = BTreeMap::<i64, Vec<Arc<Segment>>>::new();
+        let mut looks = 0;
         for segment in segments {
             let day = segment.row.day;
-            match self.fate(&segment, &limits)? {
+            let known = looked_at.get(&segment.row.id);
+            let fate = match self.fate_unseen(&segment, &ages, known) {
+                Some(fate) => fate,
+                None if looks < LOOKS_MAX && going.thinned.is_none() => {
+                    looks += 1;
+                    self.fate_by_columns(&segment, &ages)?
+                }
+                None => {
+                    going.is_cut_short = true;
+                    Fate::Kept
+                }
+            };
+            match fate {
                 Fate::Kept => kept.entry(day).or_default().push(segment),
+                Fate::Looked(past) => {
+                    going.looked_at.push((segment.row.id, past));
+                    kept.entry(day).or_default().push(segment);
+                }
                 Fate::Gone => {
                     // Counts by minute have no part in what readings there are.
                     if segment.row.kind == Kind::Data {
@@ -131,9 +201,9 @@ impl Journal {
                     going.horizon.forget_metrics(day, &metrics);
                     going.segments.push(segment);
                 }
-                Fate::Thinned(metrics) => {
+                Fate::Thinned(thinning) => {
                     kept.entry(day).or_default().push(Arc::clone(&segment));
-                    going.thinned.get_or_insert((segment, metrics));
+                    going.thinned.get_or_insert((segment, thinning));
                 }
             }
         }
@@ -141,44 +211,63 @@ impl Journal {
         Ok(going)
     }
 
-    /// The first day that is kept: of each metric with an age of its own, and of all others.
-    fn limits(&self, now: Timestamp) -> (BTreeMap<u16, i64>, i64) {
-        let first = |days: u32| day_of(now.millis().saturating_sub(i64::from(days) * DAY_MS));
-        let of_all = self.options.retention_days.map_or(i64::MIN, first);
-        let names = self.shared.metric_names();
-        let keyed = names.iter().zip(0u16..).filter_map(|(name, key)| {
-            let days = *self.options.metric_retention_days.get(name)?;
-            // 0 keeps it for ever.
-            Some((key, if days == 0 { i64::MIN } else { first(days) }))
-        });
-        (keyed.collect(), of_all)
-    }
-
-    fn fate(&self, segment: &Segment, limits: &(BTreeMap<u16, i64>, i64)) -> Result<Fate> {
-        let (of_metrics, of_all) = (&limits.0, limits.1);
+    /// Decides by the catalogue alone, where that is enough.
+    fn fate_unseen(&self, segment: &Segment, ages: &Ages, known: Option<&Past>) -> Option<Fate> {
         let day = segment.row.day;
         if self.is_held(segment) {
-            return Ok(Fate::Kept);
+            return Some(Fate::Kept);
         }
-        if segment.row.kind == Kind::Ledger || of_metrics.is_empty() {
-            return Ok(if day < of_all { Fate::Gone } else { Fate::Kept });
+        if segment.row.kind == Kind::Ledger || ages.are_alike() {
+            let is_past = day < ages.rest();
+            return Some(if is_past { Fate::Gone } else { Fate::Kept });
         }
-        let of_any = of_metrics.values().fold(of_all, |most, day| most.max(*day));
-        if day >= of_any {
-            return Ok(Fate::Kept);
-        }
-        let reader = self
-            .shared
-            .metas
-            .open(segment, &self.shared.metric_names())?;
+        let past = ages.past(day);
+        (past.is_nothing() || known == Some(&past)).then_some(Fate::Kept)
+    }
+
+    fn fate_by_columns(&self, segment: &Segment, ages: &Ages) -> Result<Fate> {
+        let names = self.shared.metric_names();
+        let reader = self.shared.metas.open(segment, &names)?;
         let metrics: BTreeSet<u16> = reader.columns().map(|column| column.metric).collect();
-        let is_past = |metric: &u16| day < of_metrics.get(metric).copied().unwrap_or(of_all);
-        let past: BTreeSet<u16> = metrics.iter().copied().filter(is_past).collect();
-        Ok(match past.len() {
-            0 => Fate::Kept,
-            all if all == metrics.len() => Fate::Spent(past),
-            _ => Fate::Thinned(past),
-        })
+        let past = ages.past(segment.row.day);
+        let share = ages.share(&past, &metrics);
+        if share.whole.len() == metrics.len() {
+            return Ok(Fate::Spent(share.whole));
+        }
+        if share.whole.is_empty() && share.part.is_empty() {
+            return Ok(Fate::Looked(past));
+        }
+        let devices = match share.part.is_empty() {
+            true => FxHashSet::default(),
+            false => self.devices_where(|kind| ages.is_past(&past, kind))?,
+        };
+        Ok(Fate::Thinned(Thinning {
+            metrics: share.whole.union(&share.part).copied().collect(),
+            without: Without {
+                metrics: share.whole,
+                devices,
+                apart: ages.own_metrics(),
+            },
+            past,
+        }))
+    }
+
+    /// Finds the devices of some kinds, removed ones too.
+    fn devices_where(&self, is_wanted: impl Fn(&str) -> bool) -> Result<FxHashSet<u32>> {
+        let failed = sqlite_error("reading the kinds of devices");
+        let mut query = self
+            .conn
+            .prepare_cached("SELECT key, json_extract(json, '$.kind') FROM device")
+            .map_err(failed)?;
+        let mut rows = query.query([]).map_err(failed)?;
+        let mut devices = FxHashSet::default();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let kind: Option<String> = row.get(1).map_err(failed)?;
+            if kind.as_deref().is_some_and(&is_wanted) {
+                devices.insert(row.get(0).map_err(failed)?);
+            }
+        }
+        Ok(devices)
     }
 
     fn is_held(&self, segment: &Segment) -> bool {

@@ -4,11 +4,12 @@ use crate::db::{delete_segment, insert_segment, put_meta, sqlite_error};
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::maintenance::Done;
+use crate::retention::Past;
 use crate::segment::Segment;
 use crate::state_file::state_path;
 use crate::view::{Horizon, Segments, Shared};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// Segments that come and go.
@@ -47,20 +48,36 @@ impl Swap {
             Done::Thinned {
                 input,
                 metrics,
+                past,
                 output,
             } => {
                 delete_segment(conn, input.row.id)?;
-                insert_segment(conn, output)?;
+                let mut looked_at = looked_at(shared, input);
+                if let Some(output) = output {
+                    insert_segment(conn, output)?;
+                    looked_at.insert(output.id, past.clone());
+                }
+                let json = serde_json::to_string(&looked_at).expect("plain data is JSON");
+                put_meta(conn, Past::KEY, json)?;
                 let mut horizon = shared.view().horizon.clone();
-                horizon.forget_metrics(output.day, metrics);
+                horizon.forget_metrics(input.row.day, metrics);
                 put_meta(conn, Horizon::KEY, horizon.to_json())?;
-                let gone = input.row.readings - output.readings;
+                let gone = input.row.readings - output.map_or(0, |row| row.readings);
                 let expired = shared.view().expired_readings + gone;
                 put_meta(conn, "expired_readings", expired)?;
             }
         }
         put_meta(conn, "next_id", shared.next_id())
     }
+}
+
+/// What is known of the segments that are there, but for one that goes.
+fn looked_at(shared: &Shared, gone: &Segment) -> BTreeMap<u64, Past> {
+    let view = shared.view();
+    let ids: HashSet<u64> = view.segments.all().map(|segment| segment.row.id).collect();
+    let mut known = view.looked_at.clone();
+    known.retain(|id, _| ids.contains(id) && *id != gone.row.id);
+    known
 }
 
 impl Journal {
@@ -109,14 +126,18 @@ impl Journal {
             Done::Thinned {
                 input,
                 metrics,
+                past,
                 output,
             } => {
-                let readings = input.row.readings - output.readings;
-                let day = output.day;
-                let output = Arc::new(Segment::new(&self.shared.dir, output));
+                let readings = input.row.readings - output.map_or(0, |row| row.readings);
+                let day = input.row.day;
+                let mut looked_at = looked_at(&self.shared, &input);
+                looked_at.extend(output.map(|row| (row.id, past)));
+                let output = output.map(|row| Arc::new(Segment::new(&self.shared.dir, row)));
                 let gone = HashSet::from([input.row.id]);
-                drop(self.replace_segments(&gone, std::iter::once(output), false));
+                drop(self.replace_segments(&gone, output.into_iter(), false));
                 let mut view = self.shared.view_mut();
+                view.looked_at = looked_at;
                 view.horizon.forget_metrics(day, &metrics);
                 view.expired_readings += readings;
                 drop(view);

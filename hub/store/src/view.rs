@@ -3,6 +3,7 @@
 use crate::cell::Cell;
 use crate::db::Pool;
 use crate::ledger::{MINUTE_MS, Minute, NO_DEVICE, Tally};
+use crate::retention::Past;
 use crate::segment::{Kind, MetaCache, Segment};
 use model::{Reason, Timestamp};
 use rustc_hash::FxHashMap;
@@ -106,6 +107,8 @@ pub(crate) struct View {
     pub(crate) expired_readings: u64,
     /// From when on readings are kept.
     pub(crate) horizon: Horizon,
+    /// What was past its age when a segment was looked at last, by its id.
+    pub(crate) looked_at: BTreeMap<u64, Past>,
     /// Whether sealed counts are past retention too.
     pub(crate) ledger_expired: bool,
     pub(crate) last_commit: u64,

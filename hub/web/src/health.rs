@@ -1,6 +1,6 @@
 //! How the parts of the hub are doing: a board that the hub writes and the web reads.
 
-use crate::{CanaryHealth, Figures, MirrorHealth};
+use crate::{CanaryHealth, Figures, MirrorHealth, StorageHealth};
 use model::Timestamp;
 use sdk::Request;
 use serde::Serialize;
@@ -87,6 +87,7 @@ struct Board {
     canary: Option<CanaryHealth>,
     /// Devices that send faster than they may, and since when.
     fast: BTreeMap<String, Timestamp>,
+    storage: Option<StorageHealth>,
     /// By driver and reason.
     refused: BTreeMap<(String, String), u64>,
 }
@@ -260,6 +261,15 @@ impl Health {
     /// Gives what `GET /api/v1/health` shows of the canary, if it is on the board.
     pub fn canary_json(&self, now: Timestamp) -> Option<serde_json::Value> {
         self.canary().map(|canary| canary.to_json(now))
+    }
+
+    /// Puts the disk on the board.
+    pub fn put_storage(&self, storage: StorageHealth) {
+        self.lock().storage = Some(storage);
+    }
+
+    pub fn storage(&self) -> Option<StorageHealth> {
+        self.lock().storage
     }
 
     /// Asks for a test now; however often, it is one.

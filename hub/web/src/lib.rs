@@ -54,6 +54,7 @@ mod schemas;
 mod session;
 mod state;
 mod status;
+mod storage;
 mod stream;
 mod subscriber;
 mod subscriptions;
@@ -94,6 +95,7 @@ pub use rule_list::{RuleEntry, RuleList};
 pub use schemas::knows_event_type;
 pub use state::{City, MovedCases, STREAM_CLIENTS_MAX, Setting, State};
 pub use status::{Statuses, device_row};
+pub use storage::{DiskView, StorageHealth, StorageState};
 pub use subscriber::{Subscriber, Subscribers};
 
 /// The metric of the hub's own test sensor, which is no city's.

@@ -7,7 +7,7 @@ use crate::health::PartState;
 use crate::problem::Problem;
 use crate::query::RawParams;
 use crate::state::{Inner, Shared, ask};
-use crate::{SinkHealth, SinkState};
+use crate::{SinkHealth, SinkState, StorageHealth, StorageState};
 use axum::Json;
 use axum::extract::State;
 use model::{AlarmState, Counts, Timestamp};
@@ -22,10 +22,19 @@ pub(crate) async fn alive() -> &'static str {
 
 /// `GET /readyz`: telemetry is taken.
 pub(crate) async fn ready(State(shared): State<Shared>) -> Result<&'static str, Problem> {
+    if is_full(shared.health.storage()) {
+        return Err(Problem::busy(
+            "the disk is full: the hub takes no telemetry",
+        ));
+    }
     if shared.health.is_ready() && !shared.stop.is_cancelled() {
         return Ok("ready\n");
     }
     Err(Problem::busy("the hub takes no telemetry now"))
+}
+
+fn is_full(storage: Option<StorageHealth>) -> bool {
+    storage.is_some_and(|storage| storage.state == StorageState::Full)
 }
 
 /// `GET /api/v1/health`
@@ -37,7 +46,8 @@ pub(crate) async fn health(
     let body = ask(&shared, "report on the hub", |hub| {
         let now = hub.clock.now();
         let drivers = hub.health.drivers();
-        let ready = hub.health.is_ready() && !hub.stop.is_cancelled();
+        let storage = hub.health.storage();
+        let ready = hub.health.is_ready() && !hub.stop.is_cancelled() && !is_full(storage);
         let total = hub.reader.ledger(None, None)?.total;
         let mark = *hub.tail.mark.borrow();
         let sinks = Lag::of_all(hub)?;
@@ -64,6 +74,7 @@ pub(crate) async fn health(
             "mirrors": crate::mirrors::to_json(&hub.health.mirrors(), now),
             "store": hub.reader.stats()?,
             "intake": intake(hub, now, &total),
+            "storage": storage.map(|storage| storage.to_json()),
             "rules": rules(hub, now),
             "retention": {
                 "readings_days": hub.setting.readings_days,
@@ -101,6 +112,10 @@ fn unwell(hub: &Inner, sinks: &BTreeMap<String, Lag>, now: Timestamp) -> Vec<Str
     let mirrors = hub.health.mirrors();
     let owing = mirrors.iter().filter(|(_, mirror)| mirror.is_owing(now));
     unwell.extend(owing.map(|(name, _)| format!("mirrors.{name}")));
+    let storage = hub.health.storage();
+    if storage.is_some_and(|storage| storage.state != StorageState::Ample) {
+        unwell.push("storage".to_owned());
+    }
     let canary = hub.health.canary();
     if !canary.is_none_or(|canary| canary.is_well(now)) {
         unwell.push("canary".to_owned());

@@ -23,6 +23,7 @@ export interface Report {
   store: {
     database_bytes: number; segment_bytes: number; segments: number; sealed_readings: number; wal_bytes: number; disk_free_bytes: number | null; last_commit: number; last_event: number;
   };
+  storage: { state: "ample" | "low" | "full"; free_bytes: number; days_left: number | null; turned_away_values: number } | null;
   intake: {
     received: number; stored: number; duplicate: number; late: number; rejected: number; queued: number; capacity: number;
     last_minute?: { ack_ms: { p50: number | null; p99: number | null } };

@@ -42,6 +42,7 @@ impl Bus {
                 Err(IngestError::Busy | IngestError::TooFast { .. }) => {
                     self.refuse("hub_busy", Some(&slot.member.id));
                 }
+                Err(IngestError::NoRoom) => self.refuse("storage_full", Some(&slot.member.id)),
                 Err(IngestError::ShuttingDown) => return Err(Ended::Stopped),
             }
         }

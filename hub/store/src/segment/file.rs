@@ -59,7 +59,8 @@ pub(crate) fn segment_path(dir: &Path, day: i64, id: u64) -> PathBuf {
 pub(crate) struct Segment {
     pub(crate) row: SegmentRow,
     path: PathBuf,
-    file: OnceLock<Arc<File>>,
+    /// Kept open where a file may go away, see [`Segment::hold`].
+    held: OnceLock<Arc<File>>,
     retired: AtomicBool,
 }
 
@@ -68,7 +69,7 @@ impl Segment {
         Self {
             row,
             path: segment_path(dir, row.day, row.id),
-            file: OnceLock::new(),
+            held: OnceLock::new(),
             retired: AtomicBool::new(false),
         }
     }
@@ -78,16 +79,25 @@ impl Segment {
         self.retired.store(true, Ordering::Release);
     }
 
-    /// Opens the file, once.
+    /// Opens the file. It is closed again after its use: ten years are more files than a process may
+    /// have open, and opening one is little beside reading it.
     pub(crate) fn file(&self) -> Result<Arc<File>> {
-        if let Some(file) = self.file.get() {
+        if let Some(file) = self.held.get() {
             return Ok(Arc::clone(file));
         }
-        let file = File::open(&self.path).map_err(|source| StoreError::Io {
-            what: format!("opening segment {}", self.row.id),
-            source,
-        })?;
-        Ok(Arc::clone(self.file.get_or_init(|| Arc::new(file))))
+        File::open(&self.path)
+            .map(Arc::new)
+            .map_err(|source| StoreError::Io {
+                what: format!("opening segment {}", self.row.id),
+                source,
+            })
+    }
+
+    /// Keeps the file open from now on, so that it can be read whoever deletes it.
+    pub(crate) fn hold(&self) -> Result<()> {
+        let file = self.file()?;
+        self.held.get_or_init(|| file);
+        Ok(())
     }
 
     /// Sees to it that the file is there and has the size that the catalogue says.

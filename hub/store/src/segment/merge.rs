@@ -1,8 +1,8 @@
 //! Merges the segments of a day into one, slice by slice, with few slices in memory.
 
 use super::file::Segment;
-use super::read::{MetaCache, SegmentReader};
-use super::rows::Rows;
+use super::read::MetaCache;
+use super::rows::{Rows, Without};
 use super::write::{SegmentWriter, Written};
 use crate::error::Result;
 use std::collections::BTreeSet;
@@ -13,18 +13,18 @@ use std::sync::Arc;
 pub(crate) const SLICE_ROWS: usize = 1 << 20;
 
 /// A slice that waits to be merged.
-struct Input {
-    reader: SegmentReader,
+struct Input<'a> {
+    segment: &'a Segment,
     group: usize,
     from: i64,
 }
 
-/// Writes everything in `inputs` but some metrics to one file at `path`, as slices that follow one
+/// Writes everything in `inputs` but what is past its age to one file at `path`, as slices that follow one
 /// another in time.
 pub(crate) fn merge_data(
     inputs: &[Arc<Segment>],
     path: &Path,
-    (metrics, without): (&[String], &BTreeSet<u16>),
+    (metrics, without): (&[String], &Without),
     slice_rows: usize,
 ) -> Result<Written> {
     // A cache of its own: what is about to go is not worth remembering.
@@ -36,11 +36,11 @@ pub(crate) fn merge_data(
         columns.extend(
             reader
                 .columns()
-                .filter(|column| !without.contains(&column.metric)),
+                .filter(|column| !without.metrics.contains(&column.metric)),
         );
         for (group, slice) in reader.meta.slices.iter().enumerate() {
             waiting.push(Input {
-                reader: reader.clone(),
+                segment,
                 group,
                 from: slice.observed.0,
             });
@@ -51,10 +51,12 @@ pub(crate) fn merge_data(
     let mut writer = SegmentWriter::create(path, columns.into_iter().collect(), metrics)?;
     let mut held = Rows::default();
     while let Some(input) = waiting.pop() {
-        input.reader.read_slice(input.group, &mut held)?;
-        drop(input.reader);
+        // One file is open at a time, however many the day has.
+        let reader = cache.open(input.segment, metrics)?;
+        reader.read_slice(input.group, &mut held)?;
+        drop(reader);
         if !without.is_empty() {
-            held.drop_metrics(without);
+            held.drop_past(without);
         }
         let complete_until = waiting.last().map(|next| next.from);
         write_complete(&mut writer, &mut held, complete_until, slice_rows)?;

@@ -1,6 +1,7 @@
 //! Rows in memory on their way to a segment or out of one.
 
 use crate::cell::{Cell, Column};
+use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
 
 /// A number of a row.
@@ -134,13 +135,18 @@ impl Rows {
         self.cells.truncate(kept_cells);
     }
 
-    /// Drops the cells of some metrics, and the rows that have no others.
-    pub(crate) fn drop_metrics(&mut self, metrics: &BTreeSet<u16>) {
+    /// Drops the cells that are past their age, and the rows that have no others.
+    pub(crate) fn drop_past(&mut self, without: &Without) {
         let mut rest = Self::default();
         for (row, key) in self.keys.iter().enumerate() {
+            let of_past_device = without.devices.contains(&key.device);
+            let is_past = |metric: u16| {
+                without.metrics.contains(&metric)
+                    || of_past_device && !without.apart.contains(&metric)
+            };
             let cells = self.cells(row).iter();
             let mut kept = cells
-                .filter(|cell| !metrics.contains(&cell.column.metric))
+                .filter(|cell| !is_past(cell.column.metric))
                 .copied()
                 .peekable();
             if kept.peek().is_some() {
@@ -148,5 +154,22 @@ impl Rows {
             }
         }
         *self = rest;
+    }
+}
+
+/// What is left out of a segment that is written anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Without {
+    /// Of whichever device.
+    pub(crate) metrics: BTreeSet<u16>,
+    /// Devices of a kind that is past its age...
+    pub(crate) devices: FxHashSet<u32>,
+    /// ...but for the metrics that have an age of their own.
+    pub(crate) apart: BTreeSet<u16>,
+}
+
+impl Without {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.metrics.is_empty() && self.devices.is_empty()
     }
 }

@@ -1,8 +1,8 @@
 //! How dense a day of an ordinary fleet is at rest, and what merging does to it.
 
 use super::{
-    Kind, MetaCache, RowCell, RowKey, Rows, Segment, SegmentRow, SegmentWriter, merge_data,
-    segment_path,
+    Kind, MetaCache, RowCell, RowKey, Rows, Segment, SegmentRow, SegmentWriter, Without,
+    merge_data, segment_path,
 };
 use crate::cell::{Column, Part};
 use std::collections::BTreeSet;
@@ -145,7 +145,7 @@ fn merged_slices_follow_one_another_in_time_and_lose_nothing() {
         .map(|(named, id)| segment(dir.path(), id, named))
         .collect();
     let path = segment_path(dir.path(), 0, 9);
-    let written = merge_data(&inputs, &path, (&metrics, &BTreeSet::new()), 20).unwrap();
+    let written = merge_data(&inputs, &path, (&metrics, &Without::default()), 20).unwrap();
     assert_eq!((written.rows, written.readings), (110, 110));
     assert_eq!((written.observed, written.received), ((0, 89), (7, 96)));
 

@@ -1,6 +1,8 @@
 //! The store as the hub uses it: write, read, crash, open again.
 
 #[cfg(test)]
+mod ages;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod cases;

@@ -6,6 +6,7 @@ use crate::census::Census;
 use crate::health::PartState;
 use crate::report::Lag;
 use crate::state::Inner;
+use crate::{DiskView, StorageState};
 use model::{AlarmState, Counts, Severity};
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -25,11 +26,14 @@ pub(super) fn collect(hub: &Inner) -> Result<Page, StoreError> {
     put_sinks(&mut page, &Lag::of_all(hub)?);
     crate::mirrors::put(&mut page, &hub.health.mirrors(), hub.clock.now());
     put_store(&mut page, &hub.reader.stats()?);
+    put_storage(&mut page, hub);
     put_canary(&mut page, hub);
     crate::certificates::put(&mut page, hub);
     hub.health.figures().put(&mut page);
     Ok(page)
 }
+
+const DAY_S: f64 = 86_400.0;
 
 fn put_hub(page: &mut Page, hub: &Inner) {
     let health = &hub.health;
@@ -190,4 +194,28 @@ fn put_store(page: &mut Page, stats: &Stats) {
     page.put("cityhub_store_sealed_readings", &[], stats.sealed_readings);
     page.put("cityhub_store_head_cells", &[], stats.head_cells);
     page.put("cityhub_disk_free_bytes", &[], stats.disk_free_bytes);
+}
+
+fn put_storage(page: &mut Page, hub: &Inner) {
+    let Some(storage) = hub.health.storage() else {
+        return;
+    };
+    let (outlook, view) = (storage.outlook, DiskView::of(&storage.outlook));
+    page.put("cityhub_disk_bytes", &[], outlook.disk.total_bytes);
+    if let Some(pct) = view.free_inodes_pct {
+        page.put("cityhub_disk_free_inodes_ratio", &[], pct / 100.0);
+    }
+    if let Some(bytes) = outlook.growth_bytes_per_day {
+        page.put("cityhub_disk_growth_bytes", &[], bytes);
+    }
+    if let Some(days) = view.days_left {
+        page.put("cityhub_disk_left_seconds", &[], days * DAY_S);
+    }
+    for state in StorageState::ALL {
+        let labels = [("state", state.name())];
+        page.put("cityhub_storage_state", &labels, state == storage.state);
+    }
+    page.put("cityhub_storage_reserve_bytes", &[], outlook.held_bytes);
+    let turned_away = storage.turned_away;
+    page.put("cityhub_storage_turned_away_values_total", &[], turned_away);
 }

@@ -10,6 +10,7 @@ function report(change: Partial<Report> = {}): Report {
     status: "up", ready: true, version: "1", started_at: "2026-11-22T04:00:00Z", uptime_s: 60, now: "2026-11-22T04:01:00Z", addresses: {},
     drivers: { mqtt: driver }, sinks: { platform: sink },
     store: { database_bytes: 0, segment_bytes: 0, segments: 0, sealed_readings: 0, wal_bytes: 0, disk_free_bytes: 9e9, last_commit: 1, last_event: 1 },
+    storage: { state: "ample", free_bytes: 9e9, days_left: null, turned_away_values: 0 },
     intake: { received: 100, stored: 100, duplicate: 0, late: 0, rejected: 0, queued: 0, capacity: 256 }, journal: { commit: 1, event: 1 },
     alarms: { rate_10min: 1, in_flood: false, chattering: 0, stale: 0, state: {} }, devices: { total: 1, online_rate: 1, by_status: {} }, streams: { open: 1, limit: 256 },
     canary: { state: "passing", every_s: 60, age_s: 5, took_ms: 12, stage: null, driver: null, reason: null, passes: 1, failures: 0, last_passed_at: null },
@@ -38,6 +39,16 @@ describe("the chain", () => {
   it("asks for a look at a queue from half on, and calls it broken when it is nearly full", () => {
     const queued = (n: number) => grades(report({ intake: { ...report().intake, queued: n } }))[1];
     expect([queued(127), queued(128), queued(244)]).toEqual(["well", "look", "broken"]);
+  });
+
+  it("says what the hub says of its disk, and for how long it lasts", () => {
+    const store = (state: "low" | "full", days_left: number | null) => {
+      const box = chainOf(report({ storage: { state, days_left, free_bytes: 4e9, turned_away_values: 0 } }), "live")[1];
+      return [box?.grade, box?.faults.map((one) => [one.fault, one.what]).join()];
+    };
+    expect(store("low", 12.7)).toEqual(["look", "disk_low,4.0 GB, 12 d"]);
+    expect(store("low", null)).toEqual(["look", "disk_low,4.0 GB"]);
+    expect(store("full", 12.7)).toEqual(["broken", "disk_full,4.0 GB"]);
   });
 
   it("names refused events beside a delivery that is up", () => {

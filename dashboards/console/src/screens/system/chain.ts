@@ -10,12 +10,10 @@ export type Grade = "well" | "look" | "broken";
 /** What is wrong; the words and the next step stand in `i18n/system.ts` under this name. */
 export type Fault =
   | "no_drivers" | "driver_down" | "driver_restarting" | "not_ready" | "canary_failing" | "canary_missing" | "queue_full" | "queue_half"
-  | "disk_low" | "disk_short" | "flood" | "link_broken" | "link_late" | "streams_full" | "sink_retrying" | "sink_restarting" | "sink_paused" | "sink_parked" | "sink_behind";
+  | "disk_full" | "disk_low" | "flood" | "link_broken" | "link_late" | "streams_full" | "sink_retrying" | "sink_restarting" | "sink_paused" | "sink_parked" | "sink_behind";
 
 export interface Box { link: ChainLink; grade: Grade; faults: { fault: Fault; what: string; grade: Grade }[] }
 
-const DISK_BROKEN_BYTES = 1e9;
-const DISK_LOOK_BYTES = 5e9;
 const BEHIND_S = 60;
 const QUEUE_LOOK = 0.5;
 const QUEUE_BROKEN = 0.95;
@@ -42,9 +40,9 @@ export function chainOf(report: Report, link: LinkState): Box[] {
   const full = report.intake.capacity === 0 ? 0 : report.intake.queued / report.intake.capacity;
   if (full >= QUEUE_BROKEN) say("store", "queue_full", "broken", `${report.intake.queued}/${report.intake.capacity}`);
   else if (full >= QUEUE_LOOK) say("store", "queue_half", "look", `${report.intake.queued}/${report.intake.capacity}`);
-  const free = report.store.disk_free_bytes;
-  if (free !== null && free < DISK_BROKEN_BYTES) say("store", "disk_low", "broken");
-  else if (free !== null && free < DISK_LOOK_BYTES) say("store", "disk_short", "look");
+  const disk = report.storage;
+  if (disk?.state === "full") say("store", "disk_full", "broken", bytes(disk.free_bytes));
+  else if (disk?.state === "low") say("store", "disk_low", "look", disk.days_left === null ? bytes(disk.free_bytes) : `${bytes(disk.free_bytes)}, ${Math.floor(disk.days_left)} d`);
 
   const canary = report.canary;
   if (canary?.state === "failing") say(STAGE[canary.stage ?? ""] ?? "intake", "canary_failing", "broken", [canary.driver, canary.reason].filter(Boolean).join(": "));
