@@ -111,6 +111,8 @@ mod storage;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod verbs;
 #[cfg(test)]
 mod why;
