@@ -1,11 +1,12 @@
 //! The values of one series over time, whole or by bucket, and the newest of all.
 
+use crate::buckets::Buckets;
 use crate::cell::{Cell, readings_of};
 use crate::dedup::{DAY_MS, day_of};
-use crate::error::{Result, StoreError};
+use crate::error::Result;
 use crate::reader::{Agg, Page, Point, Reader, SeriesQuery};
 use crate::segment::Segment;
-use model::{DeviceKey, MetricKey, Quality, Reading, Timestamp, Value};
+use model::{DeviceKey, MetricKey, Reading};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -52,41 +53,11 @@ impl Reader {
     /// Gives one value per bucket of `step_ms`, aligned to the epoch and named by its start. Bad
     /// values count only where a bucket has no others; a place is always the last one.
     pub fn buckets(&self, query: &SeriesQuery, step_ms: i64, agg: Agg) -> Result<Page> {
-        if step_ms < 1 {
-            return Err(StoreError::Invalid(format!(
-                "a step of {step_ms} ms is no step"
-            )));
-        }
-        let mut page = Page::default();
-        let mut bucket: Option<Bucket> = None;
-        let mut filled = 0;
+        let mut buckets = Buckets::new(step_ms, agg, query.limit)?;
         self.each_day(query, point_of, &mut |points| {
-            for point in points {
-                let start = point
-                    .at
-                    .millis()
-                    .div_euclid(step_ms)
-                    .saturating_mul(step_ms);
-                match &mut bucket {
-                    Some(bucket) if bucket.start == start => bucket.add(point),
-                    other => {
-                        if filled == query.limit {
-                            page.next = Some(Timestamp::from_millis(start));
-                            return Ok(false);
-                        }
-                        filled += 1;
-                        if let Some(complete) = other.replace(Bucket::of(start, point)) {
-                            complete.finish(agg, &mut page.points);
-                        }
-                    }
-                }
-            }
-            Ok(true)
+            Ok(points.iter().all(|point| buckets.take(point)))
         })?;
-        if let Some(last) = bucket {
-            last.finish(agg, &mut page.points);
-        }
-        Ok(page)
+        Ok(buckets.finish())
     }
 
     /// Hands over what `make` makes of the readings of each day that has any, sorted, until `each`
@@ -175,103 +146,4 @@ fn within_day(day: i64, span: &Range<i64>) -> Range<i64> {
     let start = day.saturating_mul(DAY_MS);
     let end = day.saturating_add(1).saturating_mul(DAY_MS);
     start.max(span.start)..end.min(span.end)
-}
-
-/// What a bucket has seen.
-struct Bucket {
-    start: i64,
-    count: u64,
-    sum: f64,
-    least: Point,
-    greatest: Point,
-    last: Point,
-    worst: Quality,
-}
-
-impl Bucket {
-    fn of(start: i64, point: &Point) -> Self {
-        let mut bucket = Self {
-            start,
-            count: 0,
-            sum: 0.0,
-            least: *point,
-            greatest: *point,
-            last: *point,
-            worst: point.quality,
-        };
-        bucket.take(point);
-        bucket
-    }
-
-    fn add(&mut self, point: &Point) {
-        let holds_bad = self.worst.is_bad();
-        if point.quality.is_bad() && !holds_bad {
-            return;
-        }
-        if !point.quality.is_bad() && holds_bad {
-            // The first value that is worth something replaces those that are not.
-            *self = Self::of(self.start, point);
-            return;
-        }
-        self.take(point);
-    }
-
-    fn take(&mut self, point: &Point) {
-        self.count += 1;
-        self.last = *point;
-        self.worst = self.worst.worst(point.quality);
-        if let Value::Number(number) = point.value {
-            self.sum += number;
-            if self
-                .least
-                .value
-                .as_number()
-                .is_none_or(|least| number < least)
-            {
-                self.least = *point;
-            }
-            if self
-                .greatest
-                .value
-                .as_number()
-                .is_none_or(|greatest| number > greatest)
-            {
-                self.greatest = *point;
-            }
-        }
-    }
-
-    fn finish(&self, agg: Agg, out: &mut Vec<Point>) {
-        let named = |value| Point {
-            at: Timestamp::from_millis(self.start),
-            value,
-            quality: self.worst,
-        };
-        if matches!(self.last.value, Value::Position(_)) {
-            out.push(named(self.last.value));
-            return;
-        }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a bucket has far fewer than 2^53 values"
-        )]
-        let mean = self.sum / self.count as f64;
-        match agg {
-            Agg::Mean => out.push(named(Value::Number(mean))),
-            Agg::Min => out.push(named(self.least.value)),
-            Agg::Max => out.push(named(self.greatest.value)),
-            Agg::Last => out.push(named(self.last.value)),
-            Agg::MinMax => {
-                let (first, second) = if self.least.at <= self.greatest.at {
-                    (self.least, self.greatest)
-                } else {
-                    (self.greatest, self.least)
-                };
-                out.push(first);
-                if second.at != first.at {
-                    out.push(second);
-                }
-            }
-        }
-    }
 }

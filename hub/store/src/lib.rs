@@ -7,6 +7,7 @@
 mod alarms;
 mod audit;
 mod backup;
+mod buckets;
 mod cases;
 mod cell;
 mod check;
@@ -50,6 +51,7 @@ mod wire;
 pub use audit::verify_audit;
 pub use backup::manifest::{Cut, FileSum, Manifest};
 pub use backup::{BackupPlan, backup};
+pub use buckets::Buckets;
 pub use cases::{CaseFilter, CasePage, CaseQuery};
 pub use desk::{ShiftEntry, StoredHandover};
 pub use entries::{

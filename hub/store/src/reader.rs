@@ -263,6 +263,16 @@ impl Reader {
         Some(Timestamp::from_millis(day.saturating_mul(DAY_MS)))
     }
 
+    /// Tells when this journal was begun, by its first change of the register or the rules.
+    pub fn began(&self) -> Result<Option<Timestamp>> {
+        let conn = self.shared.pool.take()?;
+        let first = conn
+            .prepare_cached("SELECT stamp FROM change ORDER BY id LIMIT 1")
+            .and_then(|mut query| query.query_row([], |row| row.get(0)).optional())
+            .map_err(sqlite_error("reading the first change"))?;
+        Ok(first.map(Timestamp::from_millis))
+    }
+
     /// Tells from when on every alarm is kept that was raised.
     pub fn alarms_kept_from(&self) -> Result<Option<Timestamp>> {
         let conn = self.shared.pool.take()?;
