@@ -4,6 +4,7 @@
 
 #[cfg(feature = "influx")]
 mod dead;
+pub mod history;
 #[cfg(feature = "influx")]
 mod influx;
 pub mod line;

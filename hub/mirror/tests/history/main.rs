@@ -1,0 +1,7 @@
+//! History from a server is what the embedded store says: the same questions to both, with a real
+//! `VictoriaMetrics` (Debian's package `victoria-metrics`) on loopback.
+
+#[cfg(test)]
+mod kit;
+#[cfg(test)]
+mod victoria;
