@@ -8,12 +8,14 @@ mod credentials;
 mod desk;
 mod disk;
 mod exposed;
+mod history;
 mod http;
 mod limits;
 mod locate;
 mod log;
 mod retention;
 mod session;
+mod store;
 mod telemetry;
 
 pub use approval::ApprovalConfig;
@@ -24,12 +26,14 @@ pub use desk::{
     TilesConfig,
 };
 pub use disk::DiskConfig;
+pub use history::HistoryKind;
 pub use http::HttpConfig;
 pub use limits::{AddressConfig, DeviceLimits, LimitsConfig};
 pub use locate::line_of;
 pub use log::LogConfig;
 pub use retention::{AgeConfig, RetentionConfig};
 pub use session::SessionConfig;
+pub use store::StoreConfig;
 pub use telemetry::{OtlpConfig, TelemetryConfig};
 
 use config::{Environment, File, FileFormat, Value};
@@ -258,38 +262,6 @@ impl Default for CanaryConfig {
             every_s: 60,
             webhook: None,
             ca_file: None,
-        }
-    }
-}
-
-/// Where readings rest.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct StoreConfig {
-    /// `embedded` is the only history of this version.
-    pub history: String,
-    /// Days that readings are kept; 0 keeps them for ever. `retention.readings_max_age_d` is the same.
-    pub retention_days: u32,
-    /// Values in memory before they are sealed into a Parquet segment.
-    pub seal_cells: usize,
-    /// Seconds after which they are sealed at the latest.
-    pub seal_after_s: u32,
-    pub disk: DiskConfig,
-    pub retention: RetentionConfig,
-    /// Servers that every reading is copied to, by name.
-    pub mirror: BTreeMap<String, mirror::MirrorConfig>,
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self {
-            history: "embedded".to_owned(),
-            retention_days: 0,
-            seal_cells: 1_000_000,
-            seal_after_s: 3600,
-            disk: DiskConfig::default(),
-            retention: RetentionConfig::default(),
-            mirror: BTreeMap::new(),
         }
     }
 }

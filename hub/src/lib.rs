@@ -16,6 +16,7 @@ pub mod grid;
 pub mod inventory;
 pub mod judge;
 pub mod log;
+mod long_term;
 mod mirrors;
 mod notify;
 pub mod probe;

@@ -16,7 +16,7 @@ use crate::rulebook::{self, Rulebook};
 use crate::shifts::Shifts;
 use crate::telemetry::Telemetry;
 use crate::writer::{self, CaseSetup, Setup, Times, Writer};
-use crate::{codes, desk, drivers, grid::Grids, inventory, notify, standing};
+use crate::{codes, desk, drivers, grid::Grids, inventory, long_term, notify, standing};
 use access::{AccessFile, Accounts, Asks, Trail};
 use anyhow::{Context as _, Result};
 use model::{Catalogue, Timestamp};
@@ -120,6 +120,7 @@ pub fn read_standing(loaded: &Loaded) -> Result<Standing> {
 /// Everything that is open, before it serves; the writer runs already.
 struct Parts {
     reader: store::Reader,
+    long_term: Option<Arc<dyn web::LongTerm>>,
     published: writer::Published,
     catalogue: Arc<Catalogue>,
     codes: CodesInForce,
@@ -423,6 +424,7 @@ fn open(loaded: &Loaded, standing: Standing, tracer: Tracer) -> Result<(Parts, A
     )?;
     let (access, accounts, asks) = open_access(config)?;
     let feed: Arc<dyn Feed> = Arc::new(JournalFeed(opened.reader.clone()));
+    let long_term = long_term::open(loaded, &opened.reader, &health)?;
     let parts = Parts {
         downlink: Downlink::default(),
         tail: Tail {
@@ -431,6 +433,7 @@ fn open(loaded: &Loaded, standing: Standing, tracer: Tracer) -> Result<(Parts, A
             urgent: opened.urgent,
         },
         reader: opened.reader,
+        long_term,
         published: opened.published,
         catalogue: opened.catalogue,
         codes,

@@ -63,6 +63,8 @@ mod gbfs;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod hj212;
 #[cfg(test)]
 mod identity;

@@ -21,7 +21,7 @@ fn mirror(hub: &Hub) -> Value {
     hub.api().get("/api/v1/health")["mirrors"]["long_term"].clone()
 }
 
-fn register(hub: &Hub) {
+pub(crate) fn register(hub: &Hub) {
     hub.register(&json!([
         {"id": "gas-1", "kind": "gas_pressure"},
         {"id": "gas-2", "kind": "gas_pressure"},
@@ -385,14 +385,14 @@ fn a_url_with_a_path_is_refused_before_anything_runs() {
 }
 
 /// A port that nobody is given by chance, as whoever knocks at a closed one of those may meet himself.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
     (first..32_000).find(is_free).unwrap()
 }
 
 /// `VictoriaMetrics` with a folder that outlives it.
-struct Victoria {
+pub(crate) struct Victoria {
     child: Child,
     port: u16,
 }
@@ -405,7 +405,7 @@ impl Drop for Victoria {
 }
 
 impl Victoria {
-    fn start(folder: &Path, port: u16) -> Self {
+    pub(crate) fn start(folder: &Path, port: u16) -> Self {
         let child = Command::new("victoria-metrics")
             .arg(format!("-storageDataPath={}", folder.display()))
             .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
@@ -434,7 +434,7 @@ impl Victoria {
     }
 
     /// Counts instants of all series, each once.
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         drop(self.get("/internal/force_flush"));
         // {__name__=~"cityhub_.*"}
         let path = "/api/v1/export?match[]=%7B__name__%3D~%22cityhub_.%2A%22%7D";

@@ -8,6 +8,8 @@
 //! A server that does not answer never makes a silent hole: the answer is what the journal has and says what is
 //! missing, and where the journal has nothing, there is no answer.
 
+#[cfg(feature = "influx")]
+mod flux;
 mod made;
 mod page;
 mod parts;
@@ -15,7 +17,6 @@ mod server;
 mod victoria;
 
 pub use server::ServerSetup;
-pub use victoria::Setup as VictoriaSetup;
 
 use model::{DeviceId, MetricShape, Timestamp};
 use server::Server;

@@ -7,8 +7,11 @@
 use crate::settings::MirrorConfig;
 use influxdb2::RequestError;
 use influxdb2::api::write::TimestampPrecision;
+use influxdb2::models::Query;
+use influxdb2_structmap::value::Value;
 use reqwest_of_influxdb2 as reqwest;
 use std::time::Duration;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -100,6 +103,67 @@ impl Server {
                 reason: with_causes(&error),
             },
         }
+    }
+}
+
+/// One row of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    /// The number of the table that it belongs to.
+    pub(crate) table: i64,
+    pub(crate) at_ms: i64,
+    /// Nothing where the question names none.
+    pub(crate) field: Option<String>,
+    pub(crate) number: f64,
+}
+
+impl Server {
+    pub(crate) fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// Asks in Flux. The client panics over an empty value and over a body that breaks off, so it runs in a task of
+    /// its own, which ends with the question.
+    pub(crate) async fn query(&self, flux: String) -> Result<Vec<Row>, String> {
+        let client = self.client.clone();
+        let asking = async move { client.query_raw(Some(Query::new(flux))).await };
+        let answer = AbortOnDropHandle::new(TaskTracker::new().spawn(asking)).await;
+        let records = match answer {
+            Err(_) => return Err("an answer that cannot be read".to_owned()),
+            Ok(Err(RequestError::Http { status, text })) => {
+                return Err(format!("HTTP {}: {}", status.as_u16(), shorten(&text)));
+            }
+            Ok(Err(error)) => return Err(with_causes(&error)),
+            Ok(Ok(records)) => records,
+        };
+        let row = |record: influxdb2::api::query::FluxRecord| {
+            let values = record.values;
+            let table = match values.get("table")? {
+                Value::Long(table) => *table,
+                _ => return None,
+            };
+            let at_ms = match values.get("_time")? {
+                Value::TimeRFC(at) => at.timestamp_millis(),
+                _ => return None,
+            };
+            let number = match values.get("_value")? {
+                Value::Double(number) => number.into_inner(),
+                _ => return None,
+            };
+            let field = match values.get("_field") {
+                Some(Value::String(field)) => Some(field.clone()),
+                _ => None,
+            };
+            Some(Row {
+                table,
+                at_ms,
+                field,
+                number,
+            })
+        };
+        let rows = records.into_iter().map(row);
+        let rows: Option<Vec<Row>> = rows.collect();
+        rows.ok_or_else(|| "rows without time or number".to_owned())
     }
 }
 

@@ -67,14 +67,8 @@ impl Loaded {
         if let Err(error) = model::Timestamp::parse(&config.intake.oldest) {
             return Err(self.error("intake.oldest", error.to_string()));
         }
-        if config.store.history != "embedded" {
-            let reason = format!(
-                "`{}` is not available in this version; known: embedded",
-                config.store.history
-            );
-            return Err(self.error("store.history", reason));
-        }
         self.check_mirrors()?;
+        self.check_history()?;
         if config.store.seal_cells < 1000 {
             return Err(self.error("store.seal_cells", "must be 1000 or more"));
         }

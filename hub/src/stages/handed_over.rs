@@ -13,6 +13,7 @@ impl Parts {
         let gate = Gate::new(self.addresses, proxies, &config.http.hosts());
         web::State {
             reader: self.reader,
+            long_term: self.long_term,
             operator: Operator::new(self.requests),
             devices: self.published.devices,
             downlink: self.downlink,

@@ -26,6 +26,7 @@ mod health;
 mod knocks;
 mod kpi;
 mod ledger;
+mod long_term;
 mod map;
 mod messages;
 mod metrics;
@@ -78,6 +79,7 @@ pub use handover::{
 };
 pub use health::{DriverHealth, Health, PartState, SinkHealth, SinkState};
 pub use knocks::{Knock, Knocks};
+pub use long_term::{LongAnswer, LongError, LongFuture, LongRange, LongTerm, MissingRange};
 pub use map::{Layer, MapSetup, Tiles};
 pub use metrics::{
     Counted, FigureKind, FigureRow, Figures, Histogram, Language, Measured, Number, Page, Sample,

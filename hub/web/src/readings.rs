@@ -1,6 +1,7 @@
 //! History of one series, and the last reading of every series.
 
 use crate::devices;
+use crate::long_term::{LongRange, MissingRange};
 use crate::problem::Problem;
 use crate::query::{RawParams, bad_cursor};
 use crate::state::{Inner, Shared, store_problem, work};
@@ -12,7 +13,7 @@ use sdk::DeviceEntry;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use store::{Agg, SeriesQuery};
+use store::{Agg, Page, SeriesQuery};
 
 const POINTS_MAX: usize = 10_000;
 const POINTS_DEFAULT: usize = 1_000;
@@ -81,24 +82,43 @@ pub(crate) async fn history(
         to,
         limit: params.limit(POINTS_DEFAULT, 1..=POINTS_MAX)?,
     };
-    let name = name.to_owned();
-    work(&shared, "read history", move |hub| {
-        series(hub, &name, &query, agg)
+    let Some(long_term) = &shared.long_term else {
+        return work(&shared, "read history", move |hub| local(hub, &query, agg)).await;
+    };
+    let Some(def) = shared.catalogue.def(metric) else {
+        return Err(Problem::internal("read history", &"a metric without a row"));
+    };
+    let range = LongRange {
+        device: entry.device.id.clone(),
+        metric: name.to_owned(),
+        shape: def.shape,
+        query,
+        agg,
+        now: shared.clock.now(),
+    };
+    let answer = long_term.page(range).await?;
+    work(&shared, "write history", move |hub| {
+        series(hub, &query, &answer.page, answer.missing.as_ref())
     })
     .await
 }
 
-fn series(
-    hub: &Inner,
-    name: &str,
-    query: &SeriesQuery,
-    agg: Option<(Agg, i64)>,
-) -> Result<Written, Problem> {
+/// Answers from the journal alone.
+fn local(hub: &Inner, query: &SeriesQuery, agg: Option<(Agg, i64)>) -> Result<Written, Problem> {
     let page = match agg {
         None => hub.reader.readings(query),
         Some((agg, step_ms)) => hub.reader.buckets(query, step_ms, agg),
-    }
-    .map_err(|error| store_problem("read history", &error))?;
+    };
+    let page = page.map_err(|error| store_problem("read history", &error))?;
+    series(hub, query, &page, None)
+}
+
+fn series(
+    hub: &Inner,
+    query: &SeriesQuery,
+    page: &Page,
+    missing: Option<&MissingRange>,
+) -> Result<Written, Problem> {
     let points: Vec<Value> = page
         .points
         .iter()
@@ -111,12 +131,16 @@ fn series(
         })
         .collect();
     let def = hub.catalogue.def(query.series.metric);
-    Written::json(&json!({
-        "metric": name,
+    let mut body = json!({
+        "metric": def.map(|def| def.name.as_str()),
         "unit": def.map(|def| def.unit.as_str()),
         "points": points,
         "next": page.next.map(|at| at.millis().to_string()),
-    }))
+    });
+    if let (Some(missing), Some(body)) = (missing, body.as_object_mut()) {
+        body.insert("partial".to_owned(), json!(missing));
+    }
+    Written::json(&body)
 }
 
 /// Reads `500ms`, `60s`, `5m`, `1h`, `1d`, or a plain count of milliseconds.

@@ -8,7 +8,7 @@ use crate::pulse::Pulse;
 use crate::recent::Recent;
 use crate::reload::Reloads;
 use crate::roll::Roll;
-use crate::{DeskSetup, Handovers, Health, Knocks, RuleList, Statuses, Subscribers, Tls};
+use crate::{DeskSetup, Handovers, Health, Knocks, LongTerm, RuleList, Statuses, Subscribers, Tls};
 use access::Accounts;
 use model::{CaseRow, Catalogue};
 use rules::CaseCounts;
@@ -60,6 +60,8 @@ pub type MovedCases = Arc<RwLock<HashMap<String, CaseRow>>>;
 #[derive(Clone, Debug)]
 pub struct State {
     pub reader: Reader,
+    /// Where older readings are, if not in the journal.
+    pub long_term: Option<Arc<dyn LongTerm>>,
     pub operator: Operator,
     pub devices: Devices,
     /// Where those that are connected take orders.

@@ -1,11 +1,15 @@
 //! The server that history is asked of: what it can be asked, whatever it speaks.
 
+#[cfg(feature = "influx")]
+use super::flux::{self, Flux};
 use super::victoria::{self, Victoria};
+use crate::settings::MirrorConfig;
 use model::{DeviceId, MetricShape, Timestamp};
 use std::ops::Range;
 use std::time::Duration;
 use store::{Agg, Point};
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 /// One question; a server that takes longer is taken to be down.
 const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
@@ -14,16 +18,22 @@ const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub enum ServerSetup {
     Victoria(victoria::Setup),
+    #[cfg(feature = "influx")]
+    Flux(Box<flux::Setup>),
 }
 
 #[derive(Debug)]
 pub(super) enum Server {
     Victoria(Victoria),
+    #[cfg(feature = "influx")]
+    Flux(Box<Flux>),
 }
 
 /// Connections to the server, for the questions of one answer.
 pub(super) enum Link<'a> {
-    Victoria(victoria::Link<'a>),
+    Victoria(Box<victoria::Link<'a>>),
+    #[cfg(feature = "influx")]
+    Flux(flux::Link<'a>),
 }
 
 /// The series that is asked for.
@@ -45,10 +55,37 @@ pub(super) struct Raw {
 /// What the server itself made of whole buckets, by the bucket's start.
 pub(super) type Made = Vec<(Timestamp, Vec<Point>)>;
 
+impl ServerSetup {
+    /// The server of a mirror that is asked in Flux.
+    #[cfg(feature = "influx")]
+    pub fn influxdb(name: &str, config: &MirrorConfig, _: &TaskTracker) -> Result<Self, String> {
+        let setup = flux::Setup::new(name, config)?;
+        Ok(Self::Flux(Box::new(setup)))
+    }
+
+    /// Says that this build has no client for it.
+    #[cfg(not(feature = "influx"))]
+    pub fn influxdb(_: &str, _: &MirrorConfig, _: &TaskTracker) -> Result<Self, String> {
+        Err("this build has no `influx` feature".to_owned())
+    }
+
+    /// The server of a mirror that is asked in `MetricsQL`.
+    pub fn victoriametrics(
+        name: &str,
+        config: &MirrorConfig,
+        tasks: &TaskTracker,
+    ) -> Result<Self, String> {
+        let setup = victoria::Setup::new(name, config, tasks)?;
+        Ok(Self::Victoria(setup))
+    }
+}
+
 impl Server {
     pub(super) fn new(setup: ServerSetup) -> Self {
         match setup {
             ServerSetup::Victoria(setup) => Self::Victoria(Victoria::new(setup)),
+            #[cfg(feature = "influx")]
+            ServerSetup::Flux(setup) => Self::Flux(Box::new(Flux::new(*setup))),
         }
     }
 
@@ -56,12 +93,16 @@ impl Server {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Victoria(server) => server.name(),
+            #[cfg(feature = "influx")]
+            Self::Flux(server) => server.name(),
         }
     }
 
     pub(super) fn link(&self) -> Link<'_> {
         match self {
-            Self::Victoria(server) => Link::Victoria(server.link()),
+            Self::Victoria(server) => Link::Victoria(Box::new(server.link())),
+            #[cfg(feature = "influx")]
+            Self::Flux(server) => Link::Flux(server.link()),
         }
     }
 }
@@ -79,6 +120,8 @@ impl Link<'_> {
         let asked = async {
             match self {
                 Self::Victoria(link) => link.raw(series, span, wanted).await,
+                #[cfg(feature = "influx")]
+                Self::Flux(link) => link.raw(series, span, wanted).await,
             }
         };
         within(give_up_at, asked).await
@@ -88,6 +131,8 @@ impl Link<'_> {
     pub(super) fn makes(&self, agg: Agg, step_ms: i64) -> bool {
         match self {
             Self::Victoria(_) => victoria::makes(agg, step_ms),
+            #[cfg(feature = "influx")]
+            Self::Flux(_) => flux::makes(agg),
         }
     }
 
@@ -102,6 +147,8 @@ impl Link<'_> {
         let asked = async {
             match self {
                 Self::Victoria(link) => link.made(series, span, agg, step_ms).await,
+                #[cfg(feature = "influx")]
+                Self::Flux(link) => link.made(series, span, agg, step_ms).await,
             }
         };
         within(give_up_at, asked).await
@@ -117,6 +164,8 @@ impl Link<'_> {
         let asked = async {
             match self {
                 Self::Victoria(link) => link.marked(series, span).await,
+                #[cfg(feature = "influx")]
+                Self::Flux(link) => link.marked(series, span).await,
             }
         };
         within(give_up_at, asked).await

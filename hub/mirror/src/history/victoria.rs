@@ -8,6 +8,7 @@ mod metricsql;
 
 use super::parts::{parts, points_of};
 use super::server::{Made, Raw, Wanted};
+use crate::settings::MirrorConfig;
 use crate::shape::Part;
 use bytes::Bytes;
 use dial::{Answer, Client, Question, Target};
@@ -39,13 +40,13 @@ const MARKED_MAX: usize = 20_000;
 #[derive(Clone)]
 pub struct Setup {
     /// The name of the mirror.
-    pub name: String,
+    name: String,
     /// Where its API begins, such as `http://127.0.0.1:8428`.
-    pub url: String,
+    url: String,
     /// Sent as a bearer token; empty sends none.
-    pub token: String,
-    pub tls: Option<Arc<ClientConfig>>,
-    pub tasks: TaskTracker,
+    token: String,
+    tls: Option<Arc<ClientConfig>>,
+    tasks: TaskTracker,
 }
 
 impl std::fmt::Debug for Setup {
@@ -71,9 +72,23 @@ pub(super) struct Link<'a> {
 }
 
 impl Setup {
-    /// Tells what is wrong with the address.
-    pub fn check(&self) -> Result<(), String> {
-        Target::parse(&self.url).map(drop)
+    pub(super) fn new(
+        name: &str,
+        config: &MirrorConfig,
+        tasks: &TaskTracker,
+    ) -> Result<Self, String> {
+        let target = Target::parse(&config.url)?;
+        if config.url.contains(['?', '#']) {
+            return Err("must end with its path".to_owned());
+        }
+        let trust = || dial::trust(config.ca_file.as_deref());
+        Ok(Self {
+            name: name.to_owned(),
+            url: config.url.clone(),
+            token: config.token.reveal().to_owned(),
+            tls: target.is_tls.then(trust).transpose()?,
+            tasks: tasks.clone(),
+        })
     }
 
     fn client(&self, path: &str) -> Result<Client, String> {

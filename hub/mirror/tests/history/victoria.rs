@@ -3,7 +3,8 @@
 use crate::kit::{DAY, Dice, HOUR, MINUTE, NOW, Rig, START, ask, assert_same, lines};
 use dial::{Client, Question, Target};
 use hyper::{HeaderMap, Method};
-use mirror::history::{History, HistoryError, ServerSetup, VictoriaSetup};
+use mirror::MirrorConfig;
+use mirror::history::{History, HistoryError, ServerSetup};
 use model::Reading;
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -87,13 +88,8 @@ impl Server {
     }
 
     fn setup(&self) -> ServerSetup {
-        ServerSetup::Victoria(VictoriaSetup {
-            name: "long_term".to_owned(),
-            url: self.url.clone(),
-            token: String::new(),
-            tls: None,
-            tasks: TaskTracker::new(),
-        })
+        let config = MirrorConfig::new(&self.url, "city", "telemetry", "");
+        ServerSetup::victoriametrics("long_term", &config, &TaskTracker::new()).unwrap()
     }
 }
 

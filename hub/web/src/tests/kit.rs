@@ -110,6 +110,7 @@ impl Hub {
         health.watch_queue(&requests);
         let state = State {
             reader,
+            long_term: None,
             operator: Operator::new(requests),
             devices: Devices::new(SecretSalt(recovered.salt)),
             downlink: sdk::Downlink::default(),
