@@ -3,7 +3,7 @@
 mod approval;
 mod auth;
 mod certificates;
-mod check;
+pub(crate) mod check;
 mod credentials;
 mod desk;
 mod disk;

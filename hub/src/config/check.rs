@@ -37,7 +37,7 @@ const TOKEN_VARIETY_MIN: usize = 8;
 /// Words that no random text has, in tokens of examples and demonstrations.
 const TOKEN_WORDS: [&str; 6] = ["demo", "test", "token", "secret", "change", "example"];
 
-fn is_weak(token: &str) -> bool {
+pub(crate) fn is_weak(token: &str) -> bool {
     let lower = token.to_lowercase();
     let variety: BTreeSet<char> = lower.chars().collect();
     token.chars().count() < TOKEN_CHARACTERS_MIN

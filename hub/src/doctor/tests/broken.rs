@@ -183,12 +183,6 @@ pub(super) const CASES: &[Case] = &[
         place.file("data/access.json", "{\"tokens\":{}}")
     }),
     ("tokens", "weak", |place| {
-        place.config = place
-            .config
-            .replace(SECRET, "hunter22")
-            .replace("127.0.0.1:8080", "0.0.0.0:8080");
-    }),
-    ("tokens", "weak-here", |place| {
         place.config = place.config.replace(SECRET, "demo-admin-0123456789abcdef")
     }),
     ("tokens", "demo", |place| {
