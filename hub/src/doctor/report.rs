@@ -28,7 +28,7 @@ impl Report {
 
     /// The worst level of all findings: 0 where nothing is to be done, 1 for warnings, 2 for faults.
     pub fn exit_code(&self) -> u8 {
-        let levels = self.findings.iter().map(|finding| texts::level(finding));
+        let levels = self.findings.iter().map(texts::level);
         match levels.max() {
             Some(Level::Fault) => 2,
             Some(Level::Warning) => 1,
@@ -50,7 +50,7 @@ impl Report {
     }
 
     fn count(&self, level: Level) -> usize {
-        let levels = self.findings.iter().map(|finding| texts::level(finding));
+        let levels = self.findings.iter().map(texts::level);
         levels.filter(|found| *found == level).count()
     }
 

@@ -28,7 +28,7 @@ pub(super) fn people(scene: &Scene<'_>, findings: &mut Findings) {
     let has_admin = users_on.clone().any(|user| is_admin(user.role));
     match () {
         () if users.is_empty() && tokens.is_empty() => {
-            findings.say("nobody", None, &[("flag", &flag)])
+            findings.say("nobody", None, &[("flag", &flag)]);
         }
         () if !has_admin => findings.say("no-admin", None, &[("flag", &flag)]),
         () => findings.say("ok", None, &[("count", &users_on.count())]),

@@ -2,7 +2,6 @@
 
 use crate::doctor::finding::Findings;
 use crate::doctor::scene::Scene;
-use serde_json::Value;
 use std::os::unix::fs::MetadataExt;
 
 pub(super) fn hub(scene: &Scene<'_>, findings: &mut Findings) {
@@ -92,7 +91,7 @@ pub(super) fn drivers(scene: &Scene<'_>, findings: &mut Findings) {
     for (name, driver) in drivers {
         let place = scene.place_of(&format!("drivers.{name}"));
         let reason = driver["last_error"].as_str().unwrap_or_default();
-        if driver["state"] != Value::from("up") {
+        if driver["state"] != "up" {
             findings.say("down", place, &[("name", name), ("reason", &reason)]);
         } else if let Some(restarts) = driver["restarts"].as_u64().filter(|count| *count > 0) {
             let words: [(&str, &dyn std::fmt::Display); 3] =

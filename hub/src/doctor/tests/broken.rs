@@ -13,7 +13,7 @@ const SERIAL: &str = "[drivers.line]\nkind = \"modbus\"\nconnect = \"rtu:///dev/
 
 pub(super) const CASES: &[Case] = &[
     ("config", "mistake", |place| {
-        place.config = place.config.replace("listen", "lisen")
+        place.config = place.config.replace("listen", "lisen");
     }),
     ("config", "none", |place| place.without_file = true),
     ("config-files", "wrong", |place| {
@@ -27,13 +27,13 @@ pub(super) const CASES: &[Case] = &[
     }),
     ("config-mode", "closed", foreign),
     ("credentials", "no-key", |place| {
-        secret(place, "webhook-secret", 0o600, SECRET)
+        secret(place, "webhook-secret", 0o600, SECRET);
     }),
     ("credentials", "open", |place| {
-        secret(place, "CITYHUB__A__B", 0o644, SECRET)
+        secret(place, "CITYHUB__A__B", 0o644, SECRET);
     }),
     ("credentials", "empty", |place| {
-        secret(place, "CITYHUB__A__B", 0o600, "")
+        secret(place, "CITYHUB__A__B", 0o600, "");
     }),
     ("rules", "wrong", |place| {
         place.config = format!("rules = \"rules.d\"\n{}", place.config);
@@ -65,20 +65,20 @@ pub(super) const CASES: &[Case] = &[
     }),
     ("data-folder", "open", |place| place.mode("data", 0o755)),
     ("data-folder", "no-user", |place| {
-        place.service("User=nobody-here")
+        place.service("User=nobody-here");
     }),
     ("data-folder", "owner", foreign),
     ("file-system", "untold", |place| {
-        place.file("proc/self/mountinfo", "")
+        place.file("proc/self/mountinfo", "");
     }),
     ("file-system", "read-only", |place| {
-        mounted(place, "ro", "ext4")
+        mounted(place, "ro", "ext4");
     }),
     ("file-system", "network", |place| {
-        mounted(place, "rw", "nfs4")
+        mounted(place, "rw", "nfs4");
     }),
     ("file-system", "volatile", |place| {
-        mounted(place, "rw", "tmpfs")
+        mounted(place, "rw", "tmpfs");
     }),
     ("format", "newer", |place| place.survey().format = 3),
     ("format", "older", |place| place.survey().format = 1),
@@ -100,7 +100,7 @@ pub(super) const CASES: &[Case] = &[
         place.survey().database = DatabaseVerdict::Faulty("page 7 is never used".to_owned());
     }),
     ("journal", "unfinished", |place| {
-        place.survey().database = DatabaseVerdict::Unfinished
+        place.survey().database = DatabaseVerdict::Unfinished;
     }),
     ("journal", "unreadable", |place| {
         // No database, but a file of its name.
@@ -125,7 +125,7 @@ pub(super) const CASES: &[Case] = &[
         place.survey().last_stamp = Timestamp::from_millis(place.now.millis() + 6_000);
     }),
     ("time-jump", "set", |place| {
-        place.health()["clock"]["moved_ms"] = json!(-61_000)
+        place.health()["clock"]["moved_ms"] = json!(-61_000);
     }),
     ("ports", "taken", |place| {
         place.stopped();
@@ -133,44 +133,44 @@ pub(super) const CASES: &[Case] = &[
         place.owner(77, "nginx", &[9]);
     }),
     ("ports", "silent", |place| {
-        place.listening("tcp", &[("0100007F:1F90", 1)])
+        place.listening("tcp", &[("0100007F:1F90", 1)]);
     }),
     // TEST-NET-1 of RFC 5737 is on no machine.
     ("ports", "elsewhere", |place| {
-        place.config = place.config.replace("127.0.0.1:8081", "192.0.2.7:8081")
+        place.config = place.config.replace("127.0.0.1:8081", "192.0.2.7:8081");
     }),
     ("ports", "privileged", |place| {
         place.stopped();
         place.config = place.config.replace("127.0.0.1:8081", "127.0.0.1:81");
     }),
     ("firewall", "untold", |place| {
-        place.config = place.config.replace("127.0.0.1:8081", "0.0.0.0:8081")
+        place.config = place.config.replace("127.0.0.1:8081", "0.0.0.0:8081");
     }),
     ("tls", "unusable", |place| {
         tls(place);
-        certificate(place, "other.crt", "server.key", 2020, 2040, &["hub"]);
+        certificate(place, ("other.crt", "server.key"), (2020, 2040), &["hub"]);
     }),
     ("tls", "plain", |place| {
         place.config = place.config.replace("127.0.0.1:8080", "0.0.0.0:8080");
     }),
     ("tls", "expired", |place| {
         tls(place);
-        certificate(place, "server.crt", "server.key", 2020, 2025, &["hub"]);
+        certificate(place, ("server.crt", "server.key"), (2020, 2025), &["hub"]);
     }),
     ("tls", "future", |place| {
         tls(place);
-        certificate(place, "server.crt", "server.key", 2027, 2040, &["hub"]);
+        certificate(place, ("server.crt", "server.key"), (2027, 2040), &["hub"]);
     }),
     ("tls", "ending", |place| {
         tls(place);
-        certificate(place, "server.crt", "server.key", 2020, 2026, &["hub"]);
+        certificate(place, ("server.crt", "server.key"), (2020, 2026), &["hub"]);
     }),
     ("tls", "nameless", |place| {
         tls(place);
-        certificate(place, "server.crt", "server.key", 2020, 2040, &[]);
+        certificate(place, ("server.crt", "server.key"), (2020, 2040), &[]);
     }),
     ("sign-in", "unreadable", |place| {
-        place.file("data/access.json", "{")
+        place.file("data/access.json", "{");
     }),
     ("sign-in", "nobody", |place| {
         place.file("data/access.json", "{\"tokens\":{}}");
@@ -180,10 +180,10 @@ pub(super) const CASES: &[Case] = &[
         );
     }),
     ("sign-in", "no-admin", |place| {
-        place.file("data/access.json", "{\"tokens\":{}}")
+        place.file("data/access.json", "{\"tokens\":{}}");
     }),
     ("tokens", "weak", |place| {
-        place.config = place.config.replace(SECRET, "demo-admin-0123456789abcdef")
+        place.config = place.config.replace(SECRET, "demo-admin-0123456789abcdef");
     }),
     ("tokens", "demo", |place| {
         place.config = place.config.replace("127.0.0.1:8080", "0.0.0.0:8080");
@@ -191,7 +191,7 @@ pub(super) const CASES: &[Case] = &[
     }),
     ("hub", "stopped", Place::stopped),
     ("hub", "silent", |place| {
-        place.answers.ready = Some(Err("connection refused".to_owned()))
+        place.answers.ready = Some(Err("connection refused".to_owned()));
     }),
     ("hub", "untold", |place| {
         place.answers = Answers {
@@ -200,10 +200,10 @@ pub(super) const CASES: &[Case] = &[
         };
     }),
     ("version", "replaced", |place| {
-        program(place, "/usr/bin/cityhub (deleted)")
+        program(place, "/usr/bin/cityhub (deleted)");
     }),
     ("version", "other", |place| {
-        place.health()["version"] = json!("0.0.1")
+        place.health()["version"] = json!("0.0.1");
     }),
     ("version", "elsewhere", |place| {
         place.file("usr/bin/cityhub", "one");
@@ -215,17 +215,17 @@ pub(super) const CASES: &[Case] = &[
             json!({"state": "failing", "stage": "rule", "reason": "no alarm"});
     }),
     ("canary", "off", |place| {
-        place.health()["canary"] = json!(null)
+        place.health()["canary"] = json!(null);
     }),
     ("drivers", "down", |place| {
-        place.health()["drivers"]["ingest"]["state"] = json!("restarting")
+        place.health()["drivers"]["ingest"]["state"] = json!("restarting");
     }),
     ("drivers", "restarted", |place| {
-        place.health()["drivers"]["ingest"]["restarts"] = json!(3)
+        place.health()["drivers"]["ingest"]["restarts"] = json!(3);
     }),
     ("devices", "none", |place| place.survey().devices.clear()),
     ("devices", "never-seen", |place| {
-        place.survey().statuses.clear()
+        place.survey().statuses.clear();
     }),
     ("gateways", "half", |place| {
         let child = |id: &str| json!({"id": id, "kind": "gas_pressure", "parent": "gw"});
@@ -239,7 +239,7 @@ pub(super) const CASES: &[Case] = &[
         ]);
     }),
     ("unclaimed", "untold", |place| {
-        place.answers.unclaimed = None
+        place.answers.unclaimed = None;
     }),
     ("unclaimed", "knocking", |place| {
         place.answers.unclaimed =
@@ -274,23 +274,23 @@ pub(super) const CASES: &[Case] = &[
         place.service("ActiveState=failed\nResult=exit-code\nExecMainStatus=2");
     }),
     ("service", "stopped", |place| {
-        place.service("ActiveState=inactive")
+        place.service("ActiveState=inactive");
     }),
     ("service", "activating", |place| {
-        place.service("ActiveState=activating")
+        place.service("ActiveState=activating");
     }),
     ("service", "disabled", |place| {
-        place.service("UnitFileState=disabled")
+        place.service("UnitFileState=disabled");
     }),
     ("service", "restarted", |place| place.service("NRestarts=4")),
     ("service", "drop-ins", |place| {
         place.service("DropInPaths=/etc/systemd/system/cityhub.service.d/override.conf");
     }),
     ("backup-timer", "off", |place| {
-        place.unit("cityhub-backup.timer", "ActiveState=inactive")
+        place.unit("cityhub-backup.timer", "ActiveState=inactive");
     }),
     ("backup-timer", "failed", |place| {
-        place.unit("cityhub-backup.service", "ActiveState=failed")
+        place.unit("cityhub-backup.service", "ActiveState=failed");
     }),
     ("open-files", "few", |place| {
         place.file(
@@ -307,13 +307,13 @@ pub(super) const CASES: &[Case] = &[
     }),
     ("memory", "untold", |place| place.file("proc/meminfo", "")),
     ("backlog", "small", |place| {
-        place.file("proc/sys/net/core/somaxconn", "128\n")
+        place.file("proc/sys/net/core/somaxconn", "128\n");
     }),
     ("backlog", "untold", |place| {
-        place.file("proc/sys/net/core/somaxconn", "")
+        place.file("proc/sys/net/core/somaxconn", "");
     }),
     ("cores", "one", |place| {
-        place.file("proc/cpuinfo", "processor : 0\n")
+        place.file("proc/cpuinfo", "processor : 0\n");
     }),
     ("cores", "untold", |place| place.file("proc/cpuinfo", "")),
 ];
@@ -353,7 +353,7 @@ fn tls(place: &mut Place) {
         "[drivers.mqtt]\nkind = \"mqtt\"\nlisten = \"127.0.0.1:0\"\ntls_listen = \"127.0.0.1:0\"\n\
          tls_cert = \"server.crt\"\ntls_key = \"server.key\"\n",
     );
-    certificate(place, "server.crt", "server.key", 2020, 2040, &["hub"]);
+    certificate(place, ("server.crt", "server.key"), (2020, 2040), &["hub"]);
 }
 
 fn program(place: &mut Place, path: &str) {

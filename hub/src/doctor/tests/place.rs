@@ -303,10 +303,8 @@ fn health() -> Value {
 /// A certificate of its own with its key, in two files.
 pub(super) fn certificate(
     place: &Place,
-    cert: &str,
-    key: &str,
-    from: i32,
-    to: i32,
+    (cert, key): (&str, &str),
+    (from, to): (i32, i32),
     names: &[&str],
 ) {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
