@@ -48,7 +48,7 @@ async fn what_the_server_has_not_got_yet_is_laid_over_what_it_has() {
     let (mut truth, mut here) = (Rig::new(), Rig::new());
     let readings = Dice(7).numbers(1, 2_000, 20 * MINUTE);
     truth.put(NOW, &readings);
-    let is_late = |index: usize| index % 97 == 0;
+    let is_late = |index: usize| index.is_multiple_of(97);
     let numbered = || readings.iter().copied().enumerate();
     let there = numbered().filter(|(index, _)| *index < 1_500 && !is_late(*index));
     let local = numbered().filter(|(index, _)| *index >= 1_450 || is_late(*index));
