@@ -109,7 +109,7 @@ echo 'colour = 1' >> "$root/etc/cityhub/hub.toml"
 within systemctl restart cityhub || true
 wait_for "fails and stays so" is ActiveState failed
 doctor
-demand "the doctor names line and failed service" sh -c "grep -qE 'hub.toml:[0-9]+ .colour' $work/doctor && grep -qE '^fault +service' $work/doctor"
+demand "the doctor names line and failed service" sh -c "grep -qE 'hub.toml:[0-9]+ .*colour' $work/doctor && grep -qE '^fault +service' $work/doctor"
 fine "$(shown Result), status $(shown ExecMainStatus): $(within journalctl -u cityhub --no-pager | grep -o 'cityhub: /etc.*' | tail -n 1)"
 cp -p "$work/hub.toml" "$root/etc/cityhub/hub.toml"
 
