@@ -122,20 +122,23 @@ fn reload(hub: &Hub) -> Value {
 
 const LISTENERS: [&str; 2] = ["ingest.tls_listen", "mqtt.tls_listen"];
 
+/// The `n`th report of a device, each of a time of its own.
+fn report_is_taken(place: &Place, ingest: SocketAddr, n: u32) {
+    let body = format!(
+        "{{\"ts\":{},\"values\":{{\"battery_pct\":{n}}}}}",
+        1_763_700_000_000_i64 + i64::from(n)
+    );
+    let header = bearer("good");
+    assert_eq!(post(place, ingest, "good", &body, &["-H", &header]), "204");
+}
+
 #[test]
 fn a_renewed_certificate_is_taken_up_and_a_broken_one_leaves_the_old_in_force() {
     let (place, authority) = devices_over_tls(86_400);
     let hub = place.start();
     register(&hub);
     let ingest = hub.addr("ingest.tls_listen");
-    let reports = |n: u32| {
-        let body = format!(
-            "{{\"ts\":{},\"values\":{{\"battery_pct\":{n}}}}}",
-            1_763_700_000_000_i64 + i64::from(n)
-        );
-        let header = bearer("good");
-        assert_eq!(post(&place, ingest, "good", &body, &["-H", &header]), "204");
-    };
+    let reports = |n: u32| report_is_taken(&place, ingest, n);
     reports(1);
     assert_eq!(
         reload(&hub),
@@ -168,7 +171,7 @@ fn a_renewed_certificate_is_taken_up_and_a_broken_one_leaves_the_old_in_force() 
     );
     std::fs::write(place.path().join("hub.key"), &key).unwrap();
     let whole = std::fs::read_to_string(place.path().join("hub.pem")).unwrap();
-    write(&place, "hub.pem", &whole[..whole.len() / 2]);
+    write(&place, "hub.pem", whole.split_at(whole.len() / 2).0);
     assert_eq!(
         reload(&hub),
         json!({"put": 0, "unchanged": 0, "refused": 2})

@@ -147,7 +147,7 @@ async fn what_cannot_be_slowed_ends_the_connection_without_an_acknowledgement() 
         kit.cx.ingest = kit.cx.ingest.clone().with_quotas(quotas.clone());
         let mut bench = Bench::around(kit, |_| {});
         let mut client = bench.device(version, "a").await;
-        let nine = vec!["{\"pressure_kpa\":300.0}"; 9].join(",");
+        let nine = ["{\"pressure_kpa\":300.0}"; 9].join(",");
         client
             .publish(0, 0, TOPIC, format!("[{nine}]").as_bytes())
             .await;
