@@ -424,7 +424,6 @@ fn open(loaded: &Loaded, standing: Standing, tracer: Tracer) -> Result<(Parts, A
     )?;
     let (access, accounts, asks) = open_access(config)?;
     let feed: Arc<dyn Feed> = Arc::new(JournalFeed(opened.reader.clone()));
-    let long_term = long_term::open(loaded, &opened.reader, &health)?;
     let parts = Parts {
         downlink: Downlink::default(),
         tail: Tail {
@@ -432,8 +431,8 @@ fn open(loaded: &Loaded, standing: Standing, tracer: Tracer) -> Result<(Parts, A
             mark: opened.mark,
             urgent: opened.urgent,
         },
+        long_term: long_term::open(loaded, &opened.reader, &health)?,
         reader: opened.reader,
-        long_term,
         published: opened.published,
         catalogue: opened.catalogue,
         codes,

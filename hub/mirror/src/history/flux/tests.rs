@@ -1,3 +1,5 @@
+//! Questions in Flux to the letter, and nothing of a name outside of its string.
+
 use super::{buckets, complete_until, quoted, values};
 use crate::history::server::Wanted;
 use crate::influx::Row;

@@ -1,3 +1,5 @@
+//! Questions to `VictoriaMetrics` to the letter, its answers, and what is none.
+
 use super::{Form, Window, buckets, export, millis, quoted, rollup, samples, seconds};
 use crate::history::parts::Sample;
 use crate::history::server::Wanted;
