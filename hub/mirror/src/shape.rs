@@ -19,7 +19,7 @@
 //!   time, so that the same line sent twice is the same point.
 //!
 //! The hub stores no texts, so that there are no string fields. In `VictoriaMetrics` a field is the series
-//! `cityhub_<field>{device="…",db="<bucket>"}`.
+//! `cityhub_<field>{device="…"}`.
 
 use model::{Position, Quality, Reading, Value};
 use std::collections::HashMap;
