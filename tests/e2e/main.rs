@@ -35,7 +35,6 @@ mod commands;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
-mod dashboards;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
