@@ -1,7 +1,8 @@
 //! The client side of TLS for a question that anybody may answer: whether the hub of this machine lives.
 //!
-//! The probe asks an address such as 127.0.0.1, which no certificate is for, says nothing secret and
-//! believes no more than a status. So whatever certificate is shown will do.
+//! The probe asks the address of the configuration, such as 127.0.0.1, which no certificate is for, and
+//! believes no more than a status. So whatever certificate is shown will do. The doctor sends the token
+//! that it was given the same way: whoever took the port of a hub that stopped could read it, as over HTTP.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
